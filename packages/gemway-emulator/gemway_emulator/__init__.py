@@ -1,0 +1,8 @@
+"""A local Gemini-native gateway with Bearer auth: for tests, demos and offline work."""
+
+from gemway_emulator import reply
+from gemway_emulator._emulator import Emulator
+from gemway_emulator._journal import Entry
+from gemway_emulator._misbehaviour import MISBEHAVIOURS
+
+__all__ = ["MISBEHAVIOURS", "Emulator", "Entry", "reply"]

@@ -1,0 +1,68 @@
+"""Run the emulator from the command line: `python -m gemway_emulator --port 8080 --api-key sk-local`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from gemway_emulator import MISBEHAVIOURS, Emulator
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; prints the base URL first."""
+    options = _parser().parse_args(arguments)
+    ended = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: ended.set())
+    emulator = Emulator(
+        port=options.port,
+        host=options.host,
+        prefix=options.prefix,
+        api_key=options.api_key,
+        strict_signatures=options.strict_signatures,
+        models=options.model,
+        delay=options.delay,
+        chunk_delay=options.chunk_delay,
+        misbehave=options.misbehave,
+    )
+    try:
+        emulator.start()
+    except OSError as error:
+        print(f"cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+        return 1
+    print(emulator.base_url, flush=True)
+    # A wait without a limit would keep signals from being handled on some platforms.
+    while not ended.wait(0.5):
+        pass
+    emulator.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gemway-emulator", description="A local Gemini-native gateway with Bearer auth."
+    )
+    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--api-key", default="sk-local", help="the Bearer token to accept (default: sk-local)")
+    parser.add_argument("--prefix", default="", help="path to serve under, such as /gw")
+    parser.add_argument("--model", action="append", default=[], help="one more model name to serve; may be repeated")
+    parser.add_argument("--strict-signatures", action="store_true", help="compare thought signatures as text")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--chunk-delay", type=float, default=0.0, help="seconds between stream events")
+    parser.add_argument(
+        "--misbehave",
+        action="append",
+        default=[],
+        choices=sorted(MISBEHAVIOURS),
+        metavar="NAME",
+        help="may be repeated",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""The emulator as tests and programs hold it: a real HTTP server in a thread, started and stopped at will."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+import uvicorn
+
+from gemway_emulator import _misbehaviour
+from gemway_emulator._app import Application, build
+from gemway_emulator._gateway import Gateway
+from gemway_emulator._journal import Journal
+from gemway_emulator._signatures import Signatures
+from gemway_emulator.reply import Reply
+
+_START_LIMIT = 10.0
+
+
+class Emulator:
+    """A local Gemini-native gateway with Bearer auth.
+
+        with Emulator() as emulator:
+            client = Client(base_url=emulator.base_url, api_key=emulator.api_key)
+
+    Scripted replies (`enqueue`) are served in order; without one the emulator answers by itself. Every request is kept in
+    `requests`. All options are keywords:
+
+    - *port*: 0 takes a free one; *host* stays on this machine by default; *prefix* puts the API under a path (`"/gw"`).
+    - *api_key*: the one Bearer token that is accepted.
+    - *strict_signatures*: thought signatures must come back byte for byte, and only those issued here.
+    - *validate*: refuse malformed requests with Google's 400; without it everything that is JSON is answered.
+    - *models*: names to serve beside `gemini*` and `gemma*`.
+    - *thought_images*: image models asked for thoughts also send a draft picture marked `thought`.
+    - *delay*, *chunk_delay*: seconds before each answer and between stream events.
+    - *misbehave*: names from `MISBEHAVIOURS`.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword-only options
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        prefix: str = "",
+        api_key: str = "sk-local",
+        strict_signatures: bool = False,
+        validate: bool = True,
+        models: Sequence[str] = (),
+        thought_images: bool = False,
+        delay: float = 0.0,
+        chunk_delay: float = 0.0,
+        misbehave: Iterable[str] = (),
+    ) -> None:
+        self._address = (host, port)
+        self._gateway = Gateway(
+            api_key=api_key,
+            prefix="/" + prefix.strip("/") if prefix.strip("/") else "",
+            models=tuple(models),
+            validate=validate,
+            thought_images=thought_images,
+            delay=delay,
+            chunk_delay=chunk_delay,
+            signatures=Signatures(strict=strict_signatures),
+            misbehave=_misbehaviour.checked(misbehave),
+        )
+        self._initial = dict(self._options())
+        self._server: _Server | None = None
+        self._bound: tuple[str, int] | None = None
+
+    def __repr__(self) -> str:
+        state = f"serving {self.base_url}" if self._server else "stopped"
+        return f"<Emulator {state}, {len(self.requests)} requests>"
+
+    def start(self) -> Emulator:
+        """Begin to serve; returns when the port answers. A second start without a stop does nothing."""
+        if self._server is None:
+            self._server = _Server(Application(self._gateway), self._listen())
+            self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """End the server and close its connections, also those with an answer still under way."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def __enter__(self) -> Emulator:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """`http://127.0.0.1:PORT` and the prefix, without `/v1beta`. Known once started."""
+        if self._bound is None:
+            raise RuntimeError("the emulator has no address yet; start it first (with Emulator() as emulator: ...)")
+        host, port = self._bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}{self._gateway.prefix}"
+
+    @property
+    def api_key(self) -> str:
+        """The Bearer token that is accepted."""
+        return self._gateway.api_key
+
+    @api_key.setter
+    def api_key(self, value: str) -> None:
+        self._gateway.api_key = value
+
+    @property
+    def requests(self) -> Journal:
+        """Every request so far, oldest first; refused ones too."""
+        return self._gateway.journal
+
+    @property
+    def misbehave(self) -> frozenset[str]:
+        """The deviations in force; set it to change them from the next request on."""
+        return self._gateway.misbehave
+
+    @misbehave.setter
+    def misbehave(self, names: Iterable[str]) -> None:
+        self._gateway.misbehave = _misbehaviour.checked(names)
+
+    @property
+    def strict_signatures(self) -> bool:
+        """Whether signatures are compared as text."""
+        return self._gateway.signatures.strict
+
+    @strict_signatures.setter
+    def strict_signatures(self, value: bool) -> None:
+        self._gateway.signatures.strict = value
+
+    @property
+    def delay(self) -> float:
+        """Seconds before each answer."""
+        return self._gateway.delay
+
+    @delay.setter
+    def delay(self, seconds: float) -> None:
+        self._gateway.delay = seconds
+
+    @property
+    def chunk_delay(self) -> float:
+        """Seconds between the events of a stream."""
+        return self._gateway.chunk_delay
+
+    @chunk_delay.setter
+    def chunk_delay(self, seconds: float) -> None:
+        self._gateway.chunk_delay = seconds
+
+    @property
+    def pending(self) -> int:
+        """How many scripted replies nobody has asked for yet."""
+        return len(self._gateway.queue)
+
+    def enqueue(self, *replies: Reply) -> None:
+        """Serve *replies*, one per generateContent or streamGenerateContent call, before the emulator's own answers."""
+        self._gateway.queue.extend(replies)
+
+    def waits(self) -> list[float]:
+        """Seconds between the arrivals of consecutive requests."""
+        return self.requests.waits()
+
+    def reset(self) -> None:
+        """Forget requests, scripted replies and issued signatures, and return to the options of the constructor."""
+        self._gateway.journal.clear()
+        self._gateway.queue.clear()
+        self._gateway.signatures.clear()
+        for name, value in self._initial.items():
+            setattr(self, name, value)
+
+    def _options(self) -> dict[str, object]:
+        names = ("api_key", "misbehave", "strict_signatures", "delay", "chunk_delay")
+        return {name: getattr(self, name) for name in names}
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        # With the protocol named, asyncio sets TCP_NODELAY on what it accepts; without it
+        # each answer would wait 40 ms for the client's delayed acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(self._address)
+            listener.listen(1024)
+        except OSError:
+            listener.close()
+            raise
+        self._bound = listener.getsockname()[:2]
+        return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn in a daemon thread, woken by an event instead of a timer."""
+
+    def __init__(self, application: Application, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                build(application),
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=600,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._application = application
+        self._listener = listener
+        self._thread = threading.Thread(target=self.run, args=([listener],), name="gemway-emulator", daemon=True)
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+        if not self._ready.wait(_START_LIMIT):
+            raise RuntimeError("the emulator did not start")
+
+    def stop(self) -> None:
+        if self._loop is not None and self._stopping is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(_START_LIMIT)
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = self._application.stopping = asyncio.Event()
+        self._ready.set()
+        await self._stopping.wait()

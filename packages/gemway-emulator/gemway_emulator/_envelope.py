@@ -1,0 +1,158 @@
+"""Put a turn into Google's response envelope, whole or as the chunks of a stream. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from gemway_emulator import _usage
+from gemway_emulator._models import Model
+from gemway_emulator._turns import Part, Turn
+
+Chunk = dict[str, Any]
+_TOKENS_PER_EVENT = 6
+_MOST_EVENTS = 12
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What every chunk of one answer repeats, and what its usage is counted from."""
+
+    model: Model
+    response_id: str
+    prompt: dict[str, int]
+    image_size: str = "1K"
+
+    def response(self, turn: Turn) -> Chunk:
+        """The answer to generateContent."""
+        chunk = self._chunk(turn, [turn.parts] if turn.parts else [], ended=True)
+        for index, other in enumerate(turn.alternatives, start=1):
+            chunk["candidates"].append(_candidate(other, other.parts, index, ended=True))
+        return chunk
+
+    def chunks(self, turn: Turn) -> list[Chunk]:
+        """The answer to streamGenerateContent: text in several events, finishReason on the last."""
+        groups = _groups(turn)
+        events = [self._chunk(turn, groups[: end + 1], ended=end == len(groups) - 1) for end in range(len(groups))]
+        if not groups:
+            events = [self._chunk(turn, [], ended=True)]
+        for index, other in enumerate(turn.alternatives, start=1):
+            events.insert(-1, {**events[0], "candidates": [_candidate(other, other.parts, index, ended=True)]})
+        return events
+
+    def _chunk(self, turn: Turn, groups: list[list[Part]], *, ended: bool) -> Chunk:
+        """One chunk that holds the last of *groups*; usage counts all of them."""
+        chunk: Chunk = {}
+        if turn.prompt_feedback is not None:
+            chunk["promptFeedback"] = turn.prompt_feedback
+        else:
+            chunk["candidates"] = [_candidate(turn, groups[-1] if groups else [], 0, ended=ended)]
+        chunk["usageMetadata"] = self._usage(turn, [part for group in groups for part in group], ended=ended)
+        chunk["modelVersion"] = turn.model_version or self.model.name
+        chunk["responseId"] = self.response_id
+        return chunk | (turn.response_fields if ended else {})
+
+    def _usage(self, turn: Turn, parts: list[Part], *, ended: bool) -> dict[str, Any]:
+        others = [part for other in turn.alternatives for part in other.parts] if ended else []
+        answer, thoughts = _usage.answer_tokens([*parts, *others], self.model, self.image_size)
+        counted: dict[str, Any] = {"promptTokenCount": sum(self.prompt.values())}
+        if turn.prompt_feedback is None:
+            counted["candidatesTokenCount"] = sum(answer.values())
+        if thoughts:
+            counted["thoughtsTokenCount"] = thoughts
+        given = turn.usage or {}
+        if given and not ended and "candidatesTokenCount" in given:
+            given = {
+                **given,
+                "candidatesTokenCount": min(counted["candidatesTokenCount"], given["candidatesTokenCount"]),
+            }
+            given.pop("totalTokenCount", None)
+        usage = counted | given
+        usage.setdefault("totalTokenCount", _total(usage))
+        if not given:
+            usage["promptTokensDetails"] = _usage.details(self.prompt)
+            usage |= {"candidatesTokensDetails": _usage.details(answer)} if any(answer.values()) else {}
+        return usage
+
+
+def fold(chunks: list[Chunk]) -> Chunk:
+    """Join the chunks of a scripted stream into the one JSON of the unary route."""
+    whole: Chunk = {}
+    candidates: dict[int, Chunk] = {}
+    for chunk in chunks:
+        whole |= {name: value for name, value in chunk.items() if name != "candidates"}
+        for candidate in chunk.get("candidates") or []:
+            _merge(candidates.setdefault(candidate.get("index", 0), {}), candidate)
+    if candidates:
+        whole["candidates"] = [candidates[index] for index in sorted(candidates)]
+    return whole
+
+
+def _merge(joined: Chunk, candidate: Chunk) -> None:
+    content = candidate.get("content") or {}
+    parts = (joined.get("content") or {}).get("parts", [])
+    for part in content.get("parts") or []:
+        if parts and _same_text(parts[-1], part):
+            parts = [*parts[:-1], {**parts[-1], **part, "text": parts[-1]["text"] + part["text"]}]
+        else:
+            parts = [*parts, part]
+    joined |= {name: value for name, value in candidate.items() if name != "content" and value is not None}
+    if "content" in candidate:
+        joined["content"] = {**content, "parts": parts}
+
+
+def _same_text(first: Part, second: Part) -> bool:
+    both_text = isinstance(first.get("text"), str) and isinstance(second.get("text"), str)
+    return both_text and "thoughtSignature" not in first and bool(first.get("thought")) == bool(second.get("thought"))
+
+
+def _candidate(turn: Turn, parts: list[Part], index: int, *, ended: bool) -> Chunk:
+    candidate: Chunk = {}
+    if parts or turn.finish_reason == "STOP":
+        candidate["content"] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
+    if ended:
+        if turn.finish_reason is not None:
+            candidate["finishReason"] = turn.finish_reason
+        if turn.finish_message is not None:
+            candidate["finishMessage"] = turn.finish_message
+        candidate |= turn.candidate_fields
+    candidate["index"] = index
+    return candidate
+
+
+def _total(usage: dict[str, Any]) -> int:
+    names = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
+    return sum(usage.get(name) or 0 for name in names)
+
+
+def _groups(turn: Turn) -> list[list[Part]]:
+    """Split the parts into those of each event; parallel calls stay together."""
+    groups: list[list[Part]] = []
+    for part in turn.parts:
+        if "functionCall" in part and groups and "functionCall" in groups[-1][0]:
+            groups[-1].append(part)
+        elif "text" in part:
+            groups.extend([piece] for piece in _pieces(part, turn.chunks))
+        else:
+            groups.append([part])
+    return groups
+
+
+def _pieces(part: Part, wanted: int | list[str] | None) -> list[Part]:
+    texts = wanted if isinstance(wanted, list) and not part.get("thought") else _split(part["text"], wanted)
+    rest = {name: value for name, value in part.items() if name not in ("text", "thoughtSignature")}
+    pieces = [{"text": text, **rest} for text in texts]
+    if "thoughtSignature" in part:
+        pieces[-1]["thoughtSignature"] = part["thoughtSignature"]
+    return pieces
+
+
+def _split(text: str, wanted: object) -> list[str]:
+    units = _usage.tokens(text)
+    if len(units) < 2 or "".join(units) != text:
+        units = list(text)
+    default = min(_MOST_EVENTS, max(2, len(units) // _TOKENS_PER_EVENT))
+    number = max(1, min(wanted if isinstance(wanted, int) else default, len(units)))
+    bounds = [len(units) * index // number for index in range(number + 1)]
+    return ["".join(units[start:end]) for start, end in pairwise(bounds)] if units else [text]

@@ -1,0 +1,91 @@
+"""Errors in Google's JSON: `{"error": {"code", "message", "status", "details"}}`. Knows no HTTP framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+STATUS_NAMES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+_MESSAGES = {
+    401: "Request had invalid authentication credentials. Expected an API key as Bearer token.",
+    429: "Resource has been exhausted (e.g. check quota).",
+    500: "An internal error has occurred. Please retry.",
+    503: "The model is overloaded. Please try again later.",
+    504: "The request timed out. Please try again.",
+}
+
+
+class GoogleError(Exception):
+    """A failure with the HTTP status *code* and the body Google would send for it."""
+
+    def __init__(
+        self,
+        code: int,
+        message: str | None = None,
+        *,
+        status: str | None = None,
+        details: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.code = code
+        self.message = message or _MESSAGES.get(code, f"The request failed with status {code}.")
+        self.status = status or STATUS_NAMES.get(code, "UNKNOWN")
+        self.details = [dict(detail) for detail in details]
+        super().__init__(self.message)
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body, `details` only where there are some."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message, "status": self.status}
+        if self.details:
+            error["details"] = self.details
+        return {"error": error}
+
+
+def invalid_argument(message: str, *, field: str | None = None) -> GoogleError:
+    """A 400 about the request; *field* becomes a `google.rpc.BadRequest` violation."""
+    return bad_request([(field, message)] if field else [], message)
+
+
+def bad_request(violations: Sequence[tuple[str, str]], message: str | None = None) -> GoogleError:
+    """A 400 that lists (field, description) pairs, as Google does."""
+    text = message or "\n".join(description for _, description in violations)
+    detail = {
+        "@type": "type.googleapis.com/google.rpc.BadRequest",
+        "fieldViolations": [{"field": field, "description": description} for field, description in violations],
+    }
+    return GoogleError(400, text, details=[detail] if violations else [])
+
+
+def unauthenticated() -> GoogleError:
+    """The 401 for a missing or wrong Bearer token; it never repeats what was sent."""
+    detail = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "CREDENTIALS_MISSING",
+        "domain": "googleapis.com",
+    }
+    return GoogleError(401, details=[detail])
+
+
+def unknown_model(model: str) -> GoogleError:
+    """The 404 for a model this gateway does not serve."""
+    return GoogleError(404, f"models/{model} is not found for API version v1beta, or is not supported for this method.")
+
+
+def unknown_route(method: str, path: str) -> GoogleError:
+    """The 404 for a path or method outside the API."""
+    return GoogleError(404, f"The requested URL was not found on this server: {method} {path}")

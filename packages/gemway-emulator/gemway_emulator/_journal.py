@@ -1,0 +1,114 @@
+"""The journal: what was asked, when, and how it ended. Keys are kept for tests but never printed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, overload
+
+_SECRET_HEADERS = {"authorization", "x-goog-api-key", "cookie", "proxy-authorization"}
+
+
+class Headers(Mapping[str, str]):
+    """Request headers; names are compared without regard to case. Printing hides keys."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self._values: dict[str, str] = {}
+        for name, value in pairs:
+            key = name.lower()
+            self._values[key] = f"{self._values[key]}, {value}" if key in self._values else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Headers({self.redacted()!r})"
+
+    def redacted(self) -> dict[str, str]:
+        """The headers with every secret replaced."""
+        return {name: "***" if name in _SECRET_HEADERS else value for name, value in self._values.items()}
+
+
+class Entry:
+    """One request: `.method`, `.path` (with the query string), `.headers`, `.body`, `.json`, `.time`, `.status`.
+
+    `.time` is in seconds on `time.monotonic()`; `.status` is None until the answer begins.
+    """
+
+    def __init__(self, method: str, path: str, headers: Headers, body: bytes, time: float) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.time = time
+        self.status: int | None = None
+        self.answer = ""
+        self.json = _parsed(body)
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.method} {_without_key(self.path)} -> {self.status}>"
+
+
+class Journal(Sequence[Entry]):
+    """A list of entries that the server writes and tests read, from different threads."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._lock = threading.Lock()
+
+    def append(self, entry: Entry) -> None:
+        """Keep *entry* as the newest."""
+        with self._lock:
+            self._entries.append(entry)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
+    def waits(self) -> list[float]:
+        """Seconds between the arrivals of consecutive requests."""
+        times = [entry.time for entry in self]
+        return [later - earlier for earlier, later in pairwise(times)]
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        return self._entries[index]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == (list(other) if isinstance(other, Sequence) else other)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, like a list
+
+    def __repr__(self) -> str:
+        return repr(self._entries)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _without_key(path: str) -> str:
+    head, mark, query = path.partition("?")
+    shown = "&".join("key=***" if pair.startswith("key=") else pair for pair in query.split("&"))
+    return head + mark + shown

@@ -1,0 +1,112 @@
+"""Draw pictures: a background that depends on the prompt, with the prompt written on it. Deterministic; no I/O."""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+import io
+import textwrap
+
+from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
+
+Size = tuple[int, int]
+Colour = tuple[int, int, int]
+
+_TINTS = frozenset(
+    ["red", "green", "blue", "yellow", "orange", "purple", "violet", "pink", "brown", "white", "gold", "silver", "teal", "cyan", "magenta", "turquoise", "crimson", "navy", "lime", "olive", "maroon", "coral", "salmon", "indigo", "beige"]
+)
+_GREY_WORDS = ("black and white", "black-and-white", "monochrome", "grayscale", "greyscale", "gray", "grey")
+
+
+def draw(prompt: str, size: Size) -> bytes:
+    """Return a PNG of *size* pixels that shows *prompt* over a background of its own."""
+    picture = _background(prompt, size)
+    _write(picture, prompt)
+    return _png(picture)
+
+
+def edit(prompt: str, source: bytes, size: Size | None = None) -> bytes:
+    """Return *source* changed as *prompt* says (its colour word, or a tint of its own), with the instruction written below.
+
+    The picture keeps its content and, unless *size* is given, its pixel size. Raises ValueError if *source* is not a picture.
+    """
+    try:
+        with Image.open(io.BytesIO(source)) as opened:
+            picture = opened.convert("RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError("the input is not a picture") from error
+    if size is not None and size != picture.size:
+        picture = ImageOps.pad(picture, size, color=_colours(prompt)[0])
+    picture = _tinted(picture, prompt)
+    _write(picture, prompt, at_bottom=True)
+    return _png(picture)
+
+
+def _background(prompt: str, size: Size) -> Image.Image:
+    """A vertical gradient between two colours of the prompt, with a soft disc."""
+    first, second = _colours(prompt)
+    gradient = Image.linear_gradient("L").resize((1, size[1])).resize(size)
+    picture = ImageOps.colorize(gradient, first, second)
+    radius, digest = min(size) // 3, hashlib.sha256(prompt.encode()).digest()
+    centre = (size[0] * (64 + digest[2] // 2) // 256, size[1] * (64 + digest[3] // 2) // 256)
+    box = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
+    ImageDraw.Draw(picture).ellipse(box, fill=_tint(prompt) or _hue(digest[4], 0.55, 0.9))
+    return picture
+
+
+def _colours(prompt: str) -> tuple[Colour, Colour]:
+    digest = hashlib.sha256(prompt.encode()).digest()
+    return _hue(digest[0], 0.6, 0.35), _hue(digest[1], 0.5, 0.85)
+
+
+def _hue(position: int, saturation: float, value: float) -> Colour:
+    red, green, blue = colorsys.hsv_to_rgb(position / 256, saturation, value)
+    return int(red * 255), int(green * 255), int(blue * 255)
+
+
+def _tint(prompt: str) -> Colour | None:
+    """The first colour word of *prompt*."""
+    words = prompt.lower().replace(",", " ").replace(".", " ").split()
+    found = next((word for word in words if word in _TINTS), None)
+    return ImageColor.getrgb(found)[:3] if found else None
+
+
+def _tinted(picture: Image.Image, prompt: str) -> Image.Image:
+    if any(word in prompt.lower() for word in _GREY_WORDS):
+        return ImageOps.grayscale(picture).convert("RGB")
+    colour = _tint(prompt) or _colours(prompt)[1]
+    return Image.blend(picture, Image.new("RGB", picture.size, colour), 0.35)
+
+
+def _write(picture: Image.Image, prompt: str, *, at_bottom: bool = False) -> None:
+    """Write *prompt* on a dark band, in letters as large as its length allows."""
+    width, height = picture.size
+    letters = max(10, min(width, height) // (12 if len(prompt) < 60 else 20))
+    font = _font(letters)
+    columns = max(8, int(width * 1.7 / letters))
+    lines = textwrap.wrap(" ".join(prompt.split()), columns)[: max(1, height // (letters * 2))]
+    band = int(letters * 1.35 * len(lines)) + letters
+    top = height - band if at_bottom else (height - band) // 2
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle((0, top, width, top + band), fill=(20, 20, 28))
+    for row, line in enumerate(lines):
+        place = (width // 2, top + letters // 2 + int(letters * 1.35 * row))
+        pen.text(place, _drawable(line), font=font, fill=(255, 255, 255), anchor="ma")
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:  # Pillow 10.0 has one size only
+        return ImageFont.load_default()
+
+
+def _drawable(line: str) -> str:
+    # The built-in font knows Latin letters; anything else would be an error in its bitmap form.
+    return line.encode("latin-1", "replace").decode("latin-1")
+
+
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()

@@ -1,0 +1,161 @@
+"""Read a normalised request the way a model would: who said what, which tools there are, what is asked for. Pure."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gemway_emulator._models import Model
+from gemway_emulator._signatures import decoded
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One declared function; *schema* is a JSON Schema in either dialect."""
+
+    name: str
+    description: str
+    schema: Json
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One input that is not text; *data* is empty for files named by URI."""
+
+    mime_type: str
+    data: bytes = b""
+    uri: str = ""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One generateContent request in normalised JSON (see `_shapes`)."""
+
+    model: Model
+    body: Json
+
+    @property
+    def contents(self) -> list[Json]:
+        """All turns, oldest first."""
+        return self.body.get("contents") or []
+
+    @property
+    def config(self) -> Json:
+        """The generationConfig, empty if absent."""
+        return self.body.get("generationConfig") or {}
+
+    @cached_property
+    def system(self) -> str:
+        """The text of the system instruction."""
+        return _text(self.body.get("systemInstruction") or {})
+
+    @cached_property
+    def question(self) -> str:
+        """The newest user text."""
+        return _text(self.contents[self._asked_at]) if self._asked_at >= 0 else ""
+
+    @cached_property
+    def earlier(self) -> list[tuple[str, str]]:
+        """(role, text) of the turns before the newest user text."""
+        turns = self.contents[: max(self._asked_at, 0)]
+        return [(turn.get("role") or "user", text) for turn in turns if (text := _text(turn))]
+
+    @cached_property
+    def media(self) -> list[Medium]:
+        """What came with the newest user turn that has media and is not older than the newest user text."""
+        turns = self.contents[max(self._asked_at, 0) :]
+        return [medium for turn in turns for part in turn.get("parts", []) if (medium := _medium(part))]
+
+    @cached_property
+    def newest_picture(self) -> Medium | None:
+        """The last picture in the conversation, whoever sent it; thought pictures excepted."""
+        parts = [part for turn in self.contents for part in turn.get("parts", []) if not part.get("thought")]
+        media = [medium for part in parts if (medium := _medium(part))]
+        pictures = [medium for medium in media if medium.mime_type.startswith("image/") and medium.data]
+        return pictures[-1] if pictures else None
+
+    @cached_property
+    def tools(self) -> list[Tool]:
+        """The declared functions that may be called, in order."""
+        declared = [entry for tool in self.body.get("tools") or [] for entry in tool.get("functionDeclarations") or []]
+        allowed = self._calling.get("allowedFunctionNames")
+        return [_tool(entry) for entry in declared if not allowed or entry.get("name") in allowed]
+
+    @property
+    def mode(self) -> str:
+        """AUTO, ANY or NONE; VALIDATED and an absent mode count as AUTO."""
+        mode = str(self._calling.get("mode") or "AUTO")
+        return mode if mode in ("ANY", "NONE") else "AUTO"
+
+    @cached_property
+    def called(self) -> list[str]:
+        """Names of the functions called since the newest user text."""
+        parts = [part for turn in self.contents[self._asked_at + 1 :] for part in turn.get("parts", [])]
+        return [part["functionCall"].get("name", "") for part in parts if "functionCall" in part]
+
+    @cached_property
+    def results(self) -> list[tuple[str, Any]]:
+        """(name, response) of the function responses since the newest user text, or in the last turn."""
+        start = max(self._asked_at, 0)
+        parts = [part for turn in self.contents[start:] for part in turn.get("parts", [])]
+        responses = [part["functionResponse"] for part in parts if "functionResponse" in part]
+        return [(response.get("name", ""), response.get("response")) for response in responses]
+
+    @property
+    def awaits_results(self) -> bool:
+        """Whether the last turn hands tool results over."""
+        return bool(self.contents) and any("functionResponse" in part for part in self.contents[-1].get("parts", []))
+
+    @property
+    def modalities(self) -> list[str]:
+        """TEXT, IMAGE, AUDIO; what the model does by default if the request names none."""
+        wanted = self.config.get("responseModalities")
+        return wanted or (["TEXT", "IMAGE"] if self.model.makes_images else ["TEXT"])
+
+    @property
+    def thinks_aloud(self) -> bool:
+        """Whether thought summaries are asked for."""
+        return bool((self.config.get("thinkingConfig") or {}).get("includeThoughts"))
+
+    @property
+    def _calling(self) -> Json:
+        return (self.body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+
+    @cached_property
+    def _asked_at(self) -> int:
+        """Index of the newest user turn with text of its own, or -1."""
+        found = [index for index, turn in enumerate(self.contents) if _is_question(turn)]
+        return found[-1] if found else -1
+
+
+def _is_question(turn: Json) -> bool:
+    parts = turn.get("parts", [])
+    answers_tool = any("functionResponse" in part for part in parts)
+    return (turn.get("role") or "user") == "user" and not answers_tool and bool(parts)
+
+
+def _text(turn: Json) -> str:
+    return "\n".join(part["text"] for part in turn.get("parts", []) if part.get("text") and not part.get("thought"))
+
+
+def _medium(part: Json) -> Medium | None:
+    if blob := part.get("inlineData"):
+        data = decoded("".join((blob.get("data") or "").split()))
+        return Medium(blob.get("mimeType") or "application/octet-stream", data or b"")
+    if file := part.get("fileData"):
+        return Medium(file.get("mimeType") or "", uri=file.get("fileUri") or "")
+    return None
+
+
+def _tool(entry: Json) -> Tool:
+    schema = entry.get("parametersJsonSchema") or entry.get("parameters") or {"type": "object", "properties": {}}
+    return Tool(entry.get("name", ""), entry.get("description", ""), schema)
+
+
+def encoded(data: bytes) -> str:
+    """Standard base64 with padding, as Google sends it."""
+    return base64.b64encode(data).decode("ascii")

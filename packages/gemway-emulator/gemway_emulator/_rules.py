@@ -1,0 +1,264 @@
+"""Check what the field table cannot say: the order of turns, signatures, options that exclude each other. Pure.
+
+Every rule raises the 400 Google sends, with Google's words where they are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gemway_emulator._errors import invalid_argument
+from gemway_emulator._fields import PART_DATA
+from gemway_emulator._picture_sizes import picture_size
+from gemway_emulator._prompt import Prompt
+from gemway_emulator._signatures import Signatures
+
+Json = dict[str, Any]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+_MOST_DECLARATIONS = 512
+_MOST_STOPS = 5
+_RANGES = {
+    "temperature": (0, 2),
+    "topP": (0, 1),
+    "maxOutputTokens": (1, float("inf")),
+    "candidateCount": (1, 8),
+    "logprobs": (0, 20),
+}
+
+
+def check(prompt: Prompt, signatures: Signatures) -> None:
+    """Raise Google's 400 for a request that is well formed but not valid."""
+    for rule in _RULES:
+        rule(prompt)
+    _check_returned_signatures(prompt, signatures)
+
+
+def _contents(prompt: Prompt) -> None:
+    if not prompt.contents:
+        raise invalid_argument("* GenerateContentRequest.contents: contents is not specified", field="contents")
+    for index, content in enumerate(prompt.contents):
+        if content.get("role") not in (None, "user", "model", "function"):
+            raise invalid_argument("Please use a valid role: user, model.", field=f"contents[{index}].role")
+        if not content.get("parts"):
+            path = f"contents[{index}].parts"
+            raise invalid_argument(f"* GenerateContentRequest.{path}: contents.parts must not be empty.", field=path)
+
+
+def _parts(prompt: Prompt) -> None:
+    for path, part in _each_part(prompt):
+        present = [name for name in PART_DATA if name in part]
+        if not present:
+            text = f"* GenerateContentRequest.{path}.data: required oneof field 'data' must have one initialized field"
+            raise invalid_argument(text, field=f"{path}.data")
+        if len(present) > 1:
+            text = f"Invalid value at '{path}' (oneof), oneof field 'data' is already set. Cannot set '{present[1]}'"
+            raise invalid_argument(text, field=path)
+        _part_data(path, part)
+
+
+def _part_data(path: str, part: Json) -> None:
+    required = {
+        "inlineData": ("mimeType", "data"),
+        "fileData": ("fileUri",),
+        "functionCall": ("name",),
+        "functionResponse": ("name",),
+    }
+    for kind, names in required.items():
+        missing = [name for name in names if kind in part and not part[kind].get(name)]
+        if missing:
+            where = f"{path}.{_snake(kind)}.{_snake(missing[0])}"
+            raise invalid_argument(f"* GenerateContentRequest.{where}: {missing[0]} must not be empty.", field=where)
+
+
+def _turn_order(prompt: Prompt) -> None:
+    """Calls come right after a user or function-response turn; each gets one response in the very next turn."""
+    turns = [turn for turn in prompt.contents if not _only_thoughts(turn)]
+    for index, turn in enumerate(turns):
+        calls, responses = _count(turn, "functionCall"), _count(turn, "functionResponse")
+        before = turns[index - 1] if index else {}
+        if calls and (not before or before.get("role") == "model"):
+            raise invalid_argument(
+                "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
+            )
+        if responses and not _count(before, "functionCall"):
+            raise invalid_argument(
+                "Please ensure that function response turn comes immediately after a function call turn."
+            )
+        after = turns[index + 1] if index + 1 < len(turns) else {}
+        if calls and _count(after, "functionResponse") != calls:
+            raise invalid_argument(
+                "Please ensure that the number of function response parts is equal to the number of function call parts "
+                "of the function call turn."
+            )
+
+
+def _prefill(prompt: Prompt) -> None:
+    if prompt.model.refuses_prefill and prompt.contents[-1].get("role") == "model":
+        raise invalid_argument(
+            f"Please ensure that the last turn is a user turn: {prompt.model.name} takes no prefill."
+        )
+
+
+def _call_signatures(prompt: Prompt) -> None:
+    """Gemini 3 and later: the first call of every step in the current turn is signed."""
+    if not prompt.model.signs_calls or prompt.model.makes_images:
+        return
+    for position in range(_current_turn(prompt), len(prompt.contents)):
+        content = prompt.contents[position]
+        first = next((part for part in content.get("parts", []) if "functionCall" in part), None)
+        if content.get("role") == "model" and first is not None and not first.get("thoughtSignature"):
+            name = first["functionCall"].get("name", "")
+            raise invalid_argument(
+                "Function call is missing a thought_signature in functionCall parts. This is required for tools to work "
+                "correctly, and missing thought_signature may lead to degraded model performance. Additional data, "
+                f"function call `default_api:{name}`, position {position + 1}."
+            )
+
+
+def _image_signatures(prompt: Prompt) -> None:
+    """Image models of Gemini 3 and later: every picture in a model turn is signed."""
+    if not prompt.model.signs_images:
+        return
+    for turn, content in enumerate(prompt.contents, start=1):
+        for place, part in enumerate(content.get("parts", []), start=1):
+            missing = "inlineData" in part and not part.get("thoughtSignature") and not part.get("thought")
+            if content.get("role") == "model" and missing:
+                text = f"Image part is missing a thought_signature in content position {turn}, part position {place}."
+                raise invalid_argument(text)
+
+
+def _declarations(prompt: Prompt) -> None:
+    declared = _declared(prompt)
+    for name in declared:
+        if not _NAME.fullmatch(name):
+            raise invalid_argument(
+                "* GenerateContentRequest.tools[0].function_declarations[0].name: Invalid function name. Must start with a "
+                "letter or an underscore. Must be alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or "
+                f"dashes (-), with a maximum length of 128. Got: {name!r}"
+            )
+    repeated = [name for name, number in Counter(declared).items() if number > 1]
+    if repeated:
+        raise invalid_argument(f"Duplicate function declaration found: {repeated[0]}")
+    if len(declared) > _MOST_DECLARATIONS:
+        raise invalid_argument(f"At most {_MOST_DECLARATIONS} function declarations are supported.")
+    for entry in _entries(prompt):
+        for one, other in (("parameters", "parametersJsonSchema"), ("response", "responseJsonSchema")):
+            if one in entry and other in entry:
+                raise invalid_argument(f"Only one of {one} and {other} may be set in a function declaration.")
+
+
+def _calling_config(prompt: Prompt) -> None:
+    config = (prompt.body.get("toolConfig") or {}).get("functionCallingConfig")
+    if config is None:
+        return
+    declared = _declared(prompt)
+    if not declared:
+        raise invalid_argument("Function calling config is set without function_declarations.")
+    allowed = config.get("allowedFunctionNames") or []
+    if allowed and config.get("mode") not in ("ANY", "VALIDATED"):
+        raise invalid_argument("Allowed function names are only supported in mode ANY or VALIDATED.")
+    unknown = [name for name in allowed if name not in declared]
+    if unknown:
+        raise invalid_argument(f"allowed_function_names names a function that is not declared: {unknown[0]}")
+
+
+def _config(prompt: Prompt) -> None:
+    config = prompt.config
+    for name, (low, high) in _RANGES.items():
+        if name in config and not low <= config[name] <= high:
+            path = f"generation_config.{_snake(name)}"
+            raise invalid_argument(
+                f"* GenerateContentRequest.{path}: must be in the range [{low}, {high}].", field=path
+            )
+    if len(config.get("stopSequences") or []) > _MOST_STOPS:
+        raise invalid_argument(f"At most {_MOST_STOPS} stop_sequences are supported.")
+    if "logprobs" in config and not config.get("responseLogprobs"):
+        raise invalid_argument("logprobs is set without response_logprobs.")
+    thinking = config.get("thinkingConfig") or {}
+    if "thinkingLevel" in thinking and "thinkingBudget" in thinking:
+        raise invalid_argument("You can only set only one of thinking budget and thinking level.")
+
+
+def _response_format(prompt: Prompt) -> None:
+    config = prompt.config
+    schemas = [name for name in ("responseSchema", "responseJsonSchema") if name in config]
+    if len(schemas) > 1:
+        raise invalid_argument("Only one of response_schema and response_json_schema may be set.")
+    mime = config.get("responseMimeType") or "text/plain"
+    if mime not in ("text/plain", "application/json", "text/x.enum"):
+        raise invalid_argument(
+            "* GenerateContentRequest.generation_config.response_mime_type: allowed mimetypes are `text/plain`, "
+            "`application/json` and `text/x.enum`."
+        )
+    if schemas and mime == "text/plain":
+        raise invalid_argument(f"{_snake(schemas[0])} needs response_mime_type application/json or text/x.enum.")
+
+
+def _pictures(prompt: Prompt) -> None:
+    image = prompt.config.get("imageConfig") or {}
+    if prompt.model.makes_images or image:
+        picture_size(prompt.model, image.get("aspectRatio"), image.get("imageSize"))
+    if prompt.model.makes_images and prompt.config.get("candidateCount", 1) > 1:
+        raise invalid_argument("Multiple candidates is not enabled for this model")
+
+
+_RULES: tuple[Callable[[Prompt], None], ...] = (
+    _contents,
+    _parts,
+    _config,
+    _response_format,
+    _pictures,
+    _declarations,
+    _calling_config,
+    _turn_order,
+    _prefill,
+    _call_signatures,
+    _image_signatures,
+)
+
+
+def _check_returned_signatures(prompt: Prompt, signatures: Signatures) -> None:
+    for path, part in _each_part(prompt):
+        if problem := signatures.problem(part):
+            raise invalid_argument(problem, field=f"{path}.thought_signature")
+
+
+def _each_part(prompt: Prompt) -> Iterator[tuple[str, Json]]:
+    for turn, content in enumerate(prompt.contents):
+        for place, part in enumerate(content.get("parts", [])):
+            yield f"contents[{turn}].parts[{place}]", part
+
+
+def _only_thoughts(turn: Json) -> bool:
+    # Streamed chats keep a thought chunk as a turn of its own before the call.
+    return turn.get("role") == "model" and all(part.get("thought") for part in turn.get("parts", []))
+
+
+def _count(turn: Json, kind: str) -> int:
+    return sum(kind in part for part in turn.get("parts", []))
+
+
+def _current_turn(prompt: Prompt) -> int:
+    """Index of the last user turn with text or media of its own."""
+    starts = [
+        index
+        for index, turn in enumerate(prompt.contents)
+        if turn.get("role") != "model" and not _count(turn, "functionResponse")
+    ]
+    return starts[-1] if starts else 0
+
+
+def _entries(prompt: Prompt) -> list[Json]:
+    return [entry for tool in prompt.body.get("tools") or [] for entry in tool.get("functionDeclarations") or []]
+
+
+def _declared(prompt: Prompt) -> list[str]:
+    return [entry.get("name", "") for entry in _entries(prompt)]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"([A-Z])", r"_\1", name).lower()

@@ -1,0 +1,122 @@
+"""Thought signatures: issue them, remember them, and recognise them when they come back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from typing import Any
+
+from gemway_emulator._models import Model
+from gemway_emulator._turns import AUTOMATIC, Part
+
+SENTINELS = frozenset({"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"})
+
+
+class Signatures:
+    """All signatures one emulator has issued.
+
+    They are compared as decoded bytes, because Google's own clients re-encode them; as text when *strict*.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.strict = strict
+        self._count = 0
+        self._texts: set[str] = set()
+        self._values: set[bytes] = set()
+        self._signed_content: set[str] = set()
+
+    def clear(self) -> None:
+        """Forget what was issued; whatever comes back afterwards is foreign."""
+        self._texts.clear()
+        self._values.clear()
+        self._signed_content.clear()
+
+    def sign(self, parts: list[Part], model: Model) -> list[Part]:
+        """Return *parts* with every automatic signature and id decided as *model* does, and remember them."""
+        signed: list[Part] = []
+        call_seen = False
+        for part in parts:
+            chosen = self._decide(part, model, first_call=not call_seen)
+            call_seen = call_seen or "functionCall" in part
+            self.remember(chosen)
+            signed.append(chosen)
+        return signed
+
+    def remember(self, part: Part) -> None:
+        """Keep the signature of *part*, if it has one, as issued."""
+        signature = part.get("thoughtSignature")
+        if not isinstance(signature, str):
+            return
+        self._texts.add(signature)
+        self._signed_content.add(_content_key(part))
+        if (value := decoded(signature)) is not None:
+            self._values.add(value)
+
+    def problem(self, part: Part) -> str | None:
+        """What is wrong with the signature on *part*, or None."""
+        signature = part.get("thoughtSignature")
+        if not isinstance(signature, str) or signature in SENTINELS or signature in self._texts:
+            return None
+        value = decoded(signature)
+        if value is None:
+            return "Base64 decoding failed for thought_signature."
+        if self.strict:
+            return "Invalid thought signature."
+        altered = value not in self._values and _content_key(part) in self._signed_content
+        return "Invalid thought signature." if altered else None
+
+    def _decide(self, part: Part, model: Model, *, first_call: bool) -> Part:
+        chosen = dict(part)
+        if "functionCall" in part:
+            chosen["functionCall"] = self._with_id(part["functionCall"], model)
+            wanted = model.signs_calls and first_call
+        elif "inlineData" in part:
+            wanted = model.signs_images
+        else:
+            wanted = model.signs_calls
+        if part.get("thoughtSignature") is AUTOMATIC:
+            del chosen["thoughtSignature"]
+            if wanted:
+                chosen["thoughtSignature"] = self._issue()
+        return chosen
+
+    def _with_id(self, call: dict[str, Any], model: Model) -> dict[str, Any]:
+        if call.get("id") is not AUTOMATIC:
+            return call
+        rest = {name: value for name, value in call.items() if name != "id"}
+        if not model.signs_calls:
+            return rest
+        self._count += 1
+        return {"id": f"call_{self._count:08x}", **rest}
+
+    def _issue(self) -> str:
+        # The first bytes hold "+" and "/" in standard base64, so that a client that
+        # re-encodes a signature URL-safe is caught in strict mode.
+        self._count += 1
+        digest = hashlib.sha256(f"{id(self)}-{self._count}".encode()).digest()
+        return base64.b64encode(b"\xfb\xef\xbe\xff\xff\xff" + digest).decode("ascii")
+
+
+def decoded(text: str) -> bytes | None:
+    """The bytes of base64 *text* in either alphabet (not a mix), padded or not; None if it is neither."""
+    standard = re.fullmatch(r"[A-Za-z0-9+/]*={0,2}", text)
+    if not standard and not re.fullmatch(r"[A-Za-z0-9_-]*={0,2}", text):
+        return None
+    bare = text.rstrip("=")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=None if standard else b"-_")
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _content_key(part: Part) -> str:
+    if "functionCall" in part:
+        call = part["functionCall"]
+        return f"call:{call.get('name')}:{json.dumps(call.get('args') or {}, sort_keys=True)}"
+    if "inlineData" in part:
+        value = decoded(part["inlineData"].get("data") or "") or b""
+        return "image:" + hashlib.sha256(value).hexdigest()
+    return "text:" + (part.get("text") or "")

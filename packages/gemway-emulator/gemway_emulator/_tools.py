@@ -1,0 +1,158 @@
+"""Decide which declared functions a prompt calls for, and with which arguments. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from gemway_emulator._hints import Hints
+from gemway_emulator._language import content_words, stem, words
+from gemway_emulator._prompt import Prompt, Tool
+from gemway_emulator._schema_instances import instance
+from gemway_emulator._turns import Part, call_part
+
+# What people write for what tools are called.
+_SYNONYMS = {
+    "+": ("add", "sum", "plus"),
+    "plus": ("add", "sum"),
+    "sum": ("add",),
+    "-": ("subtract", "minus"),
+    "minus": ("subtract",),
+    "*": ("multiply", "product", "times"),
+    "\u00d7": ("multiply", "product", "times"),
+    "times": ("multiply", "product"),
+    "/": ("divide", "quotient"),
+    "÷": ("divide", "quotient"),
+    "picture": ("image",),
+    "photo": ("image", "picture"),
+    "draw": ("image", "generate"),
+    "paint": ("image", "generate"),
+    "temperature": ("weather",),
+    "forecast": ("weather",),
+    "email": ("mail",),
+    "mail": ("email",),
+}
+# Verbs every second tool is named with: they say nothing about whether a tool fits.
+_EMPTY_VERBS = {
+    stem(word) for word in ("get", "set", "do", "run", "tool", "function", "call", "fetch", "find", "return", "given")
+}
+
+
+def calls(prompt: Prompt) -> list[Part]:
+    """The function calls that answer *prompt*, none if it asks for text."""
+    if prompt.mode == "NONE" or not prompt.tools:
+        return []
+    chosen = _forced(prompt) if prompt.mode == "ANY" else _wanted(prompt)
+    return [part for tool in chosen for part in _call(tool, prompt, alone=len(chosen) == 1)]
+
+
+def _forced(prompt: Prompt) -> list[Tool]:
+    """Mode ANY: always a call, of functions not called since the newest user text if there are any."""
+    fresh = [tool for tool in prompt.tools if tool.name not in prompt.called] or prompt.tools
+    named = [] if prompt.called else _named(prompt, fresh)
+    if len(named) > 1:
+        return named
+    ranked = sorted(fresh, key=lambda tool: -_fit(tool, prompt.question))
+    return named or ranked[:1]
+
+
+def _wanted(prompt: Prompt) -> list[Tool]:
+    """Mode AUTO: what the prompt names; failing that, and before any result, what fits it best."""
+    fresh = [tool for tool in prompt.tools if tool.name not in prompt.called]
+    if named := _named(prompt, fresh):
+        return named
+    if prompt.called or prompt.results or _named(prompt, prompt.tools):
+        return []
+    ranked = sorted(fresh, key=lambda tool: -_fit(tool, prompt.question))
+    return ranked[:1] if ranked and _fit(ranked[0], prompt.question) >= 2 else []
+
+
+def _named(prompt: Prompt, tools: list[Tool]) -> list[Tool]:
+    """The tools the question names, in its order; only the first if the question says `then`."""
+    text = prompt.question.lower()
+    places = {tool.name: _place(tool.name, text) for tool in tools}
+    named = sorted((tool for tool in tools if places[tool.name] >= 0), key=lambda tool: places[tool.name])
+    in_steps = re.search(r"\b(?:then|after that|afterwards|followed by|finally)\b", text) is not None
+    return named[:1] if in_steps else named
+
+
+def _place(name: str, text: str) -> int:
+    """Where *text* names the tool, as `get_weather` or (for names of several words) as `get weather`; -1 if nowhere."""
+    found = re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", text)
+    spaced = " ".join(words(name))
+    if found is None and " " in spaced:
+        found = re.search(rf"(?<!\w){re.escape(spaced)}(?!\w)", text)
+    if found is None:
+        return -1
+    if "_" not in name and name.islower() and not _is_instructed(name, text):
+        return -1  # `add` in "add salt" is a verb; `the add tool` is a name
+    denied = re.search(
+        r"(?:don't|do not|never|without)\s+(?:use|call|using|calling)\s+(?:the\s+)?\W?$", text[: found.start()]
+    )
+    return -1 if denied else found.start()
+
+
+def _is_instructed(name: str, text: str) -> bool:
+    bare = re.escape(name.lower())
+    return (
+        re.search(rf"\b(?:use|call|using|invoke|run)\s+(?:the\s+)?\W?{bare}\b|\b{bare}\W?\s+(?:tool|function)", text)
+        is not None
+    )
+
+
+def _fit(tool: Tool, text: str) -> int:
+    """How much *tool* has to do with *text*: shared words of the name count twice; 2 is enough to call it."""
+    said = set(content_words(text)) | {stem(word) for word in words(text)}
+    for sign, meanings in _SYNONYMS.items():
+        said |= {stem(word) for word in meanings} if _is_said(sign, text) else set()
+    name = {stem(word) for word in words(tool.name)} - _EMPTY_VERBS
+    described = set(content_words(tool.description)) - _EMPTY_VERBS - name
+    return 2 * len(name & said) + len(described & said)
+
+
+def _is_said(sign: str, text: str) -> bool:
+    if sign.isalpha():
+        return re.search(rf"\b{sign}\w?\b", text.lower()) is not None
+    return re.search(rf"\d\s*{re.escape(sign)}\s*\(?-?\d", text) is not None
+
+
+def _call(tool: Tool, prompt: Prompt, *, alone: bool) -> list[Part]:
+    """One call; or one per place when the question lists several for a tool that takes one."""
+    text = _material(prompt)
+    key = _place_key(tool)
+    places = Hints(prompt.question).places() if key and alone and prompt.mode != "ANY" else []
+    if key and len(places) > 1:
+        return [call_part(tool.name, {**instance(tool.schema, text), key: place}) for place in places]
+    args = instance(tool.schema, text if alone else _clause(tool, prompt) or text)
+    return [call_part(tool.name, args if isinstance(args, dict) else {})]
+
+
+def _place_key(tool: Tool) -> str | None:
+    required = tool.schema.get("required") or []
+    key = required[0] if len(required) == 1 else ""
+    return key if key in ("city", "location", "place", "destination", "town") else None
+
+
+def _clause(tool: Tool, prompt: Prompt) -> str | None:
+    """The sentence or clause that names *tool*, for its own arguments."""
+    clauses = re.split(
+        r"(?<=[.;!?])\s+|\n|,?\s+and\s+(?=(?:also\s+)?(?:use|call)\b)|,\s+(?=(?:use|call)\b)", prompt.question
+    )
+    return next((clause for clause in clauses if _place(tool.name, clause.lower()) >= 0), None)
+
+
+def _material(prompt: Prompt) -> str:
+    """The text arguments are taken from: the question, then what the tools said, then the conversation."""
+    results = [json.dumps(response, ensure_ascii=False) for _, response in prompt.results]
+    earlier = [text for role, text in prompt.earlier[-2:] if role == "user"] if len(prompt.question) < 40 else []
+    return "\n".join([prompt.question, *results, *earlier])
+
+
+def values(response: Any) -> str:
+    """What a function response says, as readable text."""
+    if isinstance(response, dict) and len(response) == 1:
+        return values(next(iter(response.values())))
+    if isinstance(response, str):
+        return response
+    return json.dumps(response, ensure_ascii=False)

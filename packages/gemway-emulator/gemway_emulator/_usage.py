@@ -1,0 +1,84 @@
+"""Count tokens the way bills look: a plausible, deterministic number per word, picture and page. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from gemway_emulator._models import Model
+from gemway_emulator._turns import Part
+
+# A token is up to six word characters or one other sign, with the space before it.
+_TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$", re.UNICODE)
+_INPUT_TOKENS = {"IMAGE": 258, "AUDIO": 32, "VIDEO": 263, "DOCUMENT": 258}
+_OUTPUT_TOKENS = {"512": 747, "1K": 1120, "2K": 1120, "4K": 2000}
+
+
+def tokens(text: str) -> list[str]:
+    """Split *text* into tokens that join back to it."""
+    return _TOKEN.findall(text)
+
+
+def count(text: str) -> int:
+    """The number of tokens in *text*."""
+    return len(tokens(text))
+
+
+def modality(mime_type: str) -> str:
+    """Google's name for the kind of medium."""
+    kind = mime_type.partition("/")[0].upper()
+    return kind if kind in ("IMAGE", "AUDIO", "VIDEO") else "DOCUMENT"
+
+
+def image_tokens(model: Model, size: str) -> int:
+    """Output tokens of one picture of *size* ("512", "1K", "2K", "4K")."""
+    return 1290 if model.generation < 3 else _OUTPUT_TOKENS.get(size, 1120)
+
+
+def prompt_tokens(body: dict[str, Any]) -> dict[str, int]:
+    """Tokens of a normalised request per modality; system instruction and tools count as text."""
+    totals = {"TEXT": 0}
+    contents = [*body.get("contents", []), body.get("systemInstruction") or {}]
+    for part in (part for content in contents for part in content.get("parts", [])):
+        _add(totals, part)
+    if tools := body.get("tools"):
+        totals["TEXT"] += count(json.dumps(tools))
+    return {name: number for name, number in totals.items() if number or name == "TEXT"}
+
+
+def details(totals: dict[str, int]) -> list[dict[str, Any]]:
+    """`promptTokensDetails` and its kin."""
+    return [{"modality": name, "tokenCount": number} for name, number in totals.items() if number]
+
+
+def answer_tokens(parts: list[Part], model: Model, size: str) -> tuple[dict[str, int], int]:
+    """(tokens of the visible answer per modality, tokens of the thoughts)."""
+    totals = {"TEXT": 0}
+    thoughts = 0
+    for part in parts:
+        number = count(_text_of(part))
+        if "inlineData" in part:
+            totals["IMAGE"] = totals.get("IMAGE", 0) + image_tokens(model, size)
+        elif part.get("thought"):
+            thoughts += number
+        else:
+            totals["TEXT"] += number
+    return totals, thoughts
+
+
+def _text_of(part: Part) -> str:
+    if "text" in part:
+        return str(part["text"] or "")
+    return json.dumps({name: value for name, value in part.items() if name not in ("inlineData", "thoughtSignature")})
+
+
+def _add(totals: dict[str, int], part: Part) -> None:
+    blob = part.get("inlineData") or part.get("fileData")
+    if blob is not None:
+        name = modality(blob.get("mimeType") or "")
+        totals[name] = totals.get(name, 0) + _INPUT_TOKENS[name]
+    else:
+        totals["TEXT"] += count(_text_of(part))
+        for nested in (part.get("functionResponse") or {}).get("parts") or []:
+            _add(totals, nested)

@@ -1,0 +1,275 @@
+"""Scripted replies: what `Emulator.enqueue` takes. Each is consumed by one generateContent or streamGenerateContent call."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from gemway_emulator import _turns
+from gemway_emulator._errors import STATUS_NAMES, GoogleError
+from gemway_emulator._framing import Framing
+from gemway_emulator._pictures import draw
+from gemway_emulator._turns import AUTOMATIC, Turn
+
+__all__ = [
+    "ErrorReply",
+    "RawReply",
+    "Reply",
+    "StreamReply",
+    "Turn",
+    "blocked",
+    "error",
+    "image",
+    "raw",
+    "stream",
+    "text",
+    "thoughts",
+    "tool_call",
+    "tool_calls",
+]
+
+Signature: TypeAlias = str | Literal[False] | None
+"""A signature to send as it is; None leaves it to the served model; False sends none."""
+
+
+@dataclass
+class ErrorReply:
+    """An error answer; *body* replaces Google's JSON when given."""
+
+    error: GoogleError
+    headers: dict[str, str]
+    body: bytes | None = None
+    delay: float = 0.0
+
+
+@dataclass
+class StreamReply:
+    """Chunks served exactly as given."""
+
+    chunks: list[dict[str, Any]]
+    framing: Framing
+    delay: float = 0.0
+    cut: bool = False
+
+
+@dataclass
+class RawReply:
+    """Bytes served exactly as given."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    cut: bool = False
+
+
+Reply: TypeAlias = Turn | ErrorReply | StreamReply | RawReply
+
+
+def text(  # noqa: PLR0913 - keyword-only options of one reply
+    text: str,
+    *,
+    thoughts: str | None = None,
+    signature: str | None = None,
+    finish_reason: str | None = "STOP",
+    finish_message: str | None = None,
+    usage: Mapping[str, Any] | None = None,
+    chunks: int | Sequence[str] | None = None,
+    delay: float = 0.0,
+    chunk_delay: float | None = None,
+    model_version: str | None = None,
+    candidate: Mapping[str, Any] | None = None,
+    response: Mapping[str, Any] | None = None,
+) -> Turn:
+    """Answer with *text*.
+
+    *thoughts* becomes a thought part before it; *signature* goes on the text part (unsigned without one).
+    *usage* is the `usageMetadata` to send, merged over the counted one. *chunks* says how a stream splits the text: a number
+    of events, or the pieces themselves. *delay* (seconds) passes before the answer begins, *chunk_delay* between events.
+    *candidate* and *response* are merged into the candidate and the response (`groundingMetadata`, `modelStatus`, ...).
+    """
+    parts = [_turns.thought_part(thoughts)] if thoughts is not None else []
+    return Turn(
+        [*parts, _turns.text_part(text, signature)],
+        finish_reason=finish_reason,
+        finish_message=finish_message,
+        usage=dict(usage) if usage is not None else None,
+        chunks=list(chunks) if chunks is not None and not isinstance(chunks, int) else chunks,
+        delay=delay,
+        chunk_delay=chunk_delay,
+        model_version=model_version,
+        candidate_fields=dict(candidate or {}),
+        response_fields=dict(response or {}),
+    )
+
+
+def thoughts(thought: str, text: str, *, signature: str | None = None, delay: float = 0.0) -> Turn:
+    """Answer with a thought summary and then *text*."""
+    return globals()["text"](text, thoughts=thought, signature=signature, delay=delay)  # type: ignore[no-any-return]
+
+
+def image(  # noqa: PLR0913 - keyword-only options of one reply
+    data: bytes | None = None,
+    *,
+    mime_type: str = "image/png",
+    text: str | None = None,
+    signature: Signature = None,
+    width: int = 256,
+    height: int = 256,
+    finish_reason: str | None = "STOP",
+    usage: Mapping[str, Any] | None = None,
+    delay: float = 0.0,
+) -> Turn:
+    """Answer with a picture: *data*, or a generated PNG of *width* x *height* pixels; *text* precedes it."""
+    content = draw("scripted picture", (width, height)) if data is None else data
+    part = _turns.image_part(base64.b64encode(content).decode("ascii"), mime_type, _choice(signature))
+    parts = (
+        [part] if text is None else [_turns.text_part(text, _choice(signature if signature is False else None)), part]
+    )
+    return Turn(parts, finish_reason=finish_reason, usage=dict(usage) if usage is not None else None, delay=delay)
+
+
+def tool_call(
+    name: str,
+    args: Mapping[str, Any] | None = None,
+    *,
+    id: str | Literal[False] | None = None,
+    signature: Signature = None,
+    thoughts: str | None = None,
+    finish_reason: str | None = "STOP",
+    usage: Mapping[str, Any] | None = None,
+    delay: float = 0.0,
+) -> Turn:
+    """Answer with a function call; join several with `&`.
+
+    *id* and *signature* are sent as given; None does as the served model would (Gemini 3 and later: an id for every call, a
+    signature on the first), False leaves them out.
+    """
+    parts = [_turns.thought_part(thoughts)] if thoughts is not None else []
+    call = _turns.call_part(name, dict(args or {}), call_id=_choice(id), signature=_choice(signature))
+    return Turn(
+        [*parts, call], finish_reason=finish_reason, usage=dict(usage) if usage is not None else None, delay=delay
+    )
+
+
+def tool_calls(calls: Sequence[tuple[str, Mapping[str, Any]] | Turn], *, delay: float = 0.0) -> Turn:
+    """Answer with several parallel calls, each a (name, args) pair or a `tool_call(...)`."""
+    joined = Turn(delay=delay)
+    for call in calls:
+        joined = joined & (call if isinstance(call, Turn) else tool_call(call[0], call[1]))
+    return joined
+
+
+def blocked(
+    reason: str = "SAFETY",
+    *,
+    prompt: bool = True,
+    message: str | None = None,
+    ratings: Sequence[Mapping[str, Any]] | None = None,
+    delay: float = 0.0,
+) -> Turn:
+    """Answer as a filter does: no candidates and `promptFeedback` (*prompt*), or a candidate with *reason* and no content."""
+    default = {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True}
+    safety = [dict(rating) for rating in ratings] if ratings is not None else [default]
+    if not prompt:
+        fields = {"safetyRatings": safety}
+        return Turn(finish_reason=reason, finish_message=message, candidate_fields=fields, delay=delay)
+    feedback: dict[str, Any] = {"blockReason": reason, "safetyRatings": safety}
+    if message is not None:
+        feedback["blockReasonMessage"] = message
+    return Turn(prompt_feedback=feedback, delay=delay)
+
+
+def error(  # noqa: PLR0913 - keyword-only options of one reply
+    status: int,
+    *,
+    message: str | None = None,
+    code: int | str | None = None,
+    status_text: str | None = None,
+    retry_after: float | str | None = None,
+    details: Sequence[Mapping[str, Any]] | None = None,
+    body: bytes | str | Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    delay: float = 0.0,
+) -> ErrorReply:
+    """Answer with an HTTP error in Google's JSON.
+
+    *status* is the HTTP status. *code* as a string (`"insufficient_user_quota"`) makes the body OpenAI-shaped, as gateways
+    send it; *status_text* is Google's (`"RESOURCE_EXHAUSTED"`). *retry_after* (seconds or an HTTP date) becomes the Retry-After
+    header. *body* replaces the whole body: bytes or text as they are, a mapping as JSON.
+    """
+    failure = GoogleError(status, message, status=status_text or STATUS_NAMES.get(status), details=details or ())
+    sent = dict(headers or {})
+    if retry_after is not None:
+        sent.setdefault("retry-after", f"{retry_after:g}" if isinstance(retry_after, (int, float)) else retry_after)
+    if body is None and isinstance(code, str):
+        body = {"error": {"message": failure.message, "type": "new_api_error", "param": "", "code": code}}
+    elif body is None and code is not None:
+        body = failure.body()
+        body["error"]["code"] = code
+    return ErrorReply(failure, sent, _encoded(body), delay)
+
+
+def stream(  # noqa: PLR0913 - keyword-only options of one reply
+    chunks: Sequence[Mapping[str, Any]],
+    *,
+    delay: float = 0.0,
+    newline: Literal["\n", "\r\n", "\r"] = "\r\n",
+    done: bool = False,
+    comments: bool = False,
+    space: bool = True,
+    event_lines: bool = False,
+    multi_line: bool = False,
+    bom: bool = False,
+    final_newline: bool = True,
+    content_type: str = "text/event-stream",
+    cut: bool = False,
+) -> StreamReply:
+    """Answer with exactly these *chunks* as server-sent events; the unary route gets them folded into one JSON.
+
+    *delay* (seconds) passes before every event. The other options deviate in framing: `data: [DONE]` at the end, `: PING`
+    comments, no space after `data:`, `event:` lines, one event over several data lines, a byte order mark, no blank line after
+    the last event. *cut* closes the socket without ending the body.
+    """
+    framing = Framing(
+        newline=newline,
+        done=done,
+        comments=comments,
+        space=space,
+        event_lines=event_lines,
+        multi_line=multi_line,
+        bom=bom,
+        final_newline=final_newline,
+        content_type=content_type,
+    )
+    return StreamReply([dict(chunk) for chunk in chunks], framing, delay, cut)
+
+
+def raw(
+    status: int = 200,
+    body: bytes | str = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    content_type: str | None = None,
+    delay: float = 0.0,
+    cut: bool = False,
+) -> RawReply:
+    """Answer with these bytes. *cut* closes the socket after them, short of the announced end."""
+    sent = dict(headers or {})
+    if content_type is not None:
+        sent["content-type"] = content_type
+    sent.setdefault("content-type", "application/json; charset=UTF-8")
+    return RawReply(status, body.encode() if isinstance(body, str) else body, sent, delay, cut)
+
+
+def _choice(given: str | Literal[False] | None) -> object:
+    return AUTOMATIC if given is None else given
+
+
+def _encoded(body: bytes | str | Mapping[str, Any] | None) -> bytes | None:
+    if body is None or isinstance(body, bytes):
+        return body
+    return body.encode() if isinstance(body, str) else json.dumps(body).encode()

@@ -1,0 +1,138 @@
+"""A client for Gemini-native gateways that authenticate with a Bearer token.
+
+from gemway import Client
+
+client = Client(base_url="https://gateway.example", api_key="sk-...")
+print(client.generate_content("gemini-2.5-flash", {"contents": [{"parts": [{"text": "Hello"}]}]}).text)
+"""
+
+from gemway import types
+from gemway._accumulate import Accumulator, fold
+from gemway._async_client import AsyncClient, AsyncStream
+from gemway._capabilities import Capabilities, capabilities
+from gemway._client import Client, Stream
+from gemway._conversation import SENTINEL, arrange, with_sentinels
+from gemway._exceptions import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    ContentBlockedError,
+    ContextOverflowError,
+    EmptyResponseError,
+    GemwayError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    RequestTooLargeError,
+    ResponseValidationError,
+    StreamInterruptedError,
+    StreamTimeoutError,
+    UnprocessableEntityError,
+    UnsupportedContentError,
+)
+from gemway._image import Image
+from gemway._media import data_url, inline_part, remote_urls, split_data_url, to_part, with_media
+from gemway._options import (
+    ALIASES,
+    COMPOSED,
+    IGNORED,
+    OPTIONS,
+    canonical,
+    merge_deep,
+    override,
+    to_generation_config,
+    to_response_format,
+    to_safety_settings,
+    to_tool_config,
+)
+from gemway._protocol import WireRequest
+from gemway._requests import BLOCKED, IMAGE_MODEL, image_request, refuse_blocked, with_pictures
+from gemway._retry import RetryEvent
+from gemway._schema import Dialect, SchemaError, function_declaration, response_schema, sanitize_tool_name, to_schema
+from gemway._settings import Secret, environment_key, resolve_base_url, resolve_model
+from gemway._sniff import decode_base64, picture_size, sniff_mime_type
+from gemway._version import __version__
+
+__all__ = [
+    "ALIASES",
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "Accumulator",
+    "AsyncClient",
+    "AsyncStream",
+    "AuthenticationError",
+    "BLOCKED",
+    "BadRequestError",
+    "COMPOSED",
+    "Capabilities",
+    "Client",
+    "ConfigurationError",
+    "ConflictError",
+    "ContentBlockedError",
+    "ContextOverflowError",
+    "Dialect",
+    "EmptyResponseError",
+    "GemwayError",
+    "IGNORED",
+    "IMAGE_MODEL",
+    "Image",
+    "InternalServerError",
+    "NotFoundError",
+    "OPTIONS",
+    "PermissionDeniedError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RequestTooLargeError",
+    "ResponseValidationError",
+    "RetryEvent",
+    "SENTINEL",
+    "SchemaError",
+    "Secret",
+    "Stream",
+    "StreamInterruptedError",
+    "StreamTimeoutError",
+    "UnprocessableEntityError",
+    "UnsupportedContentError",
+    "WireRequest",
+    "__version__",
+    "arrange",
+    "canonical",
+    "capabilities",
+    "data_url",
+    "decode_base64",
+    "environment_key",
+    "fold",
+    "function_declaration",
+    "image_request",
+    "inline_part",
+    "merge_deep",
+    "override",
+    "picture_size",
+    "refuse_blocked",
+    "remote_urls",
+    "resolve_base_url",
+    "resolve_model",
+    "response_schema",
+    "sanitize_tool_name",
+    "sniff_mime_type",
+    "split_data_url",
+    "to_generation_config",
+    "to_part",
+    "to_response_format",
+    "to_safety_settings",
+    "to_schema",
+    "to_tool_config",
+    "types",
+    "with_media",
+    "with_pictures",
+    "with_sentinels",
+]

@@ -1,0 +1,304 @@
+"""The blocking client. Its twin is `_async_client.py`: equal but for a published table of substitutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from gemway import _protocol as protocol
+from gemway import _requests as requests
+from gemway._exceptions import APIError, NotFoundError
+from gemway._protocol import Opened
+from gemway._retry import Attempts, Memory, Options, RetryEvent
+from gemway._setup import Setup
+from gemway.types import GenerateContentRequest, GenerateContentResponse
+
+if TYPE_CHECKING:
+    import httpx
+    from pydantic import SecretStr
+    from typing_extensions import Self
+
+    from gemway._transport import SyncTransport
+
+T = TypeVar("T")
+
+
+class Client:
+    """Talks to a Gemini-native gateway with Bearer auth.
+
+    Opens its connections at the first call, shares them with other clients of the process, and can be used
+    from several threads, pickled and copied. Closing it is possible and never necessary.
+
+    Args:
+        api_key: the key, or a callable that returns one (asked for each request, again after a 401);
+            default `GEMWAY_API_KEY`.
+        base_url: the gateway's address without `/v1beta`; default `GEMWAY_BASE_URL`.
+        timeout: seconds of silence after which an attempt is given up (or an `httpx.Timeout`);
+            default 5 to connect and 120 between data, 300 for pictures and long thinking.
+        max_retries: repetitions of a failed attempt; 0 sends one request, default 2.
+        deadline: seconds that a call may take in all, retries included; default none.
+        headers: sent with every request; treated as secrets.
+        auth: an `httpx.Auth` that signs requests instead of a key.
+        http_client: an `httpx.Client` or `httpx2.Client` to send with; never closed by us.
+        extra_body: merged into every body, last and deeply.
+        inline_data_casing: `"snake"` for gateways that only read `inline_data` and `mime_type`.
+        max_connections: connections open at the same time; further calls wait.
+        max_response_bytes: the largest answer, decompressed, or event of a stream.
+        proxy: address of a proxy; default as HTTP(S)_PROXY and NO_PROXY say.
+        verify: False, an `ssl.SSLContext`, or True for the system's trust (SSL_CERT_FILE is obeyed).
+        auth_header: the header that carries the key; default `Authorization`.
+        auth_scheme: what stands before the key in it; default `Bearer`, may be empty.
+        retry_budget: None switches off the budget that keeps retries from becoming a storm.
+        retry_image_timeouts: repeat requests for pictures even when one may have been made and billed.
+        on_retry: called with a `RetryEvent` before each wait.
+
+    Raises:
+        ConfigurationError: for a missing key or address, and for values that cannot work.
+    """
+
+    def __init__(  # noqa: PLR0913 - the options of a client, named once
+        self,
+        *,
+        api_key: str | SecretStr | Callable[[], Any] | None = None,
+        base_url: str | None = None,
+        timeout: float | httpx.Timeout | None = None,
+        max_retries: int | None = None,
+        deadline: float | None = None,
+        headers: Mapping[str, Any] | None = None,
+        auth: httpx.Auth | None = None,
+        http_client: httpx.Client | Any | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        inline_data_casing: str = "camel",
+        max_connections: int = 1000,
+        max_response_bytes: int | None = None,
+        proxy: str | None = None,
+        verify: Any = True,
+        auth_header: str = "Authorization",
+        auth_scheme: str = "Bearer",
+        retry_budget: str | None = "shared",
+        retry_image_timeouts: bool = False,
+        on_retry: Callable[[RetryEvent], object] | None = None,
+    ) -> None:
+        options = {name: value for name, value in locals().items() if name != "self"}
+        self._start(Setup(options))
+
+    def _start(self, setup: Setup) -> None:
+        self._setup = setup
+        self._memory = Memory()
+
+    @cached_property
+    def _transport(self) -> SyncTransport:
+        """What sends; made at the first call, so that importing and constructing stay cheap."""
+        from gemway._transport import SyncTransport
+
+        return SyncTransport(self._setup)
+
+    @property
+    def base_url(self) -> str:
+        """The gateway's address, without the API version."""
+        return self._setup.settings.base_url
+
+    def generate_content(
+        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+    ) -> GenerateContentResponse:
+        """Ask *model* once and return its whole answer.
+
+        Args:
+            request: a `types.GenerateContentRequest`, or its JSON as a dict in either spelling.
+            options: `timeout`, `max_retries`, `deadline` (seconds), `headers` for this call only.
+
+        Raises:
+            APIError: one of its subclasses, see `gemway._exceptions`.
+            ConfigurationError: for a request that cannot be sent.
+        """
+        call = protocol.generate_content(model, request, self._setup.settings)
+        opened = self._open(call, options)
+        return cast("GenerateContentResponse", opened.first[0])
+
+    def stream_generate_content(
+        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+    ) -> Stream[GenerateContentResponse]:
+        """Ask *model* and return an iterator over the chunks of its answer, which is a context manager too.
+
+        The request is checked now and sent at the first `next` or on entering the context; leaving it early
+        closes the connection. Raises as `generate_content`, and `StreamInterruptedError` where a stream
+        breaks off after its first chunk.
+        """
+        call = protocol.generate_content(model, request, self._setup.settings, stream=True)
+        return Stream(self._chunks(call, options))
+
+    def generate_image(
+        self,
+        prompt: str,
+        *,
+        model: str = requests.IMAGE_MODEL,
+        aspect_ratio: str | None = None,
+        image_size: str | None = None,
+        images: Iterable[Any] = (),
+        with_text: bool = False,
+        **options: Any,
+    ) -> GenerateContentResponse:
+        """Make a picture after *prompt*, or change *images*; the response has `.images`.
+
+        Args:
+            aspect_ratio: such as `"16:9"`; the model's choice if None.
+            image_size: `"512"`, `"1K"`, `"2K"` or `"4K"`; the model's choice if None.
+            images: pictures to start from: bytes, paths, `data:` URLs, Pillow images, earlier results.
+            with_text: let the model write, too.
+
+        Raises:
+            ContentBlockedError: the prompt or the picture was refused.
+            EmptyResponseError: the answer holds no picture; the message holds the model's words.
+        """
+        request = requests.image_request(prompt, model, aspect_ratio, image_size, images, with_text=with_text)
+        response = self.generate_content(model, request, **options)
+        return requests.with_pictures(response, aspect_ratio)
+
+    def count_tokens(
+        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+    ) -> int | None:
+        """Return how many tokens a prompt has, or None if the gateway cannot count.
+
+        Only ever called by the user: some gateways answer a count with a billed generation.
+        """
+        payload = self._json(protocol.count_tokens(model, request, self._setup.settings), options)
+        return protocol.to_token_count(payload)
+
+    def list_models(self, **options: Any) -> list[str]:
+        """Return the names of the gateway's models, without `models/`."""
+        names: list[str] = []
+        call: protocol.Call | None = protocol.list_models()
+        for _ in range(requests.MAX_PAGES):
+            if call is None:
+                break
+            page, call = protocol.to_models(call, self._listed(call, options))
+            names += page
+        return names
+
+    def _listed(self, call: protocol.Call, options: Mapping[str, Any]) -> Any:
+        """Return one page; some gateways list models under /v1 only."""
+        try:
+            return self._json(call, options)
+        except NotFoundError:
+            pass
+        return self._json(protocol.under_v1(call), options)
+
+    def close(self) -> None:
+        """Give this client's connections back. A later call opens new ones."""
+        if "_transport" in self.__dict__:
+            self._transport.close()
+
+    def _chunks(
+        self, call: protocol.Call, options: Mapping[str, Any]
+    ) -> Generator[GenerateContentResponse, None, None]:
+        opened = self._open(call, options)
+        try:
+            for chunk in opened.first:
+                yield chunk
+            if not opened.answer.complete:
+                for data in opened.exchange:
+                    for chunk in opened.answer.feed(data, self._transport.now()):
+                        yield chunk
+                for chunk in opened.answer.finish(self._transport.wall_clock()):
+                    yield chunk
+        except APIError as error:
+            failure = opened.answer.interrupted(error)
+        else:
+            return
+        finally:
+            opened.exchange.close()
+        raise failure.with_traceback(None)
+
+    def _json(self, call: protocol.Call, options: Mapping[str, Any]) -> Any:
+        opened = self._open(call, options)
+        return opened.first[0]
+
+    def _open(self, call: protocol.Call, options: Mapping[str, Any]) -> Opened:
+        """Send *call*, repeating it as the policy says until an answer begins. Nothing is retried after that."""
+        attempts = self._attempts(call, Options(**options))
+        while True:
+            try:
+                return self._attempt(attempts)
+            except APIError as error:
+                failure = error
+            delay = attempts.after(failure.with_traceback(None), self._transport.now())
+            if delay:
+                self._transport.sleep(delay)
+
+    def _attempts(self, call: protocol.Call, options: Options) -> Attempts:
+        return Attempts(
+            call,
+            options,
+            self._setup.settings,
+            now=self._transport.now(),
+            random=self._transport.random,
+            memory=self._memory,
+            budget=self._transport.budget,
+            key_can_change=self._transport.key_can_change,
+            on_retry=self._setup.on_retry,
+        )
+
+    def _attempt(self, attempts: Attempts) -> Opened:
+        """Send once and read until the answer has begun (streams) or is complete (all others)."""
+        exchange = self._transport.send(attempts)
+        try:
+            answer = attempts.answer(exchange)
+            for data in exchange:
+                if first := answer.feed(data, self._transport.now()):
+                    return attempts.opened(exchange, answer, first)
+            first = answer.finish(self._transport.wall_clock())
+        except BaseException:
+            exchange.close()
+            raise
+        exchange.close()
+        return attempts.opened(exchange, answer, first)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"setup": self._setup}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._start(state["setup"])
+
+    def __repr__(self) -> str:
+        return f"<Client {self.base_url}>"
+
+
+class Stream(Generic[T]):
+    """The chunks of an answer, as they arrive. Iterate over it, or use it as a context manager too."""
+
+    def __init__(self, chunks: Generator[T, None, None]) -> None:
+        self._chunks = chunks
+        self._held: list[T] = []
+        self._begun = False
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        self._begun = True
+        return self._held.pop() if self._held else next(self._chunks)
+
+    def close(self) -> None:
+        """Stop here: the connection is closed, and the rest of the answer is lost."""
+        self._chunks.close()
+
+    def __enter__(self) -> Self:
+        if not self._begun:
+            self._begun = True
+            self._held.append(next(self._chunks))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,360 @@
+"""Arrange a conversation the way Gemini accepts it. Pure: no network, no clock, no framework types.
+
+Frameworks allow histories that generateContent refuses with 400: results far from their calls, calls without
+results, several turns of one role in a row, a start or an end with the model. `arrange` takes contents in the
+order of the conversation and returns contents that alternate, in which each turn with function calls is followed
+at once by one user turn that begins with exactly its results, in call order (ai.google.dev, Function calling;
+google-gemini/gemini-cli#3814, #17208, #26486). Nothing that was said, shown, called or answered is left out.
+
+A part may carry `call_id` beside its payload: the framework's id of the call that it belongs to. It pairs calls
+with results and is never sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+from gemway._capabilities import capabilities
+
+SENTINEL: Final = "skip_thought_signature_validator"
+"""Stands for a signature that is not to be had (ai.google.dev, Thought signatures, FAQ)."""
+
+Part: TypeAlias = dict[str, Any]
+Content: TypeAlias = dict[str, Any]
+_Turn: TypeAlias = tuple[str, list[Part]]
+
+_NOT_EXECUTED: Final = {"error": "not executed"}
+_OPENING: Final = "(Earlier messages are not shown.)"
+_PROMPT: Final = "Continue."
+_MODEL_ROLES: Final = frozenset({"model", "assistant"})
+
+
+def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
+    """Return *contents* in an order and form that *model* accepts, as new objects where anything differs.
+
+    The parts of the arguments are never changed and may be shared between calls. Arranging twice changes
+    nothing more.
+    """
+    accepts = capabilities(model)
+    turns = _merged((_role(content), content.get("parts") or ()) for content in contents)
+    if accepts.requires_signatures and accepts.image_model:
+        turns = _merged(_with_unsigned_pictures_shown(turns))
+    arranged = _merged(_answered(turns))
+    if accepts.requires_signatures:
+        _vouch_for_calls(arranged)
+    answer_is_due = not accepts.prefill or (bool(turns) and turns[-1][0] == "user")
+    return [{"role": role, "parts": parts} for role, parts in _bounded(arranged, answer_is_due=answer_is_due)]
+
+
+def _role(content: Content) -> str:
+    return "model" if content.get("role") in _MODEL_ROLES else "user"
+
+
+# Merging
+
+
+def _merged(turns: Iterable[tuple[str, Iterable[Part]]]) -> list[_Turn]:
+    """Join neighbours of the same role, part by part, and leave out turns without parts."""
+    merged: list[_Turn] = []
+    role_before = None
+    for role, parts in turns:
+        target: list[Part] = merged[-1][1] if role == role_before else []
+        for part in parts:
+            if part.get("text") == "":
+                _add_empty(target, part)
+            else:
+                target.append(part)
+        if target and role != role_before:
+            merged.append((role, target))
+            role_before = role
+    return merged
+
+
+def _add_empty(target: list[Part], part: Part) -> None:
+    """Keep of an empty text what matters: its signature, on the part before it where that has none.
+
+    Streams end with such a part; gateways that drop empty text would send a signature without a part.
+    """
+    if "thoughtSignature" not in part:
+        return
+    before = target[-1] if target else {}
+    if _can_be_signed(before, by=part):
+        target[-1] = {**before, "thoughtSignature": part["thoughtSignature"]}
+    else:
+        target.append(part)
+
+
+def _can_be_signed(part: Part, *, by: Part) -> bool:
+    """Tell whether the signature at the end of an answer belongs to *part*: visible text or a picture."""
+    if "thoughtSignature" in part or part.get("thought") != by.get("thought"):
+        return False
+    return "text" in part or "inlineData" in part
+
+
+# Pairing calls with results
+
+
+@dataclass(slots=True, eq=False)
+class _End:
+    """One end of a function call: the call, or its result and what was shown with it.
+
+    `key` is the framework's id of the call, else the server's.
+    """
+
+    part: Part
+    payload: dict[str, Any]
+    key: str | None
+    name: str | None
+    shown: tuple[Part, ...] = ()
+    partner: _End | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """A turn with its calls and results picked out; among the `items` a result holds its place until it is paired."""
+
+    items: list[Part | _End]
+    calls: list[_End]
+    results: list[_End]
+
+
+def _answered(turns: list[_Turn]) -> Iterator[_Turn]:
+    """Yield the turns with the results of each turn's calls directly behind it."""
+    steps = {at: _step(role, parts) for at, (role, parts) in enumerate(turns) if not _is_plain(parts)}
+    _pair_all(steps.values())
+    for at, turn in enumerate(turns):
+        if at not in steps:
+            yield turn
+        elif turn[0] == "model":
+            yield from _model_and_answers(steps[at])
+        else:
+            yield "user", [part for item in steps[at].items for part in _open_parts(item)]
+
+
+def _is_plain(parts: list[Part]) -> bool:
+    for part in parts:  # noqa: SIM110 - all() takes twice as long, and this is asked of every turn
+        if "functionCall" in part or "functionResponse" in part or "call_id" in part:
+            return False
+    return True
+
+
+def _step(role: str, parts: list[Part]) -> _Step:
+    step = _Step([], [], [])
+    served = _served(parts) if role == "model" else ()
+    shown: list[Part] = []
+    for at, part in enumerate(parts):
+        if at in served:
+            step.items.append(part)
+        elif "functionCall" in part:
+            step.calls.append(_end(part, part["functionCall"]))
+            step.items.append(_sendable(part))
+        elif "functionResponse" in part:
+            result = _end(part, part["functionResponse"])
+            step.results.append(result)
+            step.items.append(result)
+        elif "call_id" in part:
+            shown.append(part)
+        else:
+            step.items.append(part)
+    _attach(shown, step)
+    return step
+
+
+def _end(part: Part, payload: dict[str, Any]) -> _End:
+    return _End(part, payload, part.get("call_id") or payload.get("id"), payload.get("name"))
+
+
+def _served(parts: list[Part]) -> Container[int]:
+    """Return the places of calls that the server answered itself, and of its answers: pairs inside one model turn."""
+    if not any("functionResponse" in part for part in parts):
+        return ()
+    served: set[int] = set()
+    calls: dict[str | None, list[int]] = {}
+    for at, part in enumerate(parts):
+        if call := part.get("functionCall"):
+            calls.setdefault(call.get("name"), []).append(at)
+        elif answer := part.get("functionResponse"):
+            waiting = calls.get(answer.get("name"), [])
+            asked = next((call for call in reversed(waiting) if _ids_agree(parts[call]["functionCall"], answer)), None)
+            if asked is not None:
+                waiting.remove(asked)
+                served |= {asked, at}
+    return served
+
+
+def _ids_agree(call: dict[str, Any], answer: dict[str, Any]) -> bool:
+    return "id" not in call or "id" not in answer or call["id"] == answer["id"]
+
+
+def _sendable(part: Part) -> Part:
+    """Return *part* without the framework's id."""
+    if "call_id" not in part:
+        return part
+    part = {**part}
+    del part["call_id"]
+    return part
+
+
+def _attach(shown: list[Part], step: _Step) -> None:
+    """Give what names a call, a picture say, to its result in the same turn; the rest stays in the turn."""
+    results = {result.key: result for result in step.results}
+    for part in shown:
+        if result := results.get(part["call_id"]):
+            result.shown += (_sendable(part),)
+        else:
+            step.items.append(_sendable(part))
+
+
+def _pair_all(steps: Collection[_Step]) -> None:
+    """Pair results with calls: by id, then by name, then by order. A result may also stand before its call."""
+    results = [result for step in steps for result in step.results]
+    _pair(steps, results, attrgetter("key"))
+    if all(result.partner for result in results):
+        return
+    _pair(reversed([*steps]), results, attrgetter("key"))
+    # A second result for a call that has one already is not the result of another call of the same tool.
+    known = {call.key for step in steps for call in step.calls}
+    strays = [result for result in results if result.key is None or result.key not in known]
+    _pair(steps, strays, attrgetter("name"))
+    _pair(steps, [result for result in strays if not result.name], lambda end: "any")
+
+
+def _pair(steps: Iterable[_Step], results: Collection[_End], key: Callable[[_End], str | None]) -> None:
+    """Pair those *results* that are open with an open call of the same key: the first of the latest turn before."""
+    eligible = {id(result) for result in results if result.partner is None}
+    if not eligible:
+        return
+    waiting: dict[str | None, list[_End]] = {}
+    for step in steps:
+        for call in reversed(step.calls):
+            if call.partner is None:
+                waiting.setdefault(key(call), []).append(call)
+        for result in step.results:
+            name = key(result)
+            if name and id(result) in eligible and (calls := waiting.get(name)):
+                call = calls.pop()
+                call.partner, result.partner = result, call
+
+
+def _model_and_answers(step: _Step) -> Iterator[_Turn]:
+    """Yield a model turn, then results, what was shown with them, and results that stood on the wrong side."""
+    yield "model", [item for item in step.items if not isinstance(item, _End)]
+    yield "user", [_response(call) for call in step.calls]
+    yield "user", [part for call in step.calls if call.partner for part in call.partner.shown]
+    if step.results:
+        yield "user", [part for result in step.results for part in _open_parts(result)]
+
+
+def _response(call: _End) -> Part:
+    """Return the functionResponse part for *call*: its result under the call's name and the id that the server gave."""
+    result = call.partner
+    payload: dict[str, Any] = {**result.payload} if result else {"response": _NOT_EXECUTED}
+    payload["name"] = call.name
+    payload.pop("id", None)
+    if call.payload.get("id"):
+        payload["id"] = call.payload["id"]
+    rest = _sendable(result.part) if result else {}
+    return {**rest, "functionResponse": payload}
+
+
+def _open_parts(item: Part | _End) -> Iterable[Part]:
+    """Return what *item* leaves in its place: nothing if it is a result that went to its call.
+
+    A result whose call is not in the conversation is told as text, with its media: a lone response is refused.
+    """
+    if not isinstance(item, _End):
+        return (item,)
+    if item.partner:
+        return ()
+    said = json.dumps(item.payload.get("response"), ensure_ascii=False, default=str)
+    text = f"Result of an earlier call of the tool {item.name or '(name unknown)'}: {said}"
+    return ({"text": text}, *(item.payload.get("parts") or ()), *item.shown)
+
+
+# Signatures
+
+
+def _with_unsigned_pictures_shown(turns: list[_Turn]) -> Iterator[_Turn]:
+    """Hand pictures without signature to the user: image models refuse them as the model's own (vercel/ai#12911)."""
+    for role, parts in turns:
+        foreign = [part for part in parts if _is_unsigned_picture(part)] if role == "model" else []
+        yield role, [part for part in parts if not _is_unsigned_picture(part)] if foreign else parts
+        yield "user", foreign
+
+
+def _is_unsigned_picture(part: Part) -> bool:
+    return _is_picture(part) and not (part.get("thoughtSignature") or part.get("thought"))
+
+
+def _is_picture(part: Part) -> bool:
+    return "inlineData" in part or "fileData" in part
+
+
+def _vouch_for_calls(turns: list[_Turn]) -> None:
+    """Sign the first call of each step of the current turn where its signature is not to be had.
+
+    Gemini 3 checks no others: parallel calls share the first one's, earlier turns are over.
+    """
+    for role, parts in turns[_current_turn(turns) :]:
+        at = _first_call(parts) if role == "model" else None
+        if at is not None and not parts[at].get("thoughtSignature"):
+            parts[at] = {**parts[at], "thoughtSignature": SENTINEL}
+
+
+def _current_turn(turns: list[_Turn]) -> int:
+    """Return where the current turn starts: at the last user content that is more than function responses.
+
+    What stands beside a response (a picture, a word after an interrupted call) counts with the response: a
+    sentinel too many is ignored, one too few is a 400.
+    """
+    for at in range(len(turns) - 1, -1, -1):
+        role, parts = turns[at]
+        if role == "user" and not any("functionResponse" in part for part in parts):
+            return at
+    return 0
+
+
+def _first_call(parts: list[Part]) -> int | None:
+    """Return the place of the first call that is the client's to answer."""
+    served = _served(parts)
+    return next((at for at, part in enumerate(parts) if "functionCall" in part and at not in served), None)
+
+
+def with_sentinels(contents: list[Content]) -> list[Content]:
+    """Return arranged *contents* without the signatures that the server gave, for one more try after it refused them.
+
+    Calls of the current turn carry the sentinel instead; pictures that the model made go to the user's side, where
+    they need no signature. Gateways that change the upstream key or channel make valid signatures fail
+    (docs.apiyi.com). Contents without signatures come back equal: another try would be the same.
+    """
+    turns: list[_Turn] = [(content["role"], content["parts"]) for content in contents]
+    start = _current_turn(turns)
+    bare = [(role, [_without_signature(part, at >= start) for part in parts]) for at, (role, parts) in enumerate(turns)]
+    if any(_is_picture(part) and "thoughtSignature" in part for _, parts in turns for part in parts):
+        bare = [*_answered(_merged(_with_unsigned_pictures_shown(bare)))]
+    return [{"role": role, "parts": parts} for role, parts in _merged(bare)]
+
+
+def _without_signature(part: Part, is_current: bool) -> Part:
+    """Return *part* unsigned, a call of the current turn with the sentinel."""
+    if "thoughtSignature" not in part:
+        return part
+    if is_current and "functionCall" in part:
+        return {**part, "thoughtSignature": SENTINEL}
+    return {key: value for key, value in part.items() if key != "thoughtSignature"}
+
+
+# Both ends
+
+
+def _bounded(turns: list[_Turn], *, answer_is_due: bool) -> list[_Turn]:
+    """Begin with the user, and end with the user where the model is to answer rather than to go on writing."""
+    if turns and turns[0][0] == "model":
+        turns = [("user", [{"text": _OPENING}]), *turns]
+    if turns and turns[-1][0] == "model" and answer_is_due:
+        turns = [*turns, ("user", [{"text": _PROMPT}])]
+    return turns

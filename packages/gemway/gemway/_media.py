@@ -1,0 +1,244 @@
+"""Turn pictures and other media into parts. Pure: reads a `pathlib.Path` it is handed, fetches nothing."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from gemway._exceptions import UnsupportedContentError
+from gemway._sniff import decode_base64, sniff_mime_type, standard_base64
+
+_UNTOLD: Final = frozenset({"application/octet-stream", "binary/octet-stream"})
+
+_REMOTE: Final = ("https://", "http://", "gs://")
+
+# Read by Google from its own side; a fetcher would get a page or a refusal.
+_GOOGLE_HOSTS: Final = frozenset(
+    {"generativelanguage.googleapis.com", "youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"}
+)
+
+_ENDINGS: Final = {
+    **{ending: f"image/{ending}" for ending in ("png", "jpeg", "webp", "gif", "heic", "heif", "avif", "bmp", "tiff")},
+    **{ending: f"video/{ending}" for ending in ("mp4", "mpeg", "webm", "avi")},
+    **{ending: f"audio/{ending}" for ending in ("aac", "aiff", "flac", "ogg", "wav")},
+    **{ending: f"text/{ending}" for ending in ("html", "css", "csv", "xml", "rtf")},
+    "jpg": "image/jpeg",
+    "tif": "image/tiff",
+    "svg": "image/svg+xml",
+    "mpg": "video/mpeg",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "3gp": "video/3gpp",
+    "mp3": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "opus": "audio/ogg",
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "htm": "text/html",
+    "py": "text/x-python",
+}
+
+# What people write for a type that has another name.
+_MISNOMERS: Final = {"image/jpg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/wave": "audio/wav"}
+
+
+def to_part(media: Any, *, mime_type: str | None = None) -> dict[str, Any]:
+    """Return the wire part for *media*: `inlineData` for bytes, `fileData` for what stays where it is.
+
+    Args:
+        media: bytes, a `data:` URL, an http(s), `gs://` or Files API URI (sent by reference), a `pathlib.Path`
+            (read now), a `gemway.Image` or a Pillow image.
+        mime_type: such as `"image/png"`; without it the bytes or the ending of the address tell.
+
+    Raises:
+        UnsupportedContentError: the type is unknown, or *media* is a string that names a local file.
+    """
+    if isinstance(media, str):
+        return _from_address(media.strip(), mime_type)
+    if isinstance(media, Path):
+        data = media.read_bytes()
+        return _from_bytes(data, mime_type or sniff_mime_type(data) or _type_by_ending(media.name))
+    if isinstance(media, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(media), mime_type)
+    if isinstance(encoded := getattr(media, "base64", None), str):
+        return inline_part(encoded, mime_type or getattr(media, "mime_type", None))
+    if hasattr(media, "save") and hasattr(media, "format"):
+        return _from_pillow(media, mime_type)
+    raise UnsupportedContentError(
+        f"cannot send media of type {type(media).__name__}; pass bytes, a pathlib.Path, a URL, a gemway.Image or a PIL image"
+    )
+
+
+def _from_address(address: str, mime_type: str | None) -> dict[str, Any]:
+    scheme = address[:8].lower()
+    if scheme.startswith("data:"):
+        told, encoded = split_data_url(address)
+        return inline_part(encoded, mime_type or told)
+    if scheme.startswith(_REMOTE):
+        return _file_part(address, mime_type or _type_by_ending(address.partition("?")[0].partition("#")[0]))
+    if scheme.startswith("files/"):  # a Files API name: `files/abc-123`
+        return _file_part(address, mime_type)
+    raise UnsupportedContentError(
+        "a string is sent as media only if it is a data:, http(s):// or gs:// URL or a Files API name; "
+        "pass a pathlib.Path to read a local file, or decoded bytes"
+    )
+
+
+def _file_part(uri: str, mime_type: str | None) -> dict[str, Any]:
+    return {"fileData": {"mimeType": mime_type, "fileUri": uri} if mime_type else {"fileUri": uri}}
+
+
+def _from_bytes(data: bytes, mime_type: str | None) -> dict[str, Any]:
+    if not data:
+        raise UnsupportedContentError("cannot send empty media: there are no bytes in it")
+    return _inline(b64encode(data).decode("ascii"), _known_type(mime_type, data))
+
+
+def _from_pillow(picture: Any, mime_type: str | None) -> dict[str, Any]:
+    """Encode a Pillow image in the format it was read from, else as PNG."""
+    wanted = _MISNOMERS.get(mime_type, mime_type).rpartition("/")[2].upper() if mime_type else picture.format
+    buffer = BytesIO()
+    try:
+        picture.save(buffer, format=wanted or "PNG")
+    except (KeyError, OSError) as error:  # unknown format; pixels that the format cannot hold
+        raise UnsupportedContentError(
+            f"the PIL image cannot be written as {wanted}: {error}; convert it first"
+        ) from error
+    return _from_bytes(buffer.getvalue(), mime_type)
+
+
+def inline_part(data: bytes | str, mime_type: str | None) -> dict[str, Any]:
+    """Return an `inlineData` part from bytes or base64 text; without *mime_type* the bytes tell.
+
+    Clean base64 text is passed on as the same object; other spellings are put into the standard alphabet.
+    Raises UnsupportedContentError where the type is unknown or the text is no base64.
+    """
+    if isinstance(data, str):
+        encoded = _clean_base64(data)
+        return _inline(encoded, _known_type(mime_type, _head(encoded)))
+    return _from_bytes(data, mime_type)
+
+
+def _inline(encoded: str, mime_type: str) -> dict[str, Any]:
+    return {"inlineData": {"mimeType": mime_type, "data": encoded}}
+
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_EDGE: Final = 1024
+
+
+def _clean_base64(text: str) -> str:
+    """Return *text* as standard base64, the same object if it looks clean already.
+
+    A picture is megabytes of text, so only its ends are matched: that is where prefixes, line breaks (at every
+    64th or 76th character) and padding show. The other alphabet can show anywhere.
+    """
+    edges = _BASE64.fullmatch(text[:_EDGE]) and _BASE64.fullmatch(text[-_EDGE:])
+    if edges and len(text) % 4 == 0 and text and "-" not in text and "_" not in text:
+        return text
+    try:
+        decode_base64(text)
+        return _not_empty(standard_base64(text))
+    except ValueError as error:
+        raise UnsupportedContentError(f"the media's base64 text cannot be read ({error}); pass bytes instead") from None
+
+
+def _not_empty(encoded: str) -> str:
+    if not encoded:
+        raise ValueError("it is empty")
+    return encoded
+
+
+def _head(encoded: str) -> bytes:
+    return decode_base64(encoded[:128])
+
+
+def _known_type(mime_type: str | None, head: bytes) -> str:
+    """Return the type as told, else as the bytes tell it."""
+    if mime_type and mime_type not in _UNTOLD and not mime_type.endswith("*"):
+        return _MISNOMERS.get(mime_type.lower(), mime_type)
+    if sniffed := sniff_mime_type(head):
+        return sniffed
+    raise UnsupportedContentError("the type of the media cannot be told from its bytes; pass mime_type=")
+
+
+def _type_by_ending(path: str) -> str | None:
+    return _ENDINGS.get(path.rpartition(".")[2].lower())
+
+
+def split_data_url(url: str) -> tuple[str, str]:
+    """Return media type and base64 text of a `data:` URL (RFC 2397).
+
+    The type is `""` where the URL names none. Base64 is passed on unread; percent-encoded text is encoded, and
+    is `text/plain` unless the URL says otherwise.
+    """
+    header, comma, payload = url.partition(",")
+    if header[:5].lower() != "data:" or not comma:
+        raise UnsupportedContentError("not a data: URL; it reads data:image/png;base64,iVBOR...")
+    mime_type, *parameters = (field.strip() for field in header[5:].split(";"))
+    if parameters and parameters[-1].lower() == "base64":
+        return mime_type.lower(), payload
+    return mime_type.lower() or "text/plain", b64encode(unquote_to_bytes(payload)).decode("ascii")
+
+
+def data_url(mime_type: str, base64_text: str) -> str:
+    """Return the `data:` URL of *base64_text*."""
+    return f"data:{mime_type};base64,{base64_text}"
+
+
+def remote_urls(contents: list[dict[str, Any]]) -> list[str]:
+    """Return the http(s) addresses in *contents* that a fetcher could load, each once, in order.
+
+    Addresses that Google reads from its own side (Files API, YouTube, `gs://`) are not among them.
+    """
+    files = (part["fileData"] for part in _parts(contents) if "fileData" in part)
+    return list(dict.fromkeys(file["fileUri"] for file in files if _can_be_fetched(file.get("fileUri"))))
+
+
+def _parts(contents: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield every part, those inside function responses included."""
+    for content in contents:
+        for part in content.get("parts") or ():
+            yield part
+            yield from (part.get("functionResponse") or {}).get("parts") or ()
+
+
+def _can_be_fetched(uri: str | None) -> bool:
+    if not uri or not uri[:8].lower().startswith(("https://", "http://")):
+        return False
+    try:
+        return urlsplit(uri).hostname not in _GOOGLE_HOSTS
+    except ValueError:  # not an address at all: the gateway will say so
+        return False
+
+
+def with_media(contents: list[dict[str, Any]], fetched: Mapping[str, tuple[str, bytes]]) -> list[dict[str, Any]]:
+    """Return *contents* with each address in *fetched* replaced by its `(mime_type, bytes)`; the rest unchanged."""
+    if not fetched:
+        return contents
+    inlined = {uri: _from_bytes(data, mime_type) for uri, (mime_type, data) in fetched.items()}
+    return [_with_inlined(content, inlined) for content in contents]
+
+
+def _with_inlined(holder: dict[str, Any], inlined: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return a content or a function response with its parts replaced."""
+    if "parts" not in holder:
+        return holder
+    return {**holder, "parts": [_replaced(part, inlined) for part in holder["parts"] or ()]}
+
+
+def _replaced(part: dict[str, Any], inlined: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    if "functionResponse" in part:
+        return {**part, "functionResponse": _with_inlined(part["functionResponse"], inlined)}
+    found = inlined.get((part.get("fileData") or {}).get("fileUri") or "")
+    if found is None:
+        return part
+    siblings = {key: value for key, value in part.items() if key != "fileData"}
+    return {**siblings, **found}

@@ -1,0 +1,214 @@
+"""Where options come from, and what they may be: argument, then environment, then default.
+
+Nothing here opens a connection. Secrets live in objects that never print them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from gemway._exceptions import ConfigurationError
+
+CONNECT_TIMEOUT: Final = 5.0
+READ_TIMEOUT: Final = 120.0
+SLOW_READ_TIMEOUT: Final = 300.0
+DEFAULT_MAX_RETRIES: Final = 2
+DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 2**20
+_LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1|.*\.localhost)$")
+_NO_KEY = "no API key: pass api_key= or set GEMWAY_API_KEY (the gateway expects it as a Bearer token)"
+_NO_ADDRESS = (
+    "no gateway address: pass base_url= or set GEMWAY_BASE_URL, such as https://gateway.example (without /v1beta)"
+)
+
+
+class Timeouts(NamedTuple):
+    """Seconds to wait: for a connection, for silence between data, for sending. None of them is infinite."""
+
+    connect: float
+    read: float
+    write: float
+
+
+class Secret:
+    """A text that is sent but never shown. Equal and hashable by its text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself, for the wire only."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "**********"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the pure core needs to know of a client."""
+
+    base_url: str
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    timeout: Timeouts | None = None
+    max_retries: int = DEFAULT_MAX_RETRIES
+    deadline: float | None = None
+    extra_body: Mapping[str, Any] | None = field(default=None, repr=False)
+    inline_data_casing: str = "camel"
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    retry_image_timeouts: bool = False
+    auth_header: str = "Authorization"
+    auth_scheme: str = "Bearer"
+
+
+def resolve_base_url(base_url: str | None) -> str:
+    """Return the address of the gateway from the argument or `GEMWAY_BASE_URL`, normalised."""
+    found = base_url or os.environ.get("GEMWAY_BASE_URL")
+    if not found:
+        raise ConfigurationError(_NO_ADDRESS)
+    return normalize(found)
+
+
+def resolve_model(model: str | None) -> str:
+    """Return the model from the argument or `GEMWAY_MODEL`."""
+    found = model or os.environ.get("GEMWAY_MODEL")
+    if not found:
+        raise ConfigurationError("no model: pass model= or set GEMWAY_MODEL, such as gemini-2.5-flash")
+    return found
+
+
+def environment_key() -> Secret:
+    """Return the key of `GEMWAY_API_KEY`."""
+    found = os.environ.get("GEMWAY_API_KEY")
+    if not found:
+        raise ConfigurationError(_NO_KEY)
+    return checked_key(found)
+
+
+def checked_key(key: Any) -> Secret:
+    """Return *key* (`str` or `SecretStr`) as a secret, or say what is wrong with it without showing it."""
+    text = key.get_secret_value() if hasattr(key, "get_secret_value") else key
+    if not isinstance(text, str):
+        raise ConfigurationError(f"api_key must be a str, a SecretStr or a callable, not {type(text).__name__}")
+    text = text.strip()
+    if not text:
+        raise ConfigurationError(f"the API key is empty: {_NO_KEY}")
+    if not text.isascii() or not text.isprintable():
+        raise ConfigurationError(
+            "the API key holds a line break, a control or a non-ASCII character; copy it again (it is not shown here)"
+        )
+    return Secret(text)
+
+
+def checked_headers(headers: Mapping[str, Any] | None) -> dict[str, Secret]:
+    """Return user headers as secrets. Raises `ConfigurationError` for what HTTP cannot carry."""
+    checked = {}
+    for name, value in (headers or {}).items():
+        text = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        text = text.reveal() if isinstance(text, Secret) else text
+        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ConfigurationError(f"{name!r} is not a header name")
+        if not isinstance(text, str) or not text.isascii() or not (text.isprintable() or not text):
+            raise ConfigurationError(
+                f"the value of header {name!r} must be printable ASCII text (it is not shown here)"
+            )
+        checked[name] = Secret(text)
+    return checked
+
+
+def normalize(base_url: str) -> str:
+    """Return *base_url* without a trailing slash or API version.
+
+    Gateways document both https://host and https://host/v1beta; sending /v1beta/v1beta/... is answered
+    by many with 200 and an HTML page.
+    """
+    url = base_url.strip()
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"base_url {_shown(url)!r} needs a scheme and a host, such as https://{_host_of(url)}")
+    if parts.username or parts.password:
+        raise ConfigurationError("base_url must not hold a user name or password; pass api_key= or auth=")
+    if parts.query or parts.fragment:
+        raise ConfigurationError("base_url must not hold a query or a fragment; pass headers= or extra_body=")
+    _ = parts.port  # raises ValueError for a port that is none
+    path = parts.path.rstrip("/")
+    if path.endswith("/v1"):
+        warnings.warn(f"base_url ends in /v1; using {path[:-3] or '/'} with /v1beta instead", stacklevel=4)
+    path = re.sub(r"/v1(beta)?$", "", path)
+    if parts.scheme == "http" and not _LOOPBACK.match(parts.hostname):
+        _warn_plain_http(parts.hostname)
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def to_timeouts(value: Any, *, slow: bool = False) -> Timeouts:
+    """Return finite timeouts from seconds, an `httpx.Timeout`, or `None` for the defaults.
+
+    *slow* calls (pictures, long thinking) may be silent for 300 s by default instead of 120 s.
+    """
+    read = SLOW_READ_TIMEOUT if slow else READ_TIMEOUT
+    if value is None:
+        return Timeouts(CONNECT_TIMEOUT, read, read)
+    if isinstance(value, Timeouts):
+        return value
+    if isinstance(value, tuple):
+        value = value[:2]
+        return Timeouts(_seconds(value[0]), _seconds(value[-1]), _seconds(value[-1]))
+    if hasattr(value, "connect") and hasattr(value, "read"):
+        return Timeouts(
+            CONNECT_TIMEOUT if value.connect is None else _seconds(value.connect),
+            read if value.read is None else _seconds(value.read),
+            read if value.write is None else _seconds(value.write),
+        )
+    seconds = _seconds(value)
+    return Timeouts(min(seconds, CONNECT_TIMEOUT), seconds, seconds)
+
+
+def checked_seconds(name: str, value: float | None) -> float | None:
+    """Return *value* if it is a positive number of seconds or None."""
+    return None if value is None else _seconds(value, name)
+
+
+def checked_retries(value: int | None) -> int:
+    """Return the number of retries, 2 if None."""
+    if value is None:
+        return DEFAULT_MAX_RETRIES
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"max_retries must be 0 or more (0 sends one request), not {value!r}")
+    return value
+
+
+def _seconds(value: Any, name: str = "timeout") -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise ConfigurationError(f"{name} must be a positive, finite number of seconds, not {value!r}")
+    return float(value)
+
+
+def _shown(url: str) -> str:
+    """Return the address without anything that may be a secret."""
+    return url.split("?", maxsplit=1)[0].rsplit("@", maxsplit=1)[-1]
+
+
+def _host_of(url: str) -> str:
+    return _shown(url).split("//")[-1].lstrip(":/") or "gateway.example"
+
+
+_warned_hosts: set[str] = set()
+
+
+def _warn_plain_http(host: str) -> None:
+    if host not in _warned_hosts:
+        _warned_hosts.add(host)
+        warnings.warn(f"the key travels unencrypted to http://{host}; use https://", stacklevel=5)

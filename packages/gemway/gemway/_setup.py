@@ -1,0 +1,105 @@
+"""What a client was given, checked once, and how that travels to another process. Opens nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gemway._exceptions import ConfigurationError
+from gemway._settings import (
+    DEFAULT_MAX_RESPONSE_BYTES,
+    Secret,
+    Settings,
+    checked_headers,
+    checked_key,
+    checked_retries,
+    checked_seconds,
+    environment_key,
+    resolve_base_url,
+    to_timeouts,
+)
+
+_CASINGS = ("camel", "snake")
+# What cannot be carried to another process, or must not be.
+_NOT_PICKLED = ("http_client", "on_retry")
+
+
+class Setup:
+    """The options of a client.
+
+    The key travels in a pickle only if it was given as a text; one of the environment or of a callable is
+    looked up again where the pickle is opened.
+    """
+
+    def __init__(self, options: dict[str, Any], *, lenient: bool = False) -> None:
+        self._options = options
+        self.settings = _settings(options)
+        self.auth = options["auth"]
+        self.client = options["http_client"]
+        self.on_retry = options["on_retry"]
+        self.key = self._key(lenient=lenient)
+        if any(name.lower() == self.settings.auth_header.lower() for name in self.settings.headers):
+            raise ConfigurationError(
+                f"pass the token as api_key= (or auth=), not as a header named {self.settings.auth_header}"
+            )
+
+    def wiring(self) -> dict[str, Any]:
+        """Return what decides whether connections can be shared."""
+        names = ("proxy", "verify", "max_connections")
+        return {"base_url": self.settings.base_url, **{name: self._options[name] for name in names}}
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether retries are kept in check by the budget of the process."""
+        return self._options["retry_budget"] is not None
+
+    def _key(self, *, lenient: bool) -> Any:
+        given = self._options["api_key"]
+        if isinstance(given, Secret) or (callable(given) and not hasattr(given, "get_secret_value")):
+            return given
+        if given is not None:
+            return checked_key(given)
+        if self.auth is not None:
+            return None
+        try:
+            return environment_key()
+        except ConfigurationError:
+            if not lenient:
+                raise
+            return environment_key  # asked, and refused clearly, at the first call
+
+    def __getstate__(self) -> dict[str, Any]:
+        options = {name: None if name in _NOT_PICKLED else value for name, value in self._options.items()}
+        if options["api_key"] is not None and not callable(options["api_key"]):
+            options["api_key"] = checked_key(options["api_key"])
+        return {**options, "headers": self.settings.headers, "base_url": self.settings.base_url}
+
+    def __setstate__(self, options: dict[str, Any]) -> None:
+        Setup.__init__(self, options, lenient=True)
+
+    def __copy__(self) -> Setup:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Setup:
+        return self  # nothing in it changes
+
+    def __repr__(self) -> str:
+        return f"<Setup {self.settings.base_url}>"
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    if options["inline_data_casing"] not in _CASINGS:
+        raise ConfigurationError(f"inline_data_casing must be one of {_CASINGS}, not {options['inline_data_casing']!r}")
+    timeout = options["timeout"]
+    return Settings(
+        base_url=resolve_base_url(options["base_url"]),
+        headers=checked_headers(options["headers"]),
+        timeout=None if timeout is None else to_timeouts(timeout),
+        max_retries=checked_retries(options["max_retries"]),
+        deadline=checked_seconds("deadline", options["deadline"]),
+        extra_body=options["extra_body"],
+        inline_data_casing=options["inline_data_casing"],
+        max_response_bytes=options["max_response_bytes"] or DEFAULT_MAX_RESPONSE_BYTES,
+        retry_image_timeouts=options["retry_image_timeouts"],
+        auth_header=options["auth_header"],
+        auth_scheme=options["auth_scheme"],
+    )
