@@ -16,7 +16,7 @@ IMAGES_3 = "gemini-3-pro-image"
 FOREIGN = "claude-opus-4"
 MODELS = [GEMINI_2, GEMINI_3, NO_PREFILL, IMAGES_3, FOREIGN]
 
-OPENING = {"role": "user", "parts": [{"text": "(Earlier messages are not shown.)"}]}
+OPENING = {"role": "user", "parts": [{"text": "(No earlier message.)"}]}
 PROMPT = {"role": "user", "parts": [{"text": "Continue."}]}
 
 

@@ -7,6 +7,7 @@ came. Nothing here interprets an answer beyond the short helpers of `GenerateCon
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -33,6 +34,14 @@ def _parsed(args: Any) -> Any:
             return args
     return args
 
+
+def _encoded(data: Any) -> Any:
+    """Return bytes as standard base64 text, text as it is."""
+    return b64encode(data).decode("ascii") if isinstance(data, (bytes, bytearray, memoryview)) else data
+
+
+Base64: TypeAlias = Annotated[str, BeforeValidator(_encoded)]
+"""Bytes as base64 text: given as bytes they are encoded, given as text they stay as they are."""
 
 Arguments: TypeAlias = Annotated[dict[str, Any] | Any, BeforeValidator(_parsed)]
 
@@ -71,7 +80,7 @@ class GenerateContentRequest(WireType):
     service_tier: Enum | None = None
     store: bool | None = None
     labels: dict[str, str] | None = None
-    continuation_token: str | None = None
+    continuation_token: Base64 | None = None
 
 
 class GenerateContentResponse(WireType):
@@ -172,7 +181,7 @@ class Part(WireType):
     inline_data: Blob | None = None
     text: str | None = None
     thought: bool | None = None
-    thought_signature: str | None = None
+    thought_signature: Base64 | None = None
     video_metadata: VideoMetadata | None = None
     tool_call: ToolCall | None = None
     tool_response: ToolResponse | None = None
@@ -265,7 +274,7 @@ class FunctionResponseBlob(WireType):
     """Media bytes inside a function result, as base64 text."""
 
     mime_type: str | None = None
-    data: str | None = None
+    data: Base64 | None = None
     display_name: str | None = None
 
 
@@ -312,7 +321,7 @@ class AudioMetadata(WireType):
 class Blob(WireType):
     """Media bytes, as base64 text (standard alphabet out, any alphabet in) with their MIME type."""
 
-    data: str | None = None
+    data: Base64 | None = None
     display_name: str | None = None
     mime_type: str | None = None
 
@@ -586,8 +595,8 @@ class ReplicatedVoiceConfig(WireType):
     """A voice made after a sample."""
 
     mime_type: str | None = None
-    voice_sample_audio: str | None = None
-    consent_audio: str | None = None
+    voice_sample_audio: Base64 | None = None
+    consent_audio: Base64 | None = None
     voice_consent_signature: VoiceConsentSignature | None = None
 
 
@@ -681,7 +690,7 @@ class Candidate(WireType):
     logprobs_result: Lenient[LogprobsResult] | None = None
     safety_ratings: Lenient[list[SafetyRating]] | None = None
     url_context_metadata: Lenient[UrlContextMetadata] | None = None
-    continuation_token: str | None = None
+    continuation_token: Base64 | None = None
 
 
 class CitationMetadata(WireType):
@@ -870,7 +879,7 @@ class SearchEntryPoint(WireType):
     """HTML that shows the search."""
 
     rendered_content: str | None = None
-    sdk_blob: str | None = None
+    sdk_blob: Base64 | None = None
 
 
 class SourceFlaggingUri(WireType):
