@@ -5,4 +5,4 @@ from gemway_emulator._emulator import Emulator
 from gemway_emulator._journal import Entry
 from gemway_emulator._misbehaviour import MISBEHAVIOURS
 
-__all__ = ["MISBEHAVIOURS", "Emulator", "Entry", "reply"]
+__all__ = ["Emulator", "Entry", "MISBEHAVIOURS", "reply"]

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from gemway_emulator import _pictures, _prompt_shapes, _tools, _usage
-from gemway_emulator._language import grounded, topic
+from gemway_emulator._language import FILLER, grounded, topic
 from gemway_emulator._picture_sizes import picture_size
 from gemway_emulator._prompt import Medium, Prompt, encoded
 from gemway_emulator._schema_instances import instance
@@ -89,7 +89,8 @@ def _free_json(text: str) -> dict[str, Any]:
 def _text(prompt: Prompt) -> str:
     if prompt.awaits_results:
         return _after_tools(prompt)
-    context = "\n".join(filter(None, [prompt.system, *(text for _, text in prompt.earlier)]))
+    spoken = [text for _, text in prompt.earlier if not text.startswith(FILLER)]
+    context = "\n".join(filter(None, [prompt.system, *spoken]))
     shaped = _prompt_shapes.answer(prompt)
     if shaped is not None:
         return shaped

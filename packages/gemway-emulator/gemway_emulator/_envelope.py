@@ -132,7 +132,7 @@ def _groups(turn: Turn) -> list[list[Part]]:
     for part in turn.parts:
         if "functionCall" in part and groups and "functionCall" in groups[-1][0]:
             groups[-1].append(part)
-        elif "text" in part:
+        elif "text" in part and not part.get("thought"):
             groups.extend([piece] for piece in _pieces(part, turn.chunks))
         else:
             groups.append([part])
@@ -140,7 +140,7 @@ def _groups(turn: Turn) -> list[list[Part]]:
 
 
 def _pieces(part: Part, wanted: int | list[str] | None) -> list[Part]:
-    texts = wanted if isinstance(wanted, list) and not part.get("thought") else _split(part["text"], wanted)
+    texts = wanted if isinstance(wanted, list) else _split(part["text"], wanted)
     rest = {name: value for name, value in part.items() if name not in ("text", "thoughtSignature")}
     pieces = [{"text": text, **rest} for text in texts]
     if "thoughtSignature" in part:

@@ -129,6 +129,7 @@ class Gateway:
         if isinstance(scripted, RawReply):
             return Outcome(scripted.status, scripted.headers, [scripted.body], scripted.delay, cut=scripted.cut)
         if isinstance(scripted, StreamReply):
+            self._remember(scripted.chunks)
             return _scripted_stream(scripted) if streamed else _json(fold(scripted.chunks), delay=scripted.delay)
         turn = scripted if scripted is not None else answer(prompt, thought_images=self.thought_images)
         return self._turn(turn, prompt, streamed=streamed, sse=sse)
@@ -151,6 +152,12 @@ class Gateway:
             parts = self.signatures.sign(turn.parts, prompt.model)
         others = [self._signed(other, prompt) for other in turn.alternatives]
         return Turn(**{**turn.__dict__, "parts": parts, "alternatives": others})
+
+    def _remember(self, chunks: list[Chunk]) -> None:
+        """Signatures in scripted chunks are issued here as well."""
+        candidates = [candidate for chunk in chunks for candidate in chunk.get("candidates") or []]
+        for part in (part for candidate in candidates for part in (candidate.get("content") or {}).get("parts") or []):
+            self.signatures.remember(part)
 
     def _count(self, entry: Entry, model: Model) -> Outcome:
         body = self._body(entry, "CountTokensRequest")

@@ -124,7 +124,9 @@ class Hints:
     def listing(self, key: str) -> list[str]:
         """The items of `key: a, b and c` or of a quoted or named enumeration."""
         for name in (re.escape(key), *map(re.escape, words(key))):
-            found = re.search(rf"\b{name}s?\b\s*(?:are|is|=|:|of|like|such as)\s*([^.\n;]+)", self.text, re.IGNORECASE)
+            found = re.search(
+                rf"\b{name}s?\b\s*(?:are|is|=|:|of|like|such as)\s*([^.\n;?!]+)", self.text, re.IGNORECASE
+            )
             if found:
                 return _items(found.group(1))
         quoted = [next(filter(None, groups)) for groups in _QUOTED.findall(self.text)]

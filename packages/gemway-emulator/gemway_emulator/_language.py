@@ -115,6 +115,8 @@ _STOP_WORDS = frozenset(
         "your",
     ]
 )
+# What is said about a question that nothing in the prompt answers.
+FILLER = "This is the gemway emulator's answer about"
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|No|Inc|approx))\.$")
 
 _LABEL = re.compile(r"^(?:(?:Response|Answer|Text|Content|Source)(?: \d+)?:\s*)+")
@@ -191,7 +193,7 @@ def names(text: str) -> list[str]:
     found: list[str] = []
     for sentence in sentences(text):
         for match in re.finditer(r"\b[A-Z][\w'-]*(?:\s+[A-Z][\w'-]*)*", sentence):
-            name = match.group()
+            name = match.group().rstrip("'-")
             if match.start() == 0:
                 name = _without_opening(name)
             if name and name != "I" and name not in found:
@@ -263,7 +265,7 @@ def grounded(text: str, context: str) -> str:
     if found:
         return " ".join(found)
     about = topic(question) or topic(text)
-    return f"This is the gemway emulator's answer about {about}." if about else "Hello! How can I help?"
+    return f"{FILLER} {about}." if about else "Hello! How can I help?"
 
 
 def summary(text: str, limit: int = 3) -> str:

@@ -13,7 +13,33 @@ Size = tuple[int, int]
 Colour = tuple[int, int, int]
 
 _TINTS = frozenset(
-    ["red", "green", "blue", "yellow", "orange", "purple", "violet", "pink", "brown", "white", "gold", "silver", "teal", "cyan", "magenta", "turquoise", "crimson", "navy", "lime", "olive", "maroon", "coral", "salmon", "indigo", "beige"]
+    [
+        "red",
+        "green",
+        "blue",
+        "yellow",
+        "orange",
+        "purple",
+        "violet",
+        "pink",
+        "brown",
+        "white",
+        "gold",
+        "silver",
+        "teal",
+        "cyan",
+        "magenta",
+        "turquoise",
+        "crimson",
+        "navy",
+        "lime",
+        "olive",
+        "maroon",
+        "coral",
+        "salmon",
+        "indigo",
+        "beige",
+    ]
 )
 _GREY_WORDS = ("black and white", "black-and-white", "monochrome", "grayscale", "greyscale", "gray", "grey")
 

@@ -29,7 +29,9 @@ from gemway_emulator._schema_instances import instance
 
 Answer = Callable[[str, Prompt], str]
 # A question about the whole context rather than about something in it.
-_ABOUT_ALL = re.compile(r"(?i)\bsummar|\bmain (?:topic|point|idea)|what (?:is )?(?:this|the) (?:provided )?(?:text|document|section)\b")
+_ABOUT_ALL = re.compile(
+    r"(?i)\bsummar|\bmain (?:topic|point|idea)|what (?:is )?(?:this|the) (?:provided )?(?:text|document|section)\b"
+)
 
 
 def answer(prompt: Prompt) -> str | None:
@@ -82,9 +84,7 @@ def _inline_context(text: str, prompt: Prompt) -> str:
 
 
 def _from_context(query: str, context: str) -> str:
-    if re.search(
-        r"(?i)\bsummar|\bmain (?:topic|point|idea)|what is (?:this|the) (?:text|document|section) about", query
-    ):
+    if _ABOUT_ALL.search(query):
         return summary(context)
     found = best_sentences(query, context)
     return " ".join(found) if found else "The context does not say."

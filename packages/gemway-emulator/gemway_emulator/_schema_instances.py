@@ -8,6 +8,7 @@ from typing import Any
 
 from gemway_emulator._hints import Hints
 from gemway_emulator._language import grounded, words
+from gemway_emulator._pattern_text import matching
 
 Json = dict[str, Any]
 _DEEPEST = 6
@@ -41,31 +42,6 @@ _FORMAT_DEFAULTS = {
     "duration": "PT1H",
     "byte": "ZXhhbXBsZQ==",
 }
-# Tried in turn against a pattern the prompt has no match for.
-_PATTERN_CANDIDATES = (
-    *("a", "A", "1", "abc", "ABC", "123", "example", "Example", "a1", "A1", "AB", "ABC-123", "ABC123", "AB12", "12345"),
-    *(
-        "12:30",
-        "2026-01-15",
-        "+15551234567",
-        "555-1234",
-        "555-123-4567",
-        "example.com",
-        "person@example.com",
-        "#336699",
-    ),
-    *(
-        "1.0.0",
-        "v1.0.0",
-        "192.0.2.1",
-        "example-name",
-        "example_name",
-        "12345-6789",
-        "0001",
-        "A-1",
-        "https://example.com/",
-    ),
-)
 
 
 def instance(schema: Json, text: str) -> Any:
@@ -147,10 +123,12 @@ class _Maker:
             value = self._property(properties[name], name, depth, required=name in required)
             if value is not _MISSING:
                 made[name] = value
-        for name in required - made.keys():
-            made[name] = self.make(schema.get("additionalProperties"), name, depth + 1)
-        extra = schema.get("additionalProperties")
-        while len(made) < (schema.get("minProperties") or 0):
+        least, extra = schema.get("minProperties") or 0, schema.get("additionalProperties")
+        missing = [name for name in schema.get("required") or [] if name not in made]
+        spare = [name for name in properties if name not in made][: max(least - len(made) - len(missing), 0)]
+        for name in (*missing, *spare):
+            made[name] = self.make(properties.get(name, extra), name, depth + 1)
+        while len(made) < least and extra is not False:
             made[f"key{len(made) + 1}"] = self.make(extra, "value", depth + 1)
         return made
 
@@ -168,6 +146,8 @@ class _Maker:
     def _if_said(self, schema: Json, name: str, depth: int, *, plain: bool) -> Any:
         """An optional field: filled when the prompt has a value for it, or when it is a small *plain* one."""
         kind = _kind(schema)
+        if "const" in schema:
+            return schema["const"]
         if options := schema.get("enum"):
             found = self._hints.choice(options)
             return _MISSING if found is None else found
@@ -177,7 +157,7 @@ class _Maker:
         if kind in ("integer", "number"):
             low, high = _bounds(schema)
             value = self._hints.number(name, integer=kind == "integer", low=low, high=high)
-            return _MISSING if value is None else value
+            return _MISSING if value is None else _stepped(value, schema, low, high)
         return self.make(schema, name, depth + 1) if plain and kind in ("object", "array") else _MISSING
 
     def _array(self, schema: Json, key: str, depth: int) -> list[Any]:
@@ -197,6 +177,8 @@ class _Maker:
 
     def _items(self, item: Json, key: str, depth: int, high: int) -> list[Any]:
         kind = _kind(item)
+        if "const" in item:
+            return [item["const"]]
         if options := item.get("enum"):
             return [option for option in options if self._hints.choice([option]) is not None][:high] or options[:1]
         if kind == "string" and not item.get("format") and not item.get("pattern"):
@@ -215,12 +197,12 @@ class _Maker:
             value = self._hints.number(key, integer=integer, low=low_value, high=high_value)
             if value is None:
                 break
-            found.append(value)
+            found.append(_stepped(value, item, low_value, high_value))
         return found or [self.make(item, key, 0)]
 
     def _another(self, item: Json, key: str, depth: int, values: list[Any]) -> Any:
         value = self.make(item, _singular(key), depth + 1)
-        if value in values and isinstance(value, str) and not item.get("enum") and not item.get("format"):
+        if value in values and isinstance(value, str) and not item.keys() & {"enum", "const", "format", "pattern"}:
             value = _fitted(f"{value} {len(values) + 1}", item)
         options = item.get("enum") or []
         return next((option for option in options if option not in values), value)
@@ -234,9 +216,9 @@ class _Maker:
             return _matching(pattern, self._hints.text)
         if form in _FORMAT_DEFAULTS:
             return _FORMAT_DEFAULTS[form]
-        if set(words(key)) & _SPOKEN:
+        if set(words(key)[-1:]) & _SPOKEN:
             return _fitted(grounded(self._hints.text, ""), schema)
-        return _fitted(self._hints.topic() or key or "text", schema)
+        return _fitted(next(filter(None, (*self._hints.names(), self._hints.topic(), key)), "text"), schema)
 
     def _said_string(self, schema: Json, key: str) -> str | None:
         form = (schema.get("format") or "").lower()
@@ -256,12 +238,9 @@ class _Maker:
 
     def _numeric(self, schema: Json, key: str, *, integer: bool) -> Any:
         low, high = _bounds(schema)
-        step = schema.get("multipleOf")
         said = self._hints.number(key, integer=integer, low=low, high=high)
         value = _default(schema, low, high) if said is None else said
-        if step:
-            value = _nearest(round(value / step) * step, low, high)
-            value = value if value % step == 0 else -(-low // step) * step
+        value = _stepped(value, schema, low, high)
         return int(value) if integer else value
 
     def _boolean(self, schema: Json, key: str, depth: int) -> bool:
@@ -331,6 +310,15 @@ def _default(schema: Json, low: float, high: float) -> float:
     return _nearest(1, low, high)
 
 
+def _stepped(value: float, schema: Json, low: float, high: float) -> float:
+    """*value*, moved to a multiple of `multipleOf`."""
+    step = schema.get("multipleOf")
+    if not step or value % step == 0:
+        return value
+    near = _nearest(round(value / step) * step, low, high)
+    return near if near % step == 0 else -(-low // step) * step
+
+
 def _nearest(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
@@ -351,7 +339,6 @@ def _unanchored(pattern: str) -> str:
 
 
 def _matching(pattern: str, text: str) -> str:
-    found = next((word for word in (*text.split(), *_PATTERN_CANDIDATES) if re.search(pattern, word)), None)
-    if found is None:
-        found = next((w * n for w in ("a", "A", "0") for n in range(1, 65) if re.search(pattern, w * n)), "")
-    return found
+    """A word of *text* that matches *pattern*, else one written for it."""
+    found = next((word for word in text.split() if re.search(pattern, word)), None)
+    return found or matching(pattern) or ""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from gemway.types import Candidate, Content, FunctionCall, GenerateContentResponse, Part, UsageMetadata
+from gemway.types import Candidate, Content, Exchange, FunctionCall, GenerateContentResponse, Part, UsageMetadata
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
 
@@ -34,15 +34,15 @@ class Accumulator:
         self.usage: UsageMetadata | None = None
         self._top: dict[str, Any] = {}
         self._candidates: dict[int, _CandidateFold] = {}
-        self._last: GenerateContentResponse | None = None
+        self._exchange: Exchange | None = None
 
     def add(self, chunk: GenerateContentResponse) -> list[Part]:
         """Take the next chunk; return the parts of the first candidate that it completes.
 
         Parts of streamed calls are held back until the call is whole; all others pass as they are.
         """
-        self._last = chunk
-        self._top.update(_present(chunk, without=("candidates", "usage_metadata")))
+        self._exchange = self._exchange or chunk.exchange
+        self._top.update(_present(chunk, without=("candidates", "usage_metadata", "exchange")))
         if chunk.usage_metadata is not None:
             self.usage = merged_usage(self.usage, chunk.usage_metadata)
         complete: list[Part] = []
@@ -67,9 +67,7 @@ class Accumulator:
             fields["candidates"] = candidates
         if self.usage is not None:
             fields["usage_metadata"] = self.usage
-        response = GenerateContentResponse.model_construct(**fields)
-        response._exchange = self._last._exchange if self._last else None
-        return response
+        return GenerateContentResponse.model_construct(**fields).came_by(self._exchange)
 
 
 def merged_usage(before: UsageMetadata | None, after: UsageMetadata) -> UsageMetadata:

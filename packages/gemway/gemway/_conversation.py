@@ -28,7 +28,7 @@ Content: TypeAlias = dict[str, Any]
 _Turn: TypeAlias = tuple[str, list[Part]]
 
 _NOT_EXECUTED: Final = {"error": "not executed"}
-_OPENING: Final = "(Earlier messages are not shown.)"
+_OPENING: Final = "(No earlier message.)"
 _PROMPT: Final = "Continue."
 _MODEL_ROLES: Final = frozenset({"model", "assistant"})
 

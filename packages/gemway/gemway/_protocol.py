@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -32,6 +32,7 @@ from gemway._exceptions import (
     APIError,
     APITimeoutError,
     ConfigurationError,
+    EmptyResponseError,
     NotFoundError,
     ResponseValidationError,
     StreamInterruptedError,
@@ -44,7 +45,7 @@ from gemway.types import GenerateContentRequest, GenerateContentResponse
 # One segment of a model id. Everything that could leave the path is refused, not escaped:
 # dots alone, slashes, question marks, hashes, percent signs, white space.
 _SEGMENT = re.compile(r"(?!\.+$)[A-Za-z0-9._~@+:-]+")
-_JSON: Final = "application/json"
+_LARGE_EVENT: Final = 2**20
 
 
 class WireRequest(dict[str, Any]):
@@ -243,13 +244,11 @@ class Answer:
         expires: the moment at which the call must have an answer, or None.
 
     Attributes:
-        chunks: the messages so far.
         complete: whether `finish` was reached.
     """
 
     def __init__(self, call: Call, exchange: Any, settings: Settings, *, silence: float, expires: float | None) -> None:
         self.request_id = request_id_of(exchange.headers)
-        self.chunks: list[Any] = []
         self.complete = False
         self._call = call
         self._status: int = exchange.status
@@ -265,6 +264,10 @@ class Answer:
         self._heard: float | None = None
         streams = call.streaming and self._status < 300
         self._decoder = EventDecoder(self._limit) if streams else None
+        # The events for `partial`: as bytes, because keeping 1,000 parsed chunks costs the garbage
+        # collector 6 us for each (22 % of a stream); large ones as messages, because bytes cost memory.
+        self._events: list[bytes | GenerateContentResponse] = []
+        self._finished = False
 
     def feed(self, data: bytes, now: float) -> list[Any]:
         """Take the next bytes at time *now* and return the messages that they complete."""
@@ -274,14 +277,13 @@ class Answer:
             self._keep(data)
             self._check_deadline(now)
             return []
-        chunks = self._decode(self._decoder.feed, data)
+        if not self._events:
+            self._check_deadline(now)
+        chunks = self._chunks(self._decoder.feed, data)
         if chunks or self._heard is None:
             self._heard = now
         elif now - self._heard > self._silence:
             raise _timed_out(f"no data from {self._url} for {self._silence:g} s, only comments", "read")
-        if not self.chunks:
-            self._check_deadline(now)
-        self.chunks += chunks
         return chunks
 
     def finish(self, wall_clock: float = 0.0) -> list[Any]:
@@ -289,8 +291,7 @@ class Answer:
         self.complete = True
         if self._decoder is None:
             return [self._unary(b"".join(self._body), wall_clock)]
-        chunks = self._decode(self._decoder.finish)
-        self.chunks += chunks
+        chunks = self._chunks(self._decoder.finish)
         self._check_stream_end(self._decoder)
         return chunks
 
@@ -303,12 +304,12 @@ class Answer:
             timed_out = isinstance(cause, APITimeoutError)
             kind = StreamTimeoutError if timed_out else StreamInterruptedError
             error: APIError = kind(
-                f"the stream broke off after {len(self.chunks)} events: {cause.message}", request_id=self.request_id
+                f"the stream broke off after {len(self._events)} events: {cause.message}", request_id=self.request_id
             )
             error.__cause__ = cause.__cause__
         else:
             error = cause
-        error.partial = fold(self.chunks)
+        error.partial = fold(map(_read, self._events))
         return error
 
     def _keep(self, data: bytes) -> None:
@@ -332,7 +333,12 @@ class Answer:
             raise self._status_error(body, wall_clock)
         if not body.strip():
             raise self._invalid(f"{self._url} answered {self._status} with an empty body", is_retryable=True)
-        return self._message(body) if self._call.wire is not None else self._plain(body)
+        if self._call.wire is None:
+            return self._plain(body)
+        message = self._message(body)
+        if not message.candidates and message.prompt_feedback is None:
+            raise EmptyResponseError(f"{self._url} answered with no candidates and no reason", response=message)
+        return message
 
     def _plain(self, body: bytes) -> Any:
         """Return the JSON of an answer that is no generation."""
@@ -354,22 +360,32 @@ class Answer:
             " followed, so that neither key nor prompt travels. Set base_url to the final address."
         )
 
-    def _decode(self, step: Callable[..., Sequence[bytes]], *data: bytes) -> list[GenerateContentResponse]:
+    def _chunks(self, step: Callable[..., Sequence[bytes]], *data: bytes) -> list[GenerateContentResponse]:
         try:
             events = step(*data)
         except EventTooLargeError as error:
             message = f"{error}; raise max_response_bytes= if that is expected"
         else:
-            return [self._message(event) for event in events]
+            return [self._chunk(event) for event in events]
         raise self._invalid(message)
+
+    def _chunk(self, event: bytes) -> GenerateContentResponse:
+        chunk = self._message(event)
+        self._events.append(event if len(event) < _LARGE_EVENT else chunk)
+        self._finished = self._finished or _is_final(chunk)
+        return chunk
 
     def _message(self, data: bytes) -> GenerateContentResponse:
         try:
-            message = GenerateContentResponse.model_validate_json(data)
+            message = _read(data)
         except ValidationError as error:
             problem: ValidationError | None = error
         else:
-            if message.candidates is not None or message.prompt_feedback is not None:
+            if (
+                message.candidates is not None
+                or message.prompt_feedback is not None
+                or message.usage_metadata is not None
+            ):
                 return message
             problem = None
         raise self._not_an_answer(data, problem)
@@ -388,14 +404,14 @@ class Answer:
         return self._invalid(f"{self._url} answered {self._status} with JSON that is no Gemini answer", body=payload)
 
     def _check_stream_end(self, decoder: EventDecoder) -> None:
-        if not self.chunks:
+        if not self._events:
             head = decoder.head
             if not head.strip():
                 raise self._invalid(f"{self._url} answered {self._status} with an empty stream", is_retryable=True)
             raise self._not_an_answer(head)
-        if not any(_is_final(chunk) for chunk in self.chunks):
+        if not self._finished:
             raise StreamInterruptedError(
-                f"the stream from {self._url} ended after {len(self.chunks)} events without a finishReason,"
+                f"the stream from {self._url} ended after {len(self._events)} events without a finishReason,"
                 " so the answer is not complete",
                 request_id=self.request_id,
             )
@@ -406,10 +422,19 @@ class Answer:
         )
 
 
+def _read(data: bytes | GenerateContentResponse) -> GenerateContentResponse:
+    """Return the message that *data* is the JSON of."""
+    if isinstance(data, GenerateContentResponse):
+        return data
+    # The documented validator itself: the class method around it costs 0.5 us per chunk.
+    return cast("GenerateContentResponse", GenerateContentResponse.__pydantic_validator__.validate_json(data))
+
+
 def _is_final(chunk: GenerateContentResponse) -> bool:
-    return chunk.block_reason is not None or any(
-        candidate.finish_reason not in (None, "") for candidate in chunk.candidates or []
-    )
+    for candidate in chunk.candidates or ():
+        if candidate.finish_reason:
+            return True
+    return chunk.prompt_feedback is not None and chunk.block_reason is not None
 
 
 def _timed_out(message: str, phase: str) -> APITimeoutError:

@@ -199,9 +199,8 @@ class Attempts:
         if self._asked_for_stream and not self.call.streaming:
             self._memory.no_stream_route = True
         if isinstance(first[0], GenerateContentResponse):
-            first[0]._exchange = Exchange(
-                status_code=exchange.status, request_id=answer.request_id, attempts=self.count, waited=self.waited
-            )
+            how = Exchange(exchange.status, answer.request_id, self.count, self.waited)
+            first[0].came_by(how)
         return Opened(exchange, answer, first)
 
     def after(self, error: APIError, now: float) -> float:

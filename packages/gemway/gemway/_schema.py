@@ -25,6 +25,8 @@ Dialect = Literal["json_schema", "openapi"]
 JsonObject = dict[str, Any]
 
 _NOTES: Final = "$notes"  # sentences for the description, while a schema is being read
+_INLINED: Final = "$inlined"  # the references that were replaced by what they stand for, likewise
+_DEEPEST: Final = 4  # such replacements inside one another
 _LONGEST_NAME: Final = 64  # 128 in the current docs; 64 in older ones and for other providers' models
 
 
@@ -51,10 +53,10 @@ def function_declaration(
         declaration["description"] = description
     if parameters is None:
         return declaration
-    converted = {"type": "object", **to_schema(parameters, dialect)}
+    converted = to_schema(parameters, dialect)
     if dialect == "json_schema":
-        declaration["parametersJsonSchema"] = converted
-    elif converted.get("properties") or converted.get("anyOf"):
+        declaration["parametersJsonSchema"] = {"type": "object", **converted}
+    elif any("properties" in schema for schema in (converted, *converted.get("anyOf", ()))):
         declaration["parameters"] = converted  # an object without properties is refused there
     return declaration
 
@@ -94,7 +96,8 @@ class _Reader:
         self._root = schema
         self._names: dict[str, str] = {}  # pointer as written -> name in $defs
         self._targets: dict[str, Any] = {}  # name in $defs -> what it stands for
-        self._flat: dict[str, JsonObject | None] = {}
+        self._flat: dict[str, JsonObject] = {}
+        self._inside: frozenset[str] = frozenset()
         self._index: dict[str, Any] | None = None
 
     def read(self) -> JsonObject:
@@ -112,17 +115,19 @@ class _Reader:
     def _convert(self, schema: Any) -> JsonObject:
         """Return one schema, with all below it, in the dialect's words."""
         node = _split_by_type(self._flattened(_upgraded(schema)))
+        outside, self._inside = self._inside, self._inside | node.pop(_INLINED, frozenset())
         converted: JsonObject = {}
         for keyword, value in node.items():
             if say := _SAID_IN_WORDS.get(keyword):
                 node[_NOTES] = (*node[_NOTES], *say(value))
             elif convert := _CONVERT.get(keyword):
                 converted[keyword] = convert(self, value)
+        self._inside = outside
         _set_bounds(node, converted)
         _set_text_rules(node, converted)
         if description := _described(node):
             converted["description"] = description
-        if converted.get("type") == "array" and "prefixItems" not in converted:
+        if "array" in _types(converted) and "prefixItems" not in converted:
             converted.setdefault("items", {})  # a list without items is refused
         return _with_refs_alone(converted)
 
@@ -160,29 +165,36 @@ class _Reader:
 
     def _flattened(self, node: JsonObject) -> JsonObject:
         """Return *node* without `allOf`: Gemini has no word for it."""
-        if "$ref" in node and "anyOf" in node:
-            node = {**node, "allOf": [*node.get("allOf", ()), {"$ref": node["$ref"]}]}
-            del node["$ref"]
         members = [_upgraded(member) for member in node.pop("allOf", ())]
-        whole = node
+        if "$ref" in node and (members or "anyOf" in node):
+            members.append({_NOTES: (), "$ref": node.pop("$ref")})
         for member in members:
-            expanded = self._flattened(member)
-            if "$ref" in expanded and (len(members) > 1 or "$ref" in whole or not _only_annotations(whole)):
-                expanded = self._expanded(expanded)
-            if "$ref" in whole:
-                whole = self._expanded(whole)
-            whole = _both(whole, expanded)
-        return whole
+            node = self._merged(node, self._flattened(member), alone=len(members) == 1)
+        return node
 
-    def _expanded(self, node: JsonObject) -> JsonObject:
-        """Return *node* with its reference replaced by what it stands for, once more if that is a reference."""
-        pointer = node["$ref"]
-        rest = {keyword: value for keyword, value in node.items() if keyword != "$ref"}
+    def _merged(self, node: JsonObject, member: JsonObject, *, alone: bool) -> JsonObject:
+        """Return both schemas as one. References are replaced by what they stand for, unless one stands alone."""
+        if "$ref" not in member or (alone and _only_annotations(node)):
+            return _both(node, member)
+        pointer = member.pop("$ref")
+        target = self._looked_up(pointer)
+        if target is not None:
+            return _both(_both(node, member), target)
+        if "anyOf" in node or "$ref" in node:
+            return _both(node, {**member, _NOTES: (*member[_NOTES], f"Also matches {pointer}.")})
+        return {**_both(node, member), "$ref": pointer}
+
+    def _looked_up(self, pointer: str) -> JsonObject | None:
+        """Return what *pointer* stands for, without `allOf`; None where schemas inside one another would not end."""
+        if pointer in self._inside or len(self._inside) >= _DEEPEST:
+            return None
         if pointer not in self._flat:
-            self._flat[pointer] = None  # until it is known: a loop of allOf adds nothing
+            self._flat[pointer] = _upgraded({})  # until it is known: a schema that includes itself adds nothing
             target = self._flattened(_upgraded(self._resolve(pointer)))
-            self._flat[pointer] = self._expanded(target) if "$ref" in target else target
-        return _both(rest, self._flat[pointer] or _upgraded({}))
+            if "$ref" in target:
+                target = self._merged({_NOTES: ()}, target, alone=False)
+            self._flat[pointer] = {**target, _INLINED: target.get(_INLINED, frozenset()) | {pointer}}
+        return dict(self._flat[pointer])
 
 
 def _child(node: Any, step: str) -> Any:
@@ -213,7 +225,7 @@ def _named(node: Any) -> Iterator[tuple[str, Any]]:
 
 # -- spellings: whatever the draft, the author or Google's own Schema class wrote, as JSON Schema 2020-12
 
-_SNAKE_CASE: Final = {
+_SNAKE_CASE: Final[dict[str, str]] = {
     re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", word): word
     for word in (
         *("anyOf", "oneOf", "allOf", "prefixItems", "minItems", "maxItems", "uniqueItems", "minLength", "maxLength"),
@@ -237,7 +249,7 @@ def _upgraded(schema: Any) -> JsonObject:
     if not isinstance(schema, Mapping):
         return node
     for written, value in schema.items():
-        keyword: str = _SNAKE_CASE.get(written, written)
+        keyword = _SNAKE_CASE.get(str(written), str(written))
         if isinstance(value, _SHAPES.get(keyword, object)) and (value is not None or keyword == "const"):
             node[keyword] = value
     for upgrade in _UPGRADES:
@@ -315,10 +327,14 @@ def _upgrade_pattern_properties(node: JsonObject) -> None:
     patterns = node.pop("patternProperties", None)
     if not patterns or not isinstance(patterns, Mapping):
         return
-    node[_NOTES] += (f"Keys match {' or '.join(patterns)}.",)
     others = node.get("additionalProperties")
     if others is None or others is True:
+        node[_NOTES] += tuple(
+            f"Keys that match {key} have values {_compact(value)}." for key, value in patterns.items()
+        )
         return
+    if others is False:
+        node[_NOTES] += (f"Keys match {' or '.join(patterns)}.",)
     allowed = [*patterns.values(), *([others] if isinstance(others, Mapping) else [])]
     node["additionalProperties"] = allowed[0] if len(allowed) == 1 else {"anyOf": allowed}
 
@@ -415,6 +431,7 @@ def _both_items(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
 
 _COMBINE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     _NOTES: lambda one, other: tuple(_united(one, other)),
+    _INLINED: lambda one, other: one | other,
     "description": lambda one, other: f"{one}\n{other}",
     "type": _common_types,
     "enum": _common,
@@ -429,7 +446,17 @@ _COMBINE: Final[dict[str, Callable[[Any, Any], Any]]] = {
 
 
 def _only_annotations(node: JsonObject) -> bool:
-    return node.keys() <= {_NOTES, "description", "title", "default", "examples", "$schema", "$defs", "definitions"}
+    return node.keys() <= {
+        _NOTES,
+        _INLINED,
+        "description",
+        "title",
+        "default",
+        "examples",
+        "$schema",
+        "$defs",
+        "definitions",
+    }
 
 
 # -- one type per schema: `enum` holds strings or numbers only, and `type` one word beside "null"
@@ -560,6 +587,10 @@ def _sentences(description: str, *notes: str) -> str:
     return " ".join([text, *notes] if text else notes) if notes else description
 
 
+def _joined(description: str, more: str) -> str:
+    return _sentences(description, more) if more and more != description else description
+
+
 def _set_bounds(node: JsonObject, converted: JsonObject) -> None:
     """Turn exclusive bounds into inclusive ones: the next integer, or the bound itself and a note."""
     whole = set(_types(node)) - {"null"} == {"integer"}
@@ -634,13 +665,13 @@ def _with_refs_alone(converted: JsonObject) -> JsonObject:
 
 def _spelled_out(root: JsonObject, definitions: Mapping[str, JsonObject]) -> JsonObject:
     """Return *root* as an object, not as a reference to one: the parameters of a function must be an object."""
-    seen = set()
-    while (name := _referred(root)) and name not in seen:
+    seen: set[str] = set()
+    while name := _referred(root):
+        description = root.get("description", "")
+        root = {} if name in seen else dict(definitions[name])  # a reference to itself says nothing
         seen.add(name)
-        notes = [root["description"]] if "description" in root else []
-        root = dict(definitions[name])
-        if description := _sentences(*notes, *[root["description"]] * ("description" in root)) if notes else "":
-            root["description"] = description
+        if description:
+            root["description"] = _joined(description, root.get("description", ""))
     return root
 
 
@@ -687,18 +718,18 @@ def _break_required_loops(root: JsonObject, definitions: Mapping[str, JsonObject
     entered: set[str] = set()
     finished: set[str] = set()
 
-    def visit(name: str) -> None:
+    def visit(name: str, last_owner: JsonObject | None, last_key: str) -> None:
         entered.add(name)
-        for target, owner, key in _unavoidable(definitions[name], None, ""):
+        for target, owner, key in _unavoidable(definitions[name], last_owner, last_key):
             if target not in entered:
-                visit(target)
+                visit(target, owner, key)
             elif target not in finished and owner is not None:
                 _make_optional(owner, key)
         finished.add(name)
 
     for name in definitions:
         if name not in entered:
-            visit(name)
+            visit(name, None, "")
 
 
 def _unavoidable(node: JsonObject, owner: JsonObject | None, key: str) -> Iterator[tuple[str, JsonObject | None, str]]:
@@ -828,8 +859,8 @@ class _Lowering:
             return lowered
         kept = _remarks(lowered)
         alternatives = _alternatives(branches)
-        texts = [own["description"] for own in (kept, alternatives) if "description" in own]
-        return {**alternatives, **kept, **({"description": _sentences(*texts)} if texts else {})}
+        text = _joined(kept.get("description", ""), alternatives.get("description", ""))
+        return {**alternatives, **kept, **({"description": text} if text else {})}
 
 
 def _remarks(lowered: JsonObject) -> JsonObject:
@@ -837,15 +868,18 @@ def _remarks(lowered: JsonObject) -> JsonObject:
 
 
 def _lower_type(lowered: JsonObject) -> None:
-    """Say "or null" as `nullable`; OpenAPI has no other word for null."""
+    """Say "or null" as `nullable`, and leave out several types: their alternatives stand beside them."""
     types = _types(lowered)
-    if "null" not in types:
-        return
-    lowered["nullable"] = True
-    types.remove("null")
-    lowered["type"] = types[0] if types else "string"
-    if not types:
-        _note(lowered, "Always null.")
+    if "null" in types:
+        lowered["nullable"] = True
+        types.remove("null")
+        if not types:
+            types = ["string"]
+            _note(lowered, "Always null.")
+    if len(types) == 1:
+        lowered["type"] = types[0]
+    else:
+        lowered.pop("type", None)
 
 
 def _lower_enum(lowered: JsonObject) -> None:

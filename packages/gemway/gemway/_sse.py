@@ -38,7 +38,7 @@ class EventDecoder:
         events = self._cutter.feed(data)
         if self._cutter.size > self._limit:
             raise EventTooLargeError(self._limit)
-        return [event for event in events if event != _DONE]
+        return [event for event in events if event != _DONE] if _DONE in events else events
 
     def finish(self) -> list[bytes]:
         """Return what was left when the stream ended: the last event may lack its blank line."""

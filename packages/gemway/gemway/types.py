@@ -8,9 +8,10 @@ came. Nothing here interprets an answer beyond the short helpers of `GenerateCon
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Annotated, Any, TypeAlias, TypeVar
+from functools import cached_property
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
@@ -96,8 +97,6 @@ class GenerateContentResponse(WireType):
     response_id: str | None = None
     model_status: Lenient[ModelStatus] | None = None
 
-    _exchange: Exchange | None = PrivateAttr(default=None)
-
     @property
     def parts(self) -> list[Part]:
         """The parts of the first candidate."""
@@ -142,24 +141,33 @@ class GenerateContentResponse(WireType):
     @property
     def request_id(self) -> str | None:
         """The gateway's id of the HTTP exchange, if it sent one."""
-        return self._exchange.request_id if self._exchange else None
+        return self.exchange.request_id if self.exchange else None
 
-    @property
+    @cached_property
     def exchange(self) -> Exchange | None:
-        """How the HTTP exchange went: attempts, seconds waited, headers."""
-        return self._exchange
+        """How the HTTP exchange went: attempts, seconds waited, request id. In a stream, the first chunk knows it."""
+        return None
+
+    def came_by(self, exchange: Exchange | None) -> GenerateContentResponse:
+        """Note how the HTTP exchange went, and return the response itself."""
+        self.__dict__["exchange"] = exchange  # a private attribute would cost 3 us per chunk of a stream
+        return self
 
 
-class Exchange(BaseModel):
-    """How an answer came about."""
+class Exchange(NamedTuple):
+    """How an answer came about.
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    Attributes:
+        status_code: the HTTP status.
+        request_id: the gateway's id of the exchange, if it sent one.
+        attempts: how many requests were sent.
+        waited: seconds slept between them.
+    """
 
     status_code: int = 200
     request_id: str | None = None
     attempts: int = 1
     waited: float = 0.0
-    """Seconds slept between attempts."""
 
 
 class Content(WireType):

@@ -1,0 +1,161 @@
+"""Who may import whom: types <- exceptions <- pure modules <- shells <- adapters, and the emulator imports neither."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import gemway
+import pytest
+import source_tree as source
+
+PURE = {
+    "_accumulate",
+    "_capabilities",
+    "_conversation",
+    "_error_bodies",
+    "_media",
+    "_options",
+    "_protocol",
+    "_requests",
+    "_retry",
+    "_schema",
+    "_sse",
+}
+# From the bottom up. A module imports from the layers below its own, and pure modules from each other.
+LAYERS = (
+    {"_version", "_sniff"},
+    {"_image"},
+    {"types"},
+    {"_exceptions"},
+    PURE | {"_settings"},
+    {"_setup"},
+    {"_pools"},
+    {"_transport"},
+    {"_client", "_async_client"},
+    {"__init__"},
+)
+WAITING = {"httpx", "httpx2", "httpcore", "os", "time", "threading", "asyncio", "socket", "subprocess", "random"}
+# The one thing that pure modules take from there: the type of the random source that they are given.
+ALLOWED = {("_retry", "random")}
+FRAMEWORKS = {"langchain", "langchain_core", "langgraph", "llama_index", "pydantic_settings"}
+OURS = {"gemway", "gemway_emulator", "langchain_gemway", "llama_index.llms.gemway", "llama_index.tools.gemway"}
+
+CORE = source.modules("gemway")
+ADAPTERS = [path for package in source.ADAPTERS for path in source.modules(package)]
+
+
+def layer(module: str) -> int:
+    return next(number for number, names in enumerate(LAYERS) if module in names)
+
+
+def own_imports(path: Path) -> set[str]:
+    """Return the core's modules that *path* imports."""
+    found = set()
+    for module, name in source.imports(path):
+        if module == "gemway" and name:
+            found.add(name)
+        elif module.startswith("gemway."):
+            found.add(module.split(".")[1])
+    return found
+
+
+def is_of(module: str, packages: set[str]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def test_every_core_module_has_its_place():
+    """A new module must be put into a layer here."""
+    assert {path.stem for path in CORE} == set().union(*LAYERS)
+
+
+@pytest.mark.parametrize("path", CORE, ids=source.shown)
+def test_core_modules_import_downwards(path):
+    """A module knows only what lies below it."""
+    if path.stem == "__init__":
+        return
+    same = PURE | {"_settings"}
+    wrong = {
+        name
+        for name in own_imports(path)
+        if layer(name) >= layer(path.stem) and not (path.stem in same and name in same)
+    }
+
+    assert not wrong
+
+
+def test_core_modules_import_in_no_circle():
+    """Pure modules may use each other, in one direction."""
+    graph = {path.stem: own_imports(path) - {path.stem} for path in CORE}
+    while leaves := {name for name, needed in graph.items() if not needed & graph.keys()}:
+        graph = {name: needed for name, needed in graph.items() if name not in leaves}
+
+    assert not graph
+
+
+@pytest.mark.parametrize("path", [path for path in CORE if path.stem in PURE], ids=source.shown)
+def test_pure_modules_do_not_wait(path):
+    """Pure modules get the clock, the time left and the random source as arguments, and send nothing."""
+    found = {module.split(".")[0] for module, _ in source.imports(path)} & WAITING
+
+    assert {name for name in found if (path.stem, name) not in ALLOWED} == set()
+
+
+@pytest.mark.parametrize("path", CORE, ids=source.shown)
+def test_the_core_knows_no_framework(path):
+    """Nothing of LangChain or LlamaIndex, nor of our packages above, is imported by the core."""
+    others = FRAMEWORKS | (OURS - {"gemway"})
+
+    assert not [module for module, _ in source.imports(path) if is_of(module, others)]
+
+
+@pytest.mark.parametrize("path", ADAPTERS, ids=source.shown)
+def test_adapters_use_public_names_of_the_core(path):
+    """What an adapter takes from the core is in `gemway.__all__` or `gemway.types`."""
+    taken = [(module, name) for module, name in source.imports(path) if is_of(module, {"gemway"})]
+    wrong = [
+        (module, name)
+        for module, name in taken
+        if not (module == "gemway" and (name is None or name in gemway.__all__)) and module != "gemway.types"
+    ]
+    private = [
+        ast.unparse(node)
+        for node in ast.walk(source.tree(path))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) in {"gemway", "gemway.types", "types"}
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+    ]
+
+    assert (wrong, private) == ([], [])
+
+
+@pytest.mark.parametrize("package", source.ADAPTERS)
+def test_adapters_do_not_know_each_other(package):
+    """An adapter imports neither another adapter nor the emulator."""
+    others = OURS - {"gemway", source.PACKAGES[package]}
+    wrong = [
+        (source.shown(path), module)
+        for path in source.modules(package)
+        for module, _ in source.imports(path)
+        if is_of(module, others)
+    ]
+
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", source.modules("gemway-emulator"), ids=source.shown)
+def test_the_emulator_shares_nothing_with_what_it_tests(path):
+    """The emulator imports neither the core nor adapters nor a framework, so it cannot share their bugs."""
+    others = FRAMEWORKS | (OURS - {"gemway_emulator"})
+
+    assert not [module for module, _ in source.imports(path) if is_of(module, others)]
+
+
+@pytest.mark.parametrize("path", CORE + ADAPTERS, ids=source.shown)
+def test_nobody_starts_an_event_loop(path):
+    """Blocking methods are native: no `asyncio.run` and no nested loops."""
+    calls = [ast.unparse(node.func) for node in ast.walk(source.tree(path)) if isinstance(node, ast.Call)]
+    starters = ("asyncio.run", "asyncio_run", "nest_asyncio.apply", "run_coroutine_threadsafe", "run_until_complete")
+
+    assert not [call for call in calls if call.endswith(starters)]

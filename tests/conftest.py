@@ -1,0 +1,38 @@
+"""What all tests share: a clean environment, the emulator and a client of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from gemway import Client
+from gemway_emulator import Emulator
+
+# Nothing of the machine's set-up may reach a test, nor a test's traffic the machine's services.
+_FOREIGN = ("GEMWAY_", "LANGSMITH_", "LANGCHAIN_", "GOOGLE_API", "GEMINI_API", "OPENAI_")
+for name in list(os.environ):
+    if name.startswith(_FOREIGN) or name.lower() in {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}:
+        del os.environ[name]
+
+
+@pytest.fixture
+def emulator(gemway_emulator: Emulator) -> Emulator:
+    """A local gateway without history that compares thought signatures as text."""
+    gemway_emulator.strict_signatures = True
+    return gemway_emulator
+
+
+@pytest.fixture
+def client(emulator: Emulator) -> Iterator[Client]:
+    """A blocking client of the emulator."""
+    with Client(base_url=emulator.base_url, api_key=emulator.api_key) as client:
+        yield client
+
+
+@pytest.fixture
+def gateway_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator, named by GEMWAY_BASE_URL and GEMWAY_API_KEY as a user would."""
+    monkeypatch.setenv("GEMWAY_BASE_URL", emulator.base_url)
+    monkeypatch.setenv("GEMWAY_API_KEY", emulator.api_key)
+    return emulator

@@ -1,0 +1,228 @@
+"""What Google answers with 400, and what it must not."""
+
+from __future__ import annotations
+
+import base64
+
+import httpx
+import pytest
+from gemway_emulator import Emulator, reply
+
+TEXT = {"role": "user", "parts": [{"text": "hi"}]}
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256))).decode()
+SIGNED = "AAAA"
+
+
+def body(**fields):
+    return {"contents": [TEXT], **fields}
+
+
+def config(**fields):
+    return body(generationConfig=fields)
+
+
+def tools(*declarations, **tool_config):
+    extra = {"toolConfig": {"functionCallingConfig": tool_config}} if tool_config else {}
+    return body(tools=[{"functionDeclarations": list(declarations)}], **extra)
+
+
+def call(name="f", **part):
+    return {"functionCall": {"name": name, "args": {}}, **part}
+
+
+def response(name="f"):
+    return {"functionResponse": {"name": name, "response": {"result": 1}}}
+
+
+def contents(*turns):
+    return {"contents": [{"role": role, "parts": list(parts)} for role, *parts in turns]}
+
+
+REFUSED = {
+    "no contents": ({}, "contents is not specified"),
+    "empty contents": ({"contents": []}, "contents is not specified"),
+    "null contents": ({"contents": None}, "contents is not specified"),
+    "contents as string": ({"contents": "hi"}, "Invalid value at 'contents'"),
+    "contents as object": ({"contents": TEXT}, "Invalid value at 'contents'"),
+    "parts as string": ({"contents": [{"parts": "hi"}]}, "Invalid value at 'contents[0].parts'"),
+    "no parts": ({"contents": [{"role": "user", "parts": []}]}, "parts must not be empty"),
+    "unknown role": ({"contents": [{"role": "assistant", "parts": [{"text": "x"}]}]}, "valid role: user, model"),
+    "unknown field": (body(bogus=1), 'Unknown name "bogus": Cannot find field.'),
+    "unknown nested field": (config(warmth=1), "Unknown name \"warmth\" at 'generation_config': Cannot find field."),
+    "unknown part field": (
+        {"contents": [{"parts": [{"text": "x", "cache_control": {}}]}]},
+        "Unknown name \"cache_control\" at 'contents[0].parts[0]'",
+    ),
+    "unknown schema field": (
+        config(responseMimeType="application/json", responseSchema={"type": "OBJECT", "additionalProperties": False}),
+        "Unknown name \"additionalProperties\" at 'generation_config.response_schema'",
+    ),
+    "vertex-only field": (config(audioTimestamp=True), 'Unknown name "audioTimestamp"'),
+    "both spellings": (config(topP=0.5, top_p=0.5), "already set"),
+    "string temperature": (config(temperature="0.7"), "Invalid value at 'generation_config.temperature' (TYPE_FLOAT)"),
+    "boolean integer": (config(maxOutputTokens=True), "TYPE_INT32"),
+    "fractional integer": (config(candidateCount=1.5), "TYPE_INT32"),
+    "wrong enum": (body(safetySettings=[{"category": "RUDE", "threshold": "OFF"}]), "safety_settings[0].category"),
+    "temperature out of range": (config(temperature=3), "must be in the range [0, 2]"),
+    "no output tokens": (config(maxOutputTokens=0), "max_output_tokens"),
+    "too many stops": (config(stopSequences=list("abcdef")), "stop_sequences"),
+    "logprobs without responseLogprobs": (config(logprobs=2), "response_logprobs"),
+    "two schemas": (
+        config(responseMimeType="application/json", responseSchema={"type": "STRING"}, responseJsonSchema={"type": "string"}),
+        "Only one of response_schema and response_json_schema",
+    ),
+    "schema without mime type": (config(responseSchema={"type": "STRING"}), "response_mime_type"),
+    "unknown mime type": (config(responseMimeType="application/xml"), "allowed mimetypes"),
+    "level and budget": (config(thinkingConfig={"thinkingLevel": "LOW", "thinkingBudget": 5}), "thinking budget and thinking level"),
+    "calling config without declarations": (
+        body(toolConfig={"functionCallingConfig": {"mode": "AUTO"}}),
+        "Function calling config is set without function_declarations.",
+    ),
+    "allowed name not declared": (tools({"name": "f"}, mode="ANY", allowedFunctionNames=["g"]), "not declared: g"),
+    "duplicate declaration": (tools({"name": "f"}, {"name": "f"}), "Duplicate function declaration found: f"),
+    "illegal function name": (tools({"name": "my tool!"}), "Invalid function name"),
+    "two parameter schemas": (tools({"name": "f", "parameters": {"type": "OBJECT"}, "parametersJsonSchema": {}}), "Only one of parameters"),
+    "undecodable picture": (
+        {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "a b!c"}}]}]},
+        "Base64 decoding failed",
+    ),
+    "mixed alphabets": ({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "-_+/"}}]}]}, "Base64 decoding failed"),
+    "picture without mime type": ({"contents": [{"parts": [{"inlineData": {"data": PNG}}]}]}, "mime_type"),
+    "part without data": ({"contents": [{"parts": [{"thought": True}]}]}, "required oneof field 'data'"),
+    "part with two data": ({"contents": [{"parts": [{"text": "x", "fileData": {"fileUri": "gs://a"}}]}]}, "oneof field 'data' is already set"),
+    "response without name": (
+        contents(("user", {"text": "x"}), ("model", call()), ("user", {"functionResponse": {"response": {}}})),
+        "name must not be empty",
+    ),
+    "response as text": (
+        contents(("user", {"text": "x"}), ("model", call()), ("user", {"functionResponse": {"name": "f", "response": "ok"}})),
+        "protobuf.Struct",
+    ),
+    "unanswered call": (
+        contents(("user", {"text": "x"}), ("model", call()), ("user", {"text": "and?"})),
+        "number of function response parts is equal to the number of function call parts",
+    ),
+    "too few answers": (
+        contents(("user", {"text": "x"}), ("model", call(), call("g")), ("user", response())),
+        "number of function response parts is equal",
+    ),
+    "answers in two turns": (
+        contents(("user", {"text": "x"}), ("model", call(), call("g")), ("user", response()), ("user", response("g"))),
+        "number of function response parts is equal",
+    ),
+    "call first": (contents(("model", call()), ("user", response())), "function call turn comes immediately after a user turn"),
+    "call after model text": (
+        contents(("user", {"text": "x"}), ("model", {"text": "wait"}), ("model", call()), ("user", response())),
+        "function call turn comes immediately after a user turn",
+    ),
+    "answer without call": (contents(("user", response())), "function response turn comes immediately after a function call turn"),
+    "signature not base64": (contents(("user", {"text": "x"}), ("model", {"text": "y", "thoughtSignature": "no, sir"}), ("user", {"text": "z"})), "decoding failed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_body", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused_with_googles_400(ask, request_body, message):
+    """Code 400, INVALID_ARGUMENT and a message that names the place."""
+    assert message in ask.refusal(request_body)["message"]
+
+
+ACCEPTED = {
+    "snake case everywhere": {
+        "contents": [{"parts": [{"text": "x"}, {"inline_data": {"mime_type": "image/png", "data": PNG}}]}],
+        "system_instruction": {"parts": [{"text": "be kind"}]},
+        "generation_config": {"max_output_tokens": 5, "thinking_config": {"thinking_level": "low", "include_thoughts": True}},
+        "safety_settings": [],
+        "tools": [{"function_declarations": [{"name": "f", "parameters_json_schema": {"type": "object"}}]}],
+        "tool_config": {"function_calling_config": {"mode": "none"}},
+    },
+    "nulls everywhere": {
+        "contents": [{"role": None, "parts": [{"text": "x", "functionCall": None, "thought": None}]}],
+        "generationConfig": {"temperature": None, "responseSchema": None},
+        "tools": None,
+        "toolConfig": None,
+        "systemInstruction": None,
+    },
+    "integers as strings": config(maxOutputTokens="50", topK="3", seed="7"),
+    "url-safe base64 without padding": {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "__79_v8"}}]}]},
+    "empty objects": body(generationConfig={}, safetySettings=[], tools=[]),
+    "no role": {"contents": [{"parts": [{"text": "x"}]}]},
+    "two user turns": contents(("user", {"text": "a"}), ("user", {"text": "b"})),
+    "file by reference": contents(("user", {"text": "a"}, {"fileData": {"fileUri": "https://x.example/a.pdf"}})),
+    "labels": body(labels={"team": "a"}),
+    "unsigned call of an older turn": contents(("user", {"text": "a"}), ("model", call()), ("user", response()), ("model", {"text": "b"}), ("user", {"text": "c"})),
+    "thoughts before a call": contents(("user", {"text": "a"}), ("model", {"text": "hm", "thought": True}), ("model", call()), ("user", response())),
+    "json schema keywords": config(responseMimeType="application/json", responseJsonSchema={"type": "object", "additionalProperties": False, "$defs": {}}),
+    "server tools": body(tools=[{"googleSearch": {}}, {"codeExecution": {}}, {"urlContext": {}}]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("request_body", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_accepted_as_google_does(ask, request_body):
+    """Both spellings, null for every field, integers as strings, both base64 alphabets."""
+    assert ask.post(request_body).status_code == 200
+
+
+@pytest.mark.parametrize("content", [b"{not json", b"[]", b'"text"', b"", b"\xff\xfe"], ids=["broken", "array", "string", "empty", "binary"])
+@pytest.mark.parametrize("action", ["generateContent", "streamGenerateContent?alt=sse", "countTokens"])
+def test_a_body_that_is_no_object_is_refused_as_plain_json(http, emulator, content, action):
+    """The stream route refuses with plain JSON too."""
+    answer = http.post(f"/v1beta/models/gemini-2.5-flash:{action}", content=content)
+
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_every_violation_is_listed(ask):
+    """`details` name each wrong field, as google.rpc.BadRequest does."""
+    [detail] = ask.refusal(config(warmth=1, temperature="x"))["details"]
+
+    assert detail["@type"] == "type.googleapis.com/google.rpc.BadRequest"
+    assert [violation["field"] for violation in detail["fieldViolations"]] == ["generation_config", "generation_config.temperature"]
+
+
+@pytest.mark.parametrize(
+    ("model", "image", "accepted"),
+    [
+        ("gemini-3.1-flash-image-preview", {"aspectRatio": "8:1", "imageSize": "512"}, True),
+        ("gemini-3.1-flash-image-preview", {"aspectRatio": "7:5"}, False),
+        ("gemini-3.1-flash-image-preview", {"imageSize": "512px"}, False),
+        ("gemini-3.1-flash-image-preview", {"imageSize": "2k"}, False),
+        ("gemini-3-pro-image-preview", {"aspectRatio": "8:1"}, False),
+        ("gemini-3-pro-image-preview", {"imageSize": "512"}, False),
+        ("gemini-3.1-flash-lite-image", {"imageSize": "2K"}, False),
+        ("gemini-2.5-flash-image", {"aspectRatio": "1:4"}, False),
+        ("gemini-2.5-flash-image", {"imageSize": "9K"}, False),
+        ("gemini-2.5-flash-image", {"imageSize": "2K"}, True),
+    ],
+)
+def test_picture_options_follow_the_models_table(ask, model, image, accepted):
+    """Ratios and sizes a model does not have are a 400."""
+    assert (ask.post(config(imageConfig=image), model).status_code == 200) is accepted
+
+
+@pytest.mark.parametrize("model", ["gemini-3.5-flash-lite", "gemini-3.6-flash"])
+def test_models_without_prefill_refuse_a_trailing_model_turn(ask, model):
+    """The same conversation is fine elsewhere."""
+    talk = contents(("user", {"text": "x"}), ("model", {"text": "y"}))
+
+    assert ask.post(talk, model).status_code == 400
+    assert ask.post(talk, "gemini-3.5-flash").status_code == 200
+
+
+def test_validation_comes_before_the_queue(emulator, ask):
+    """A refused request consumes no scripted reply."""
+    emulator.enqueue(reply.text("scripted"))
+    ask.refusal({"contents": []})
+
+    assert ask.text("hi") == "scripted"
+
+
+def test_validate_false_answers_everything_that_is_json():
+    """For clients under construction: nothing but broken JSON is refused."""
+    with Emulator(validate=False) as emulator:
+        url = f"{emulator.base_url}/v1beta/models/gemini-2.5-flash:generateContent"
+        headers = {"Authorization": "Bearer sk-local"}
+        answers = [httpx.post(url, json=wrong, headers=headers) for wrong, _ in REFUSED.values()]
+
+    assert {answer.status_code for answer in answers} == {200}
