@@ -37,6 +37,7 @@ from gemway._exceptions import (
     UnprocessableEntityError,
     UnsupportedContentError,
 )
+from gemway._fetcher import MediaFetcher
 from gemway._image import Image
 from gemway._media import data_url, inline_part, remote_urls, split_data_url, to_part, with_media
 from gemway._options import (
@@ -86,6 +87,7 @@ __all__ = [
     "IMAGE_MODEL",
     "Image",
     "InternalServerError",
+    "MediaFetcher",
     "NotFoundError",
     "OPTIONS",
     "PermissionDeniedError",
