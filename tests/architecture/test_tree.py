@@ -26,9 +26,10 @@ INDEXES = [
         ("docker", "io"),
     )
 ]
+# /home/me/ is nobody's: tests and docs use it where they need some absolute path.
 PATHS = [f"/{name}/" for name in ("work", "home", "root", "opt", "Users")]
 PATTERN = re.compile(
-    "|".join([*map(re.escape, INDEXES), *(rf"(?<![\w.~$}}\]:/-]){re.escape(path)}" for path in PATHS)])
+    "|".join([*map(re.escape, INDEXES), *(rf"(?<![\w.~$}}\]:-]){re.escape(path)}(?!me/)" for path in PATHS)])
 )
 
 

@@ -28,7 +28,9 @@ def emulator(running: Emulator) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def http(running: Emulator) -> Iterator[httpx.Client]:
     """Keep-alive HTTP with the right Bearer token."""
-    with httpx.Client(base_url=running.base_url, headers={"Authorization": f"Bearer {running.api_key}"}, timeout=20) as client:
+    with httpx.Client(
+        base_url=running.base_url, headers={"Authorization": f"Bearer {running.api_key}"}, timeout=20
+    ) as client:
         yield client
 
 
@@ -38,7 +40,9 @@ class Asker:
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
 
-    def post(self, body: Any, model: str = "gemini-2.5-flash", action: str = "generateContent", query: str = "") -> httpx.Response:
+    def post(
+        self, body: Any, model: str = "gemini-2.5-flash", action: str = "generateContent", query: str = ""
+    ) -> httpx.Response:
         if isinstance(body, str):
             body = {"contents": [{"role": "user", "parts": [{"text": body}]}]}
         return self.http.post(f"/v1beta/models/{model}:{action}{query}", json=body)

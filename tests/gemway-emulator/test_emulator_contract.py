@@ -61,7 +61,7 @@ def test_an_address_before_the_start_is_an_error_with_advice():
 
 def test_a_taken_port_is_an_os_error():
     """The caller hears of a port in use at once."""
-    with Emulator() as emulator, pytest.raises(OSError):
+    with Emulator() as emulator, pytest.raises(OSError, match="in use"):
         Emulator(port=int(emulator.base_url.rpartition(":")[2])).start()
 
 
@@ -74,7 +74,9 @@ def test_options_are_keywords_only():
 async def test_serves_async_code():
     """An emulator inside a running event loop serves clients of that loop."""
     with Emulator() as emulator:
-        async with httpx.AsyncClient(base_url=emulator.base_url, headers={"Authorization": "Bearer sk-local"}) as client:
+        async with httpx.AsyncClient(
+            base_url=emulator.base_url, headers={"Authorization": "Bearer sk-local"}
+        ) as client:
             body = {"contents": [{"parts": [{"text": "hi"}]}]}
             calls = [client.post("/v1beta/models/gemini-2.5-pro:generateContent", json=body) for _ in range(20)]
             answers = await asyncio.gather(*calls)
@@ -142,7 +144,10 @@ def test_keys_are_never_printed(emulator):
 
 def test_the_page_shows_the_newest_requests(emulator, http):
     """`GET /` is HTML with what was asked and answered, and harmless whatever was asked."""
-    http.post("/v1beta/models/gemini-2.5-flash:generateContent", json={"contents": [{"parts": [{"text": "<script>x</script>"}]}]})
+    http.post(
+        "/v1beta/models/gemini-2.5-flash:generateContent",
+        json={"contents": [{"parts": [{"text": "<script>x</script>"}]}]},
+    )
 
     page = httpx.get(emulator.base_url)
     assert page.headers["content-type"].startswith("text/html")
@@ -195,7 +200,19 @@ def test_delay_and_chunk_delay():
 
 def test_the_command_prints_its_address_and_ends_cleanly():
     """`python -m gemway_emulator --port 0` serves until SIGTERM and returns 0."""
-    command = [sys.executable, "-W", "error", "-m", "gemway_emulator", "--port", "0", "--api-key", "sk-shell", "--prefix", "gw"]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "gemway_emulator",
+        "--port",
+        "0",
+        "--api-key",
+        "sk-shell",
+        "--prefix",
+        "gw",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         url = process.stdout.readline().strip()
@@ -214,7 +231,10 @@ def test_the_command_prints_its_address_and_ends_cleanly():
 def test_the_command_ends_on_ctrl_c():
     """SIGINT is a clean end too: no traceback."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "gemway_emulator", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "gemway_emulator", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
@@ -267,4 +287,8 @@ def test_the_documented_curl_requests_work_word_for_word(emulator, model, body, 
 
 
 def _hello():
-    return {"json": {"contents": [{"parts": [{"text": "hi"}]}]}, "headers": {"Authorization": "Bearer sk-local"}, "timeout": 60}
+    return {
+        "json": {"contents": [{"parts": [{"text": "hi"}]}]},
+        "headers": {"Authorization": "Bearer sk-local"},
+        "timeout": 60,
+    }

@@ -24,13 +24,26 @@ HELLO = {"contents": [{"parts": [{"text": "hi"}]}]}
         ({}, "?key=sk-local", 401),
         ({}, "", 401),
     ],
-    ids=["good", "lower-case-scheme", "dummy-google-key-beside", "dummy-key-in-query", "wrong", "basic", "bare", "google-key", "query-key", "none"],
+    ids=[
+        "good",
+        "lower-case-scheme",
+        "dummy-google-key-beside",
+        "dummy-key-in-query",
+        "wrong",
+        "basic",
+        "bare",
+        "google-key",
+        "query-key",
+        "none",
+    ],
 )
 @pytest.mark.parametrize("path", [f"models/{MODEL}:generateContent", f"models/{MODEL}", "models"])
 def test_only_the_bearer_token_counts(emulator, headers, query, status, path):
     """A good Bearer is let in whatever else is sent; nothing else is, on any route."""
     method = "POST" if ":" in path else "GET"
-    response = httpx.request(method, f"{emulator.base_url}/v1beta/{path}{query}", json=HELLO if method == "POST" else None, headers=headers)
+    response = httpx.request(
+        method, f"{emulator.base_url}/v1beta/{path}{query}", json=HELLO if method == "POST" else None, headers=headers
+    )
 
     assert response.status_code == status
 
@@ -104,8 +117,12 @@ def test_other_models_and_a_prefix():
     with Emulator(prefix="/gw/", models=["house-model"]) as emulator:
         headers = {"Authorization": "Bearer sk-local"}
         assert emulator.base_url.endswith("/gw")
-        found = httpx.post(f"{emulator.base_url}/v1beta/models/house-model:generateContent", json=HELLO, headers=headers)
-        outside = httpx.post(f"{emulator.base_url[:-3]}/v1beta/models/{MODEL}:generateContent", json=HELLO, headers=headers)
+        found = httpx.post(
+            f"{emulator.base_url}/v1beta/models/house-model:generateContent", json=HELLO, headers=headers
+        )
+        outside = httpx.post(
+            f"{emulator.base_url[:-3]}/v1beta/models/{MODEL}:generateContent", json=HELLO, headers=headers
+        )
 
     assert (found.status_code, outside.status_code) == (200, 404)
 
@@ -122,8 +139,29 @@ def test_count_tokens_knows_both_forms(http, emulator):
     """`contents` and `generateContentRequest` are counted alike; more text is more tokens."""
     url = f"/v1beta/models/{MODEL}:countTokens"
     bare = http.post(url, json=HELLO).json()["totalTokens"]
-    wrapped = http.post(url, json={"generateContentRequest": {"model": f"models/{MODEL}", **HELLO}}).json()["totalTokens"]
+    wrapped = http.post(url, json={"generateContentRequest": {"model": f"models/{MODEL}", **HELLO}}).json()[
+        "totalTokens"
+    ]
     longer = http.post(url, json={"contents": [{"parts": [{"text": "hi there, how are you?"}]}]}).json()["totalTokens"]
 
     assert 0 < bare == wrapped < longer
     assert http.post(url, json={}).status_code == 400
+
+
+def test_embeddings_put_related_texts_together(http, emulator):
+    """Unit vectors of the size asked for; shared words make them near."""
+    url = "/v1beta/models/gemini-embedding-001"
+
+    def vector(text):
+        body = {"content": {"parts": [{"text": text}]}, "outputDimensionality": 256}
+        return http.post(f"{url}:embedContent", json=body).json()["embedding"]["values"]
+
+    cat, kitten, tax = vector("the cat sleeps"), vector("a cat is sleeping"), vector("tax law of 1990")
+    assert len(cat) == 256
+    assert sum(a * a for a in cat) == pytest.approx(1)
+    assert sum(a * b for a, b in zip(cat, kitten)) > sum(a * b for a, b in zip(cat, tax)) + 0.3
+    batch = http.post(
+        f"{url}:batchEmbedContents", json={"requests": [{"content": {"parts": [{"text": "the cat sleeps"}]}}]}
+    )
+    assert len(batch.json()["embeddings"][0]["values"]) == 768
+    assert http.post(f"{url}:embedContent", json={}).status_code == 400

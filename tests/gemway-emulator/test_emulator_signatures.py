@@ -9,7 +9,16 @@ from gemway_emulator import reply
 
 FLASH3 = "gemini-3-flash-preview"
 PAINTER = "gemini-3.1-flash-image-preview"
-WEATHER = [{"functionDeclarations": [{"name": "get_weather", "parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]}}]}]
+WEATHER = [
+    {
+        "functionDeclarations": [
+            {
+                "name": "get_weather",
+                "parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]},
+            }
+        ]
+    }
+]
 
 
 @pytest.fixture
@@ -59,8 +68,14 @@ def test_strict_mode_compares_text(emulator, ask, say, history):
     urlsafe = part["thoughtSignature"].replace("+", "-").replace("/", "_")
 
     assert ask.post(answered(question, part, say), FLASH3).status_code == 200
-    assert "thought signature" in ask.refusal(answered(question, part | {"thoughtSignature": urlsafe}, say), FLASH3)["message"]
-    assert "thought signature" in ask.refusal(answered(question, part | {"thoughtSignature": "Zm9yZWlnbg=="}, say), FLASH3)["message"]
+    assert (
+        "thought signature"
+        in ask.refusal(answered(question, part | {"thoughtSignature": urlsafe}, say), FLASH3)["message"]
+    )
+    assert (
+        "thought signature"
+        in ask.refusal(answered(question, part | {"thoughtSignature": "Zm9yZWlnbg=="}, say), FLASH3)["message"]
+    )
 
 
 def test_an_altered_signature_is_refused(ask, say, history):
@@ -68,7 +83,10 @@ def test_an_altered_signature_is_refused(ask, say, history):
     question, part = history
     other = base64.b64encode(b"something else").decode()
 
-    assert "Invalid thought signature" in ask.refusal(answered(question, part | {"thoughtSignature": other}, say), FLASH3)["message"]
+    assert (
+        "Invalid thought signature"
+        in ask.refusal(answered(question, part | {"thoughtSignature": other}, say), FLASH3)["message"]
+    )
 
 
 def test_a_foreign_signature_on_a_foreign_call_is_accepted(ask, say):
@@ -76,6 +94,16 @@ def test_a_foreign_signature_on_a_foreign_call_is_accepted(ask, say):
     part = {"functionCall": {"name": "get_weather", "args": {"city": "Oslo"}}, "thoughtSignature": "Zm9yZWlnbg=="}
 
     assert ask.post(answered(say("weather?"), part, say), FLASH3).status_code == 200
+
+
+def test_the_same_call_in_another_conversation_is_foreign(ask, say, history):
+    """What was signed here for one question says nothing about the same call after another."""
+    _, part = history
+
+    assert (
+        ask.post(answered(say("Umbrella?"), part | {"thoughtSignature": "Zm9yZWlnbg=="}, say), FLASH3).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("sentinel", ["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"])
@@ -91,7 +119,10 @@ def test_a_missing_signature_in_the_current_turn_is_refused(ask, say, history):
     question, part = history
     bare = {"functionCall": part["functionCall"]}
 
-    assert "Function call is missing a thought_signature in functionCall parts" in ask.refusal(answered(question, bare, say), FLASH3)["message"]
+    assert (
+        "Function call is missing a thought_signature in functionCall parts"
+        in ask.refusal(answered(question, bare, say), FLASH3)["message"]
+    )
     assert ask.post(answered(question, bare, say), "gemini-2.5-flash").status_code == 200
 
 
@@ -122,7 +153,9 @@ def test_image_models_sign_pictures_and_want_the_signature_back(ask, say):
     assert picture["thoughtSignature"]
 
     kept = {"contents": [question, say(text, picture, role="model"), say("make it green")]}
-    lost = {"contents": [question, say(text, {"inlineData": picture["inlineData"]}, role="model"), say("make it green")]}
+    lost = {
+        "contents": [question, say(text, {"inlineData": picture["inlineData"]}, role="model"), say("make it green")]
+    }
     assert ask.post(kept, PAINTER).status_code == 200
     message = ask.refusal(lost, PAINTER)["message"]
     assert message == "Image part is missing a thought_signature in content position 2, part position 2."
@@ -145,7 +178,9 @@ def test_scripted_signatures_are_sent_as_given_and_known(emulator, ask, say):
     assert part == {"text": "hi", "thoughtSignature": "abc_-/+="}
 
     streamed = {"text": "", "thoughtSignature": "from a stream"}
-    emulator.enqueue(reply.stream([{"candidates": [{"content": {"role": "model", "parts": [streamed]}, "finishReason": "STOP"}]}]))
+    emulator.enqueue(
+        reply.stream([{"candidates": [{"content": {"role": "model", "parts": [streamed]}, "finishReason": "STOP"}]}])
+    )
     ask.stream("x")
 
     talk = {"contents": [say("x"), say(part, streamed, role="model"), say("y")]}

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
-from gemway._schema import SchemaError, function_declaration, response_schema, sanitize_tool_name, to_schema
+from gemway import SchemaError, function_declaration, response_schema, sanitize_tool_name, to_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter

@@ -11,13 +11,16 @@ from gemway_emulator._language import FILLER, grounded, topic
 from gemway_emulator._picture_sizes import picture_size
 from gemway_emulator._prompt import Medium, Prompt, encoded
 from gemway_emulator._schema_instances import instance
-from gemway_emulator._turns import AUTOMATIC, Part, Turn, image_part, text_part, thought_part
+from gemway_emulator._sounds import SPEECH_TYPE, speak
+from gemway_emulator._turns import AUTOMATIC, Part, Turn, medium_part, text_part, thought_part
 
 
 def answer(prompt: Prompt, *, thought_images: bool = False) -> Turn:
     """The turn a helpful, literal-minded model would give."""
     if "IMAGE" in prompt.modalities:
         return Turn([*_thoughts(prompt), *_picture_parts(prompt, thought_images=thought_images)])
+    if "AUDIO" in prompt.modalities:
+        return Turn([medium_part(encoded(speak(prompt.question)), SPEECH_TYPE, None)])
     if calls := _tools.calls(prompt):
         return Turn([*_thoughts(prompt), *calls])
     turns = [_text_turn(prompt, number) for number in range(prompt.config.get("candidateCount") or 1)]
@@ -33,7 +36,9 @@ def _text_turn(prompt: Prompt, number: int) -> Turn:
     text, reason = _limited(text, prompt.config, spent=sum(_usage.count(part["text"]) for part in thoughts))
     turn = Turn([*thoughts, *([text_part(text, AUTOMATIC)] if text else [])], finish_reason=reason)
     if prompt.config.get("responseLogprobs"):
-        turn.candidate_fields = _logprobs(text, prompt.config.get("logprobs") or 0)
+        turn.candidate_fields |= _logprobs(text, prompt.config.get("logprobs") or 0)
+    if text and any("googleSearch" in tool for tool in prompt.body.get("tools") or []):
+        turn.candidate_fields |= _grounding(prompt.question, text)
     return turn
 
 
@@ -123,16 +128,28 @@ def _logprobs(text: str, top: int) -> dict[str, Any]:
     return {"logprobsResult": result, "avgLogprobs": -0.1}
 
 
+def _grounding(question: str, text: str) -> dict[str, Any]:
+    """What Google Search adds to an answer: the query, one source, and the bytes of the text it supports."""
+    segment = {"startIndex": 0, "endIndex": len(text.encode()), "text": text}
+    metadata = {
+        "webSearchQueries": [question],
+        "searchEntryPoint": {"renderedContent": "<div>search suggestions</div>"},
+        "groundingChunks": [{"web": {"uri": "https://example.com/", "title": "example.com"}}],
+        "groundingSupports": [{"segment": segment, "groundingChunkIndices": [0]}],
+    }
+    return {"groundingMetadata": metadata}
+
+
 def _picture_parts(prompt: Prompt, *, thought_images: bool) -> list[Part]:
     config = prompt.config.get("imageConfig") or {}
     size = picture_size(prompt.model, config.get("aspectRatio"), config.get("imageSize"))
     data = _picture(prompt, size, fixed="aspectRatio" in config or "imageSize" in config)
-    parts = [image_part(encoded(data), "image/png")]
+    parts = [medium_part(encoded(data), "image/png")]
     if "TEXT" in prompt.modalities:
         made = "the edited picture" if prompt.newest_picture else "a picture"
         parts.insert(0, text_part(f"Here is {made}: {prompt.question[:200] or 'untitled'}", AUTOMATIC))
     if thought_images and prompt.thinks_aloud:
-        draft = image_part(encoded(_pictures.draw(f"draft: {prompt.question}", (256, 256))), "image/png", None)
+        draft = medium_part(encoded(_pictures.draw(f"draft: {prompt.question}", (256, 256))), "image/png", None)
         parts.insert(0, draft | {"thought": True})
     return parts
 

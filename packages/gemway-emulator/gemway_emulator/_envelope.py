@@ -23,6 +23,7 @@ class Envelope:
     response_id: str
     prompt: dict[str, int]
     image_size: str = "1K"
+    cached: int = 0
 
     def response(self, turn: Turn) -> Chunk:
         """The answer to generateContent."""
@@ -57,6 +58,8 @@ class Envelope:
         others = [part for other in turn.alternatives for part in other.parts] if ended else []
         answer, thoughts = _usage.answer_tokens([*parts, *others], self.model, self.image_size)
         counted: dict[str, Any] = {"promptTokenCount": sum(self.prompt.values())}
+        if self.cached:
+            counted["cachedContentTokenCount"] = self.cached
         if turn.prompt_feedback is None:
             counted["candidatesTokenCount"] = sum(answer.values())
         if thoughts:

@@ -9,12 +9,13 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from gemway_emulator import _misbehaviour, _models, _rules, _shapes, _usage
 from gemway_emulator._answers import answer
+from gemway_emulator._embeddings import DIMENSIONS, embed
 from gemway_emulator._envelope import Chunk, Envelope, fold
 from gemway_emulator._errors import GoogleError, unauthenticated, unknown_model, unknown_route
 from gemway_emulator._framing import Framing
@@ -68,6 +69,8 @@ class Gateway:
             return self._respond(entry)
         except GoogleError as error:
             return self._refusal(error)
+        except Exception as error:  # noqa: BLE001 - a bug of ours should be read in the client's error, not in a log
+            return self._refusal(GoogleError(500, f"The emulator failed: {error!r}"))
 
     def _respond(self, entry: Entry) -> Outcome:
         path, _, query = entry.path.partition("?")
@@ -87,7 +90,7 @@ class Gateway:
         if action in ("generateContent", "streamGenerateContent"):
             sse = parse_qs(query).get("alt") == ["sse"]
             return self._generate(entry, model, streamed=action.startswith("stream"), sse=sse)
-        return self._count(entry, model)
+        return self._count(entry, model) if action == "countTokens" else self._embed(entry, action)
 
     def _route(self, method: str, path: str) -> tuple[str, str] | None:
         """(model, action) of *path*, or None if it is not one of the API's."""
@@ -99,7 +102,7 @@ class Gateway:
         if method == "GET":
             hidden = "no_model_routes" in self.misbehave
             return None if action or hidden else (name, "")
-        known = {"generateContent", "streamGenerateContent", "countTokens"}
+        known = {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"}
         known -= {"countTokens"} if "no_count_route" in self.misbehave else set()
         return (name, action) if method == "POST" and action in known else None
 
@@ -129,7 +132,7 @@ class Gateway:
         if isinstance(scripted, RawReply):
             return Outcome(scripted.status, scripted.headers, [scripted.body], scripted.delay, cut=scripted.cut)
         if isinstance(scripted, StreamReply):
-            self._remember(scripted.chunks)
+            self._remember(scripted.chunks, prompt.question)
             return _scripted_stream(scripted) if streamed else _json(fold(scripted.chunks), delay=scripted.delay)
         turn = scripted if scripted is not None else answer(prompt, thought_images=self.thought_images)
         return self._turn(turn, prompt, streamed=streamed, sse=sse)
@@ -137,7 +140,13 @@ class Gateway:
     def _turn(self, turn: Turn, prompt: Prompt, *, streamed: bool, sse: bool) -> Outcome:
         turn = self._signed(turn, prompt)
         size = (prompt.config.get("imageConfig") or {}).get("imageSize") or "1K"
-        envelope = Envelope(prompt.model, f"emu-{next(self._ids):06d}", _usage.prompt_tokens(prompt.body), size)
+        envelope = Envelope(
+            prompt.model,
+            f"emu-{next(self._ids):06d}",
+            _usage.prompt_tokens(prompt.body),
+            image_size=size,
+            cached=_usage.cached_tokens(prompt.body),
+        )
         delay = turn.delay or self.delay
         if not streamed:
             chunks = _misbehaviour.deviate([envelope.response(turn)], self.misbehave, streamed=False)
@@ -149,15 +158,15 @@ class Gateway:
 
     def _signed(self, turn: Turn, prompt: Prompt) -> Turn:
         with self._lock:
-            parts = self.signatures.sign(turn.parts, prompt.model)
+            parts = self.signatures.sign(turn.parts, prompt.model, prompt.question)
         others = [self._signed(other, prompt) for other in turn.alternatives]
-        return Turn(**{**turn.__dict__, "parts": parts, "alternatives": others})
+        return replace(turn, parts=parts, alternatives=others)
 
-    def _remember(self, chunks: list[Chunk]) -> None:
+    def _remember(self, chunks: list[Chunk], asked: str) -> None:
         """Signatures in scripted chunks are issued here as well."""
         candidates = [candidate for chunk in chunks for candidate in chunk.get("candidates") or []]
         for part in (part for candidate in candidates for part in (candidate.get("content") or {}).get("parts") or []):
-            self.signatures.remember(part)
+            self.signatures.remember(part, asked)
 
     def _count(self, entry: Entry, model: Model) -> Outcome:
         body = self._body(entry, "CountTokensRequest")
@@ -168,9 +177,21 @@ class Gateway:
         number = 0 if "count_tokens_zero" in self.misbehave else sum(totals.values())
         return _json({"totalTokens": number, "promptTokensDetails": _usage.details(totals)})
 
+    def _embed(self, entry: Entry, action: str) -> Outcome:
+        if action == "embedContent":
+            return _json({"embedding": _embedding(self._body(entry, "EmbedContentRequest"))})
+        requests = self._body(entry, "BatchEmbedContentsRequest").get("requests") or []
+        return _json({"embeddings": [_embedding(request) for request in requests]})
+
     def _body(self, entry: Entry, message: str) -> dict[str, Any]:
         value = _shapes.parse_json(entry.body)
-        return _shapes.normalise(value, message, check=self.validate, drop_snake="drop_snake_case" in self.misbehave)
+        return _shapes.normalise(
+            value,
+            message,
+            check=self.validate,
+            drop_snake="drop_snake_case" in self.misbehave,
+            arrays_required="arrays_required" in self.misbehave,
+        )
 
     def _next_reply(self) -> Reply | None:
         with self._lock:
@@ -186,6 +207,14 @@ class Gateway:
             return Outcome(status, headers | {"content-type": "text/plain"}, [error.message.encode()], delay)
         body = _misbehaviour.openai_error(error.body()) if "openai_errors" in self.misbehave else error.body()
         return Outcome(status, headers, [json.dumps(body).encode()], delay)
+
+
+def _embedding(request: dict[str, Any]) -> dict[str, Any]:
+    parts = (request.get("content") or {}).get("parts")
+    if not parts:
+        raise GoogleError(400, "* EmbedContentRequest.content: content is not specified")
+    text = "\n".join(part.get("text") or "" for part in parts)
+    return {"values": embed(text, request.get("outputDimensionality") or DIMENSIONS)}
 
 
 def _json(value: Any, *, delay: float = 0.0) -> Outcome:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gemway_emulator._language import content_words, names, topic, words
 
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]*\w)|(?<![\w.])-?\d+(?:\.\d+)?(?=\s?(?:%|[a-zA-Z°€$]))")
+_NUMBER = re.compile(r"(?<![\w.])(?<!\w-)-?\d+(?:\.\d+)?")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(r"https?://[^\s\"'<>)]+")
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
@@ -136,12 +136,14 @@ class Hints:
         return _items(run.group(1)) if run else []
 
     def places(self) -> list[str]:
-        """Capitalised names after in, at, to ..., including `Paris and London`."""
+        """Capitalised names after in, at, to ...: `Paris and London` are two, `San Francisco, CA` is one."""
         found: list[str] = []
         for match in _PLACE.finditer(self.text):
-            found.append(match.group(1))
-            rest = self.text[match.end() :]
-            found += re.findall(rf"(?:,\s*(?:and\s+)?|\s+and\s+)({_NAME})", _enumeration(rest))
+            rest = _enumeration(self.text[match.end() :])
+            if " and " in rest:
+                found += [match.group(1), *re.findall(rf"(?:,\s*(?:and\s+)?|\s+and\s+)({_NAME})", rest)]
+            else:
+                found.append(match.group(1) + rest)
         return [place.removesuffix("'s") for place in dict.fromkeys(found)]
 
     def names(self) -> list[str]:
@@ -177,7 +179,7 @@ class Hints:
             pattern = rf"\b{re.escape(name)}\b[\"']?\s*(?:is|=|:|to be|of)\s*{value}"
             if found := re.search(pattern, self.text, re.IGNORECASE):
                 return found.group(1).strip("\"'").rstrip(".,;!?")
-        if "\\d" in value:
+        if "\\d" in value and len(key) > 1:
             near = rf"\b{re.escape(key.replace('_', ' '))}\s+\(?{value}|{_unit(key)}"
             if found := re.search(near, self.text, re.IGNORECASE):
                 return next(filter(None, found.groups()), None)
@@ -204,7 +206,7 @@ class Hints:
 def _unit(key: str) -> str:
     """A number before the word, or before what people say for it: `30 years old` is an age."""
     said = {"age": r"(?:years?|yrs?)(?: |-)old"}.get(key.lower(), re.escape(words(key)[0]) if words(key) else "x")
-    return rf"(-?\d+(?:\.\d+)?)(?: |-)?{said}"
+    return rf"(-?\d+(?:\.\d+)?)(?: |-)?{said}s?\b"
 
 
 def _enumeration(rest: str) -> str:

@@ -281,8 +281,8 @@ def summary(text: str, limit: int = 3) -> str:
 def stand_alone(question: str, history: str) -> str:
     """*question* with its pronouns replaced by what *history* is about."""
     question = " ".join(question.split()) or "What was asked?"
-    subjects = names(history) or keywords(history, 1)
-    subject = next((s for s in reversed(subjects) if s.lower() not in ("human", "assistant", "user", "ai")), "")
+    spoken = re.sub(r"(?m)^\s*\w+:\s*", "", history)
+    subject = next(iter([*reversed(names(spoken)), *keywords(spoken, 1)]), "")
     if not subject or subject.lower() in question.lower():
         return question
     replaced, number = re.subn(r"(?i)\b(?:it|this|that|he|she|they|him|her|them)\b", subject, question, count=1)
@@ -313,3 +313,8 @@ def triplet(sentence: str) -> tuple[str, str, str] | None:
 def _score(sentence: str, wanted: set[str], frequency: Counter[str]) -> float:
     shared = wanted & set(content_words(sentence))
     return sum(1 / frequency[word] ** 0.5 for word in shared) if shared else 0.0
+
+
+def ranked(query: str, options: dict[int, str]) -> list[int]:
+    """The numbers of *options*, those that share most words with *query* first."""
+    return sorted(options, key=lambda number: (-overlap(query, options[number]), number))

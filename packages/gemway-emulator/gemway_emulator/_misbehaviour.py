@@ -24,6 +24,7 @@ MISBEHAVIOURS: dict[str, str] = {
     "no_count_route": "countTokens answers 404",
     "count_tokens_zero": "countTokens answers totalTokens 0",
     "drop_snake_case": "snake_case request fields are silently dropped (inline_data and mime_type excepted)",
+    "arrays_required": "one object in place of a list (contents, parts, tools) is refused, as typed gateways do",
     "error_with_200": "errors keep their body but come with status 200",
     "openai_errors": "errors come in OpenAI's shape, with a string code",
     "plain_text_errors": "errors come as plain text",

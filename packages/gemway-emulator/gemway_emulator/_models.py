@@ -74,6 +74,11 @@ class Model:
         """Whether a trailing model turn is an error."""
         return _NO_PREFILL.match(self.name) is not None
 
+    @property
+    def forgives_unanswered_calls(self) -> bool:
+        """Gemini 2.0 and older answer a user text that follows a function call without its response."""
+        return 0 < self.generation < 2.5
+
     def describe(self) -> dict[str, Any]:
         """The model resource, as `GET models/{model}` answers."""
         window = _WINDOWS.get(self.name, (_MILLION, 65_536))

@@ -51,29 +51,29 @@ class Prompt:
     @cached_property
     def system(self) -> str:
         """The text of the system instruction."""
-        return _text(self.body.get("systemInstruction") or {})
+        return text_of(self.body.get("systemInstruction") or {})
 
     @cached_property
     def question(self) -> str:
         """The newest user text."""
-        return _text(self.contents[self._asked_at]) if self._asked_at >= 0 else ""
+        return text_of(self.contents[self._asked_at]) if self._asked_at >= 0 else ""
 
     @cached_property
     def earlier(self) -> list[tuple[str, str]]:
         """(role, text) of the turns before the newest user text."""
         turns = self.contents[: max(self._asked_at, 0)]
-        return [(turn.get("role") or "user", text) for turn in turns if (text := _text(turn))]
+        return [(turn.get("role") or "user", text) for turn in turns if (text := text_of(turn))]
 
     @cached_property
     def media(self) -> list[Medium]:
         """What came with the newest user turn that has media and is not older than the newest user text."""
         turns = self.contents[max(self._asked_at, 0) :]
-        return [medium for turn in turns for part in turn.get("parts", []) if (medium := _medium(part))]
+        return [medium for turn in turns for part in _leaves(turn) if (medium := _medium(part))]
 
     @cached_property
     def newest_picture(self) -> Medium | None:
         """The last picture in the conversation, whoever sent it; thought pictures excepted."""
-        parts = [part for turn in self.contents for part in turn.get("parts", []) if not part.get("thought")]
+        parts = [part for turn in self.contents for part in _leaves(turn) if not part.get("thought")]
         media = [medium for part in parts if (medium := _medium(part))]
         pictures = [medium for medium in media if medium.mime_type.startswith("image/") and medium.data]
         return pictures[-1] if pictures else None
@@ -138,8 +138,16 @@ def _is_question(turn: Json) -> bool:
     return (turn.get("role") or "user") == "user" and not answers_tool and bool(parts)
 
 
-def _text(turn: Json) -> str:
+def text_of(turn: Json) -> str:
+    """The visible text of one content."""
     return "\n".join(part["text"] for part in turn.get("parts", []) if part.get("text") and not part.get("thought"))
+
+
+def _leaves(turn: Json) -> list[Json]:
+    """The parts of a turn, and those inside its function responses."""
+    parts: list[Json] = turn.get("parts", [])
+    nested = [part["functionResponse"].get("parts") or [] for part in parts if "functionResponse" in part]
+    return [*parts, *(part for group in nested for part in group)]
 
 
 def _medium(part: Json) -> Medium | None:

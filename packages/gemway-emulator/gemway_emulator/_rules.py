@@ -13,7 +13,7 @@ from typing import Any
 from gemway_emulator._errors import invalid_argument
 from gemway_emulator._fields import PART_DATA
 from gemway_emulator._picture_sizes import picture_size
-from gemway_emulator._prompt import Prompt
+from gemway_emulator._prompt import Prompt, text_of
 from gemway_emulator._signatures import Signatures
 
 Json = dict[str, Any]
@@ -51,7 +51,7 @@ def _contents(prompt: Prompt) -> None:
 def _parts(prompt: Prompt) -> None:
     for path, part in _each_part(prompt):
         present = [name for name in PART_DATA if name in part]
-        if not present:
+        if not present and "videoMetadata" not in part:
             text = f"* GenerateContentRequest.{path}.data: required oneof field 'data' must have one initialized field"
             raise invalid_argument(text, field=f"{path}.data")
         if len(present) > 1:
@@ -75,12 +75,15 @@ def _part_data(path: str, part: Json) -> None:
 
 
 def _turn_order(prompt: Prompt) -> None:
-    """Calls come right after a user or function-response turn; each gets one response in the very next turn."""
-    turns = [turn for turn in prompt.contents if not _only_thoughts(turn)]
-    for index, turn in enumerate(turns):
-        calls, responses = _count(turn, "functionCall"), _count(turn, "functionResponse")
-        before = turns[index - 1] if index else {}
-        if calls and (not before or before.get("role") == "model"):
+    """Calls follow a user or function-response turn; the next turn answers every one of them.
+
+    Consecutive contents of one role count as one turn: Google accepts parallel responses in several user contents.
+    """
+    turns = _turns(prompt)
+    for index, parts in enumerate(turns):
+        before, after = turns[index - 1] if index else [], turns[index + 1] if index + 1 < len(turns) else []
+        calls, responses = _count(parts, "functionCall"), _count(parts, "functionResponse")
+        if calls and not before:
             raise invalid_argument(
                 "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
             )
@@ -88,8 +91,8 @@ def _turn_order(prompt: Prompt) -> None:
             raise invalid_argument(
                 "Please ensure that function response turn comes immediately after a function call turn."
             )
-        after = turns[index + 1] if index + 1 < len(turns) else {}
-        if calls and _count(after, "functionResponse") != calls:
+        answered = _count(after, "functionResponse")
+        if calls and answered != calls and (answered or not prompt.model.forgives_unanswered_calls):
             raise invalid_argument(
                 "Please ensure that the number of function response parts is equal to the number of function call parts "
                 "of the function call turn."
@@ -107,11 +110,16 @@ def _call_signatures(prompt: Prompt) -> None:
     """Gemini 3 and later: the first call of every step in the current turn is signed."""
     if not prompt.model.signs_calls or prompt.model.makes_images:
         return
+    step_open = False
     for position in range(_current_turn(prompt), len(prompt.contents)):
         content = prompt.contents[position]
-        first = next((part for part in content.get("parts", []) if "functionCall" in part), None)
-        if content.get("role") == "model" and first is not None and not first.get("thoughtSignature"):
-            name = first["functionCall"].get("name", "")
+        calls = [part for part in content.get("parts", []) if "functionCall" in part]
+        is_first, step_open = (
+            bool(calls) and not step_open,
+            content.get("role") == "model" and (step_open or bool(calls)),
+        )
+        if is_first and content.get("role") == "model" and not calls[0].get("thoughtSignature"):
+            name = calls[0]["functionCall"].get("name", "")
             raise invalid_argument(
                 "Function call is missing a thought_signature in functionCall parts. This is required for tools to work "
                 "correctly, and missing thought_signature may lead to degraded model performance. Additional data, "
@@ -222,9 +230,13 @@ _RULES: tuple[Callable[[Prompt], None], ...] = (
 
 
 def _check_returned_signatures(prompt: Prompt, signatures: Signatures) -> None:
-    for path, part in _each_part(prompt):
-        if problem := signatures.problem(part):
-            raise invalid_argument(problem, field=f"{path}.thought_signature")
+    asked = ""
+    for index, content in enumerate(prompt.contents):
+        if content.get("role") != "model" and not _count(content.get("parts", []), "functionResponse"):
+            asked = text_of(content)
+        for place, part in enumerate(content.get("parts", [])):
+            if problem := signatures.problem(part, asked):
+                raise invalid_argument(problem, field=f"contents[{index}].parts[{place}].thought_signature")
 
 
 def _each_part(prompt: Prompt) -> Iterator[tuple[str, Json]]:
@@ -233,13 +245,21 @@ def _each_part(prompt: Prompt) -> Iterator[tuple[str, Json]]:
             yield f"contents[{turn}].parts[{place}]", part
 
 
-def _only_thoughts(turn: Json) -> bool:
-    # Streamed chats keep a thought chunk as a turn of its own before the call.
-    return turn.get("role") == "model" and all(part.get("thought") for part in turn.get("parts", []))
+def _turns(prompt: Prompt) -> list[list[Json]]:
+    """The parts of each turn, consecutive contents of one role joined."""
+    turns: list[list[Json]] = []
+    speaker = None
+    for content in prompt.contents:
+        role = "model" if content.get("role") == "model" else "user"
+        if role != speaker:
+            turns.append([])
+        turns[-1].extend(content.get("parts", []))
+        speaker = role
+    return turns
 
 
-def _count(turn: Json, kind: str) -> int:
-    return sum(kind in part for part in turn.get("parts", []))
+def _count(parts: list[Json], kind: str) -> int:
+    return sum(kind in part for part in parts)
 
 
 def _current_turn(prompt: Prompt) -> int:
@@ -247,7 +267,7 @@ def _current_turn(prompt: Prompt) -> int:
     starts = [
         index
         for index, turn in enumerate(prompt.contents)
-        if turn.get("role") != "model" and not _count(turn, "functionResponse")
+        if turn.get("role") != "model" and not _count(turn.get("parts", []), "functionResponse")
     ]
     return starts[-1] if starts else 0
 

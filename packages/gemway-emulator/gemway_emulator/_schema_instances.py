@@ -218,6 +218,8 @@ class _Maker:
             return _FORMAT_DEFAULTS[form]
         if set(words(key)[-1:]) & _SPOKEN:
             return _fitted(grounded(self._hints.text, ""), schema)
+        if set(words(key)[-1:]) & _EXPLAINED:
+            return _fitted(self._hints.text.strip() or key, schema)
         return _fitted(next(filter(None, (*self._hints.names(), self._hints.topic(), key)), "text"), schema)
 
     def _said_string(self, schema: Json, key: str) -> str | None:

@@ -28,13 +28,21 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return value
 
 
-def normalise(value: dict[str, Any], message: str, *, check: bool = True, drop_snake: bool = False) -> dict[str, Any]:
+def normalise(
+    value: dict[str, Any],
+    message: str,
+    *,
+    check: bool = True,
+    drop_snake: bool = False,
+    arrays_required: bool = False,
+) -> dict[str, Any]:
     """Return *value*, a message of type *message*, in one shape.
 
     Raises one 400 that names every unknown field and wrong type; without *check* those are left out instead.
-    *drop_snake* leaves out snake_case spellings silently, as typed gateways do.
+    *drop_snake* leaves out snake_case spellings silently and *arrays_required* refuses one object in place of a list, as
+    typed gateways do.
     """
-    reading = _Reading(drop_snake)
+    reading = _Reading(drop_snake, arrays_required)
     result = reading.message(value, message, "")
     if check and reading.violations:
         raise bad_request(reading.violations)
@@ -46,6 +54,7 @@ class _Reading:
     """One walk over a request; collects (field, description) violations."""
 
     drop_snake: bool
+    arrays_required: bool
     violations: list[tuple[str, str]] = field(default_factory=list)
 
     def message(self, value: Any, name: str, path: str) -> Any:
@@ -67,6 +76,8 @@ class _Reading:
 
     def _field(self, value: Any, kind: str, path: str) -> Any:
         if kind.endswith("[]"):
+            if isinstance(value, dict) and kind[:-2] in MESSAGES and not self.arrays_required:
+                value = [value]  # Google reads one object as a list of one
             if not isinstance(value, list):
                 return self._wrong(path, _type_name(kind[:-2]), value)
             items = [

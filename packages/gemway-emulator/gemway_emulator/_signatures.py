@@ -34,29 +34,29 @@ class Signatures:
         self._values.clear()
         self._signed_content.clear()
 
-    def sign(self, parts: list[Part], model: Model) -> list[Part]:
-        """Return *parts* with every automatic signature and id decided as *model* does, and remember them."""
+    def sign(self, parts: list[Part], model: Model, asked: str) -> list[Part]:
+        """Return *parts*, the answer to the user text *asked*, with every automatic signature and id decided as *model* does."""
         signed: list[Part] = []
         call_seen = False
         for part in parts:
             chosen = self._decide(part, model, first_call=not call_seen)
             call_seen = call_seen or "functionCall" in part
-            self.remember(chosen)
+            self.remember(chosen, asked)
             signed.append(chosen)
         return signed
 
-    def remember(self, part: Part) -> None:
-        """Keep the signature of *part*, if it has one, as issued."""
+    def remember(self, part: Part, asked: str) -> None:
+        """Keep the signature of *part*, if it has one, as issued in the answer to *asked*."""
         signature = part.get("thoughtSignature")
         if not isinstance(signature, str):
             return
         self._texts.add(signature)
-        self._signed_content.add(_content_key(part))
+        self._signed_content.add(_content_key(part, asked))
         if (value := decoded(signature)) is not None:
             self._values.add(value)
 
-    def problem(self, part: Part) -> str | None:
-        """What is wrong with the signature on *part*, or None."""
+    def problem(self, part: Part, asked: str) -> str | None:
+        """What is wrong with the signature on *part*, which follows the user text *asked*, or None."""
         signature = part.get("thoughtSignature")
         if not isinstance(signature, str) or signature in SENTINELS or signature in self._texts:
             return None
@@ -65,7 +65,7 @@ class Signatures:
             return "Base64 decoding failed for thought_signature."
         if self.strict:
             return "Invalid thought signature."
-        altered = value not in self._values and _content_key(part) in self._signed_content
+        altered = value not in self._values and _content_key(part, asked) in self._signed_content
         return "Invalid thought signature." if altered else None
 
     def _decide(self, part: Part, model: Model, *, first_call: bool) -> Part:
@@ -112,11 +112,14 @@ def decoded(text: str) -> bytes | None:
         return None
 
 
-def _content_key(part: Part) -> str:
+def _content_key(part: Part, asked: str) -> str:
+    """What makes a part this emulator's own: its content and the user text it answers."""
     if "functionCall" in part:
         call = part["functionCall"]
-        return f"call:{call.get('name')}:{json.dumps(call.get('args') or {}, sort_keys=True)}"
-    if "inlineData" in part:
+        content = f"call:{call.get('name')}:{json.dumps(call.get('args') or {}, sort_keys=True)}"
+    elif "inlineData" in part:
         value = decoded(part["inlineData"].get("data") or "") or b""
-        return "image:" + hashlib.sha256(value).hexdigest()
-    return "text:" + (part.get("text") or "")
+        content = "image:" + hashlib.sha256(value).hexdigest()
+    else:
+        content = "text:" + (part.get("text") or "")
+    return f"{asked}\n{content}"

@@ -33,10 +33,49 @@ _SYNONYMS = {
     "email": ("mail",),
     "mail": ("email",),
 }
-# Verbs every second tool is named with: they say nothing about whether a tool fits.
-_EMPTY_VERBS = {
-    stem(word) for word in ("get", "set", "do", "run", "tool", "function", "call", "fetch", "find", "return", "given")
+# Words every second tool is named with: they say nothing about whether a tool fits ...
+_EMPTY_WORDS = {
+    stem(word)
+    for word in [
+        "get",
+        "set",
+        "do",
+        "run",
+        "tool",
+        "function",
+        "call",
+        "fetch",
+        "find",
+        "return",
+        "given",
+        "use",
+        "current",
+    ]
 }
+# ... and these say little: `generate a poem` is no case for generate_image.
+_WEAK_VERBS = {
+    stem(word)
+    for word in [
+        "create",
+        "generate",
+        "write",
+        "make",
+        "send",
+        "update",
+        "delete",
+        "read",
+        "open",
+        "list",
+        "show",
+        "edit",
+        "build",
+    ]
+}
+_LOOKUP_WORDS = {
+    stem(word)
+    for word in ["search", "retrieve", "retriever", "lookup", "look", "knowledge", "documents", "wikipedia", "wiki"]
+}
+_LOOKUP_KEYS = {"query", "question", "q", "input", "topic", "search_query"}
 
 
 def calls(prompt: Prompt) -> list[Part]:
@@ -59,13 +98,16 @@ def _forced(prompt: Prompt) -> list[Tool]:
 
 def _wanted(prompt: Prompt) -> list[Tool]:
     """Mode AUTO: what the prompt names; failing that, and before any result, what fits it best."""
-    fresh = [tool for tool in prompt.tools if tool.name not in prompt.called]
+    fresh = [
+        tool for tool in prompt.tools if tool.name not in prompt.called and not _denied(tool.name, prompt.question)
+    ]
     if named := _named(prompt, fresh):
         return named
     if prompt.called or prompt.results or _named(prompt, prompt.tools):
         return []
     ranked = sorted(fresh, key=lambda tool: -_fit(tool, prompt.question))
-    return ranked[:1] if ranked and _fit(ranked[0], prompt.question) >= 2 else []
+    fitting = [tool for tool in ranked if _fit(tool, prompt.question) >= 2]
+    return (fitting or [tool for tool in fresh if _looks_up(tool, prompt.question)])[:1]
 
 
 def _named(prompt: Prompt, tools: list[Tool]) -> list[Tool]:
@@ -87,10 +129,13 @@ def _place(name: str, text: str) -> int:
         return -1
     if "_" not in name and name.islower() and not _is_instructed(name, text):
         return -1  # `add` in "add salt" is a verb; `the add tool` is a name
-    denied = re.search(
-        r"(?:don't|do not|never|without)\s+(?:use|call|using|calling)\s+(?:the\s+)?\W?$", text[: found.start()]
-    )
-    return -1 if denied else found.start()
+    return found.start()
+
+
+def _denied(name: str, text: str) -> bool:
+    """Whether *text* forbids the tool: `do not use get_weather`."""
+    before = r"(?:don't|do not|never|without)\s+(?:use|call|using|calling)\s+(?:the\s+)?\W?"
+    return re.search(rf"{before}{re.escape(name.lower())}(?!\w)", text.lower()) is not None
 
 
 def _is_instructed(name: str, text: str) -> bool:
@@ -102,13 +147,23 @@ def _is_instructed(name: str, text: str) -> bool:
 
 
 def _fit(tool: Tool, text: str) -> int:
-    """How much *tool* has to do with *text*: shared words of the name count twice; 2 is enough to call it."""
-    said = set(content_words(text)) | {stem(word) for word in words(text)}
-    for sign, meanings in _SYNONYMS.items():
-        said |= {stem(word) for word in meanings} if _is_said(sign, text) else set()
-    name = {stem(word) for word in words(tool.name)} - _EMPTY_VERBS
-    described = set(content_words(tool.description)) - _EMPTY_VERBS - name
-    return 2 * len(name & said) + len(described & said)
+    """How much *tool* has to do with *text*: words of its name count more than those of its description; 2 is enough."""
+    signs = {stem(word) for sign, means in _SYNONYMS.items() if _is_said(sign, text) for word in means}
+    said = set(content_words(text)) | {stem(word) for word in words(text)} | signs
+    name = {stem(word) for word in words(tool.name)} - _EMPTY_WORDS
+    described = (set(content_words(tool.description)) - _EMPTY_WORDS - name) & said
+    # Long descriptions share two words with anything.
+    if 3 * len(described) < len(set(content_words(text))):
+        described &= signs
+    return 2 * len(name & said - _WEAK_VERBS) + len(name & said & _WEAK_VERBS) + len(described) + len(described & signs)
+
+
+def _looks_up(tool: Tool, text: str) -> bool:
+    """Whether *tool* searches for things and *text* is a question about a thing."""
+    required = tool.schema.get("required") or []
+    about = set(content_words(f"{tool.name} {tool.description}"))
+    asks = text.rstrip().endswith("?") and bool(content_words(text))
+    return asks and len(required) == 1 and required[0] in _LOOKUP_KEYS and bool(about & _LOOKUP_WORDS)
 
 
 def _is_said(sign: str, text: str) -> bool:
@@ -124,8 +179,16 @@ def _call(tool: Tool, prompt: Prompt, *, alone: bool) -> list[Part]:
     places = Hints(prompt.question).places() if key and alone and prompt.mode != "ANY" else []
     if key and len(places) > 1:
         return [call_part(tool.name, {**instance(tool.schema, text), key: place}) for place in places]
-    args = instance(tool.schema, text if alone else _clause(tool, prompt) or text)
+    args = instance(_schema(tool), text if alone else _clause(tool, prompt) or text)
     return [call_part(tool.name, args if isinstance(args, dict) else {})]
+
+
+def _schema(tool: Tool) -> dict[str, Any]:
+    """The schema of *tool*; the agents its description lists become the choices of a field named after an agent."""
+    agents = re.findall(r"['\"](\w+)['\"]\s*:", tool.description)
+    properties = tool.schema.get("properties") or {}
+    named = {key: {**value, "enum": agents} for key, value in properties.items() if "agent" in key and agents}
+    return {**tool.schema, "properties": {**properties, **named}} if named else tool.schema
 
 
 def _place_key(tool: Tool) -> str | None:

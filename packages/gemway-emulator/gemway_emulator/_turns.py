@@ -62,8 +62,8 @@ def thought_part(text: str) -> Part:
     return {"text": text, "thought": True}
 
 
-def image_part(data: str, mime_type: str, signature: object = AUTOMATIC) -> Part:
-    """A picture; *data* is standard base64."""
+def medium_part(data: str, mime_type: str, signature: object = AUTOMATIC) -> Part:
+    """A picture or a sound; *data* is standard base64."""
     return _signed({"inlineData": {"mimeType": mime_type, "data": data}}, signature)
 
 

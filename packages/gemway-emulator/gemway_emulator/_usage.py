@@ -12,6 +12,7 @@ from gemway_emulator._turns import Part
 # A token is up to six word characters or one other sign, with the space before it.
 _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$", re.UNICODE)
 _INPUT_TOKENS = {"IMAGE": 258, "AUDIO": 32, "VIDEO": 263, "DOCUMENT": 258}
+_CACHED_TOKENS = 1024
 _OUTPUT_TOKENS = {"512": 747, "1K": 1120, "2K": 1120, "4K": 2000}
 
 
@@ -38,13 +39,18 @@ def image_tokens(model: Model, size: str) -> int:
 
 def prompt_tokens(body: dict[str, Any]) -> dict[str, int]:
     """Tokens of a normalised request per modality; system instruction and tools count as text."""
-    totals = {"TEXT": 0}
+    totals = {"TEXT": cached_tokens(body)}
     contents = [*body.get("contents", []), body.get("systemInstruction") or {}]
     for part in (part for content in contents for part in content.get("parts", [])):
         _add(totals, part)
     if tools := body.get("tools"):
         totals["TEXT"] += count(json.dumps(tools))
     return {name: number for name, number in totals.items() if number or name == "TEXT"}
+
+
+def cached_tokens(body: dict[str, Any]) -> int:
+    """How many of the prompt's tokens come from `cachedContent`."""
+    return _CACHED_TOKENS if body.get("cachedContent") else 0
 
 
 def details(totals: dict[str, int]) -> list[dict[str, Any]]:
@@ -59,7 +65,9 @@ def answer_tokens(parts: list[Part], model: Model, size: str) -> tuple[dict[str,
     for part in parts:
         number = count(_text_of(part))
         if "inlineData" in part:
-            totals["IMAGE"] = totals.get("IMAGE", 0) + image_tokens(model, size)
+            name = modality(part["inlineData"].get("mimeType") or "")
+            made = image_tokens(model, size) if name == "IMAGE" else _INPUT_TOKENS[name]
+            totals[name] = totals.get(name, 0) + made
         elif part.get("thought"):
             thoughts += number
         else:

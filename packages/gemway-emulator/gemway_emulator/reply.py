@@ -108,7 +108,7 @@ def text(  # noqa: PLR0913 - keyword-only options of one reply
 
 def thoughts(thought: str, text: str, *, signature: str | None = None, delay: float = 0.0) -> Turn:
     """Answer with a thought summary and then *text*."""
-    return globals()["text"](text, thoughts=thought, signature=signature, delay=delay)  # type: ignore[no-any-return]
+    return Turn([_turns.thought_part(thought), _turns.text_part(text, signature)], delay=delay)
 
 
 def image(  # noqa: PLR0913 - keyword-only options of one reply
@@ -125,7 +125,7 @@ def image(  # noqa: PLR0913 - keyword-only options of one reply
 ) -> Turn:
     """Answer with a picture: *data*, or a generated PNG of *width* x *height* pixels; *text* precedes it."""
     content = draw("scripted picture", (width, height)) if data is None else data
-    part = _turns.image_part(base64.b64encode(content).decode("ascii"), mime_type, _choice(signature))
+    part = _turns.medium_part(base64.b64encode(content).decode("ascii"), mime_type, _choice(signature))
     parts = (
         [part] if text is None else [_turns.text_part(text, _choice(signature if signature is False else None)), part]
     )

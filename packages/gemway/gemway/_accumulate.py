@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from gemway._hidden_pictures import with_pictures_revealed
 from gemway.types import Candidate, Content, Exchange, FunctionCall, GenerateContentResponse, Part, UsageMetadata
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
@@ -67,7 +68,8 @@ class Accumulator:
             fields["candidates"] = candidates
         if self.usage is not None:
             fields["usage_metadata"] = self.usage
-        return GenerateContentResponse.model_construct(**fields).came_by(self._exchange)
+        # A picture that was hidden in text may have come in pieces.
+        return with_pictures_revealed(GenerateContentResponse.model_construct(**fields)).came_by(self._exchange)
 
 
 def merged_usage(before: UsageMetadata | None, after: UsageMetadata) -> UsageMetadata:

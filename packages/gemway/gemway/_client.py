@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from gemway import _protocol as protocol
 from gemway import _requests as requests
+from gemway._answer import Opened
 from gemway._exceptions import APIError, NotFoundError
-from gemway._protocol import Opened
 from gemway._retry import Attempts, Memory, Options, RetryEvent
-from gemway._setup import Setup
+from gemway._setup import Setup, settled
 from gemway.types import GenerateContentRequest, GenerateContentResponse
 
 if TYPE_CHECKING:
@@ -80,12 +80,14 @@ class Client:
         retry_budget: str | None = "shared",
         retry_image_timeouts: bool = False,
         on_retry: Callable[[RetryEvent], object] | None = None,
+        **unknown: NoReturn,
     ) -> None:
-        options = {name: value for name, value in locals().items() if name != "self"}
-        self._start(Setup(options))
+        setup = Setup.of(locals())
+        del api_key, headers, auth, proxy, extra_body, unknown  # no frame of a traceback shows them
+        self._start(setup)
 
-    def _start(self, setup: Setup) -> None:
-        self._setup = setup
+    def _start(self, setup: Setup | Exception) -> None:
+        self._setup = settled(setup)
         self._memory = Memory()
 
     @cached_property
@@ -113,8 +115,9 @@ class Client:
             APIError: one of its subclasses, see `gemway._exceptions`.
             ConfigurationError: for a request that cannot be sent.
         """
+        chosen = Options.take(options)
         call = protocol.generate_content(model, request, self._setup.settings)
-        opened = self._open(call, options)
+        opened = self._open(call, chosen)
         return cast("GenerateContentResponse", opened.first[0])
 
     def stream_generate_content(
@@ -126,8 +129,9 @@ class Client:
         closes the connection. Raises as `generate_content`, and `StreamInterruptedError` where a stream
         breaks off after its first chunk.
         """
+        chosen = Options.take(options)
         call = protocol.generate_content(model, request, self._setup.settings, stream=True)
-        return Stream(self._chunks(call, options))
+        return Stream(self._chunks(call, chosen))
 
     def generate_image(
         self,
@@ -136,8 +140,9 @@ class Client:
         model: str = requests.IMAGE_MODEL,
         aspect_ratio: str | None = None,
         image_size: str | None = None,
-        images: Iterable[Any] = (),
+        images: Iterable[Any] | Any = (),
         with_text: bool = False,
+        history: Iterable[Any] = (),
         **options: Any,
     ) -> GenerateContentResponse:
         """Make a picture after *prompt*, or change *images*; the response has `.images`.
@@ -145,16 +150,21 @@ class Client:
         Args:
             aspect_ratio: such as `"16:9"`; the model's choice if None.
             image_size: `"512"`, `"1K"`, `"2K"` or `"4K"`; the model's choice if None.
-            images: pictures to start from: bytes, paths, `data:` URLs, Pillow images, earlier results.
+            images: pictures to start from: bytes, `pathlib.Path`, `data:` URLs, Pillow images, earlier results.
             with_text: let the model write, too.
+            history: the conversation so far: prompts as text and the responses to them, or contents.
 
         Raises:
             ContentBlockedError: the prompt or the picture was refused.
             EmptyResponseError: the answer holds no picture; the message holds the model's words.
         """
-        request = requests.image_request(prompt, model, aspect_ratio, image_size, images, with_text=with_text)
-        response = self.generate_content(model, request, **options)
-        return requests.with_pictures(response, aspect_ratio)
+        chosen = Options.take(options)
+        request = requests.image_request(
+            prompt, model, aspect_ratio, image_size, images, with_text=with_text, history=history
+        )
+        call = protocol.generate_content(model, request, self._setup.settings)
+        opened = self._open(call, chosen)
+        return requests.with_pictures(opened.first[0], aspect_ratio)
 
     def count_tokens(
         self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
@@ -163,21 +173,23 @@ class Client:
 
         Only ever called by the user: some gateways answer a count with a billed generation.
         """
-        payload = self._json(protocol.count_tokens(model, request, self._setup.settings), options)
+        chosen = Options.take(options)
+        payload = self._json(protocol.count_tokens(model, request, self._setup.settings), chosen)
         return protocol.to_token_count(payload)
 
     def list_models(self, **options: Any) -> list[str]:
         """Return the names of the gateway's models, without `models/`."""
+        chosen = Options.take(options)
         names: list[str] = []
         call: protocol.Call | None = protocol.list_models()
         for _ in range(requests.MAX_PAGES):
             if call is None:
                 break
-            page, call = protocol.to_models(call, self._listed(call, options))
+            page, call = protocol.to_models(call, self._listed(call, chosen))
             names += page
         return names
 
-    def _listed(self, call: protocol.Call, options: Mapping[str, Any]) -> Any:
+    def _listed(self, call: protocol.Call, options: Options) -> Any:
         """Return one page; some gateways list models under /v1 only."""
         try:
             return self._json(call, options)
@@ -190,19 +202,20 @@ class Client:
         if "_transport" in self.__dict__:
             self._transport.close()
 
-    def _chunks(
-        self, call: protocol.Call, options: Mapping[str, Any]
-    ) -> Generator[GenerateContentResponse, None, None]:
+    def _chunks(self, call: protocol.Call, options: Options) -> Generator[GenerateContentResponse, None, None]:
         opened = self._open(call, options)
         try:
             for chunk in opened.first:
                 yield chunk
+            opened.answer.check()
             if not opened.answer.complete:
                 for data in opened.exchange:
                     for chunk in opened.answer.feed(data, self._transport.now()):
                         yield chunk
-                for chunk in opened.answer.finish(self._transport.wall_clock()):
+                    opened.answer.check()
+                for chunk in opened.answer.finish():
                     yield chunk
+                opened.answer.check()
         except APIError as error:
             failure = opened.answer.interrupted(error)
         else:
@@ -211,13 +224,13 @@ class Client:
             opened.exchange.close()
         raise failure.with_traceback(None)
 
-    def _json(self, call: protocol.Call, options: Mapping[str, Any]) -> Any:
+    def _json(self, call: protocol.Call, options: Options) -> Any:
         opened = self._open(call, options)
         return opened.first[0]
 
-    def _open(self, call: protocol.Call, options: Mapping[str, Any]) -> Opened:
+    def _open(self, call: protocol.Call, options: Options) -> Opened:
         """Send *call*, repeating it as the policy says until an answer begins. Nothing is retried after that."""
-        attempts = self._attempts(call, Options(**options))
+        attempts = self._attempts(call, options)
         while True:
             try:
                 return self._attempt(attempts)
@@ -248,7 +261,7 @@ class Client:
             for data in exchange:
                 if first := answer.feed(data, self._transport.now()):
                     return attempts.opened(exchange, answer, first)
-            first = answer.finish(self._transport.wall_clock())
+            first = answer.finish()
         except BaseException:
             exchange.close()
             raise

@@ -7,10 +7,10 @@ balance and a 503 an unknown model (QuantumNous/new-api, service/pre_consume_quo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 
@@ -28,6 +28,9 @@ from gemway._exceptions import (
     RequestTooLargeError,
     UnprocessableEntityError,
 )
+
+Redact: TypeAlias = Callable[[str], str]
+"""Takes the key out of a text."""
 
 KEPT_BODY_BYTES = 64 * 1024
 SHOWN_CHARACTERS = 2048
@@ -108,7 +111,7 @@ class ErrorBody:
 
 
 def to_status_error(
-    status: int, headers: Mapping[str, str], body: bytes, *, url: str, now: float, redact: Any = lambda text: text
+    status: int, headers: Mapping[str, str], body: bytes, *, url: str, now: float, redact: Redact = str
 ) -> APIStatusError:
     """Return the exception for an error answer.
 
@@ -118,22 +121,31 @@ def to_status_error(
     """
     kept = redact(body[:KEPT_BODY_BYTES].decode("utf-8", "replace"))
     parsed = parse_json(kept.encode())
-    return error_from_payload(kept if parsed is None else parsed, status, headers, url=url, now=now, text=kept)
+    payload = kept if parsed is None else parsed
+    return error_from_payload(payload, status, headers, url=url, now=now, text=kept, redact=redact)
 
 
 def error_from_payload(
-    payload: Any, status: int | None, headers: Mapping[str, str], *, url: str, now: float, text: str = ""
+    payload: Any,
+    status: int | None,
+    headers: Mapping[str, str],
+    *,
+    url: str,
+    now: float,
+    text: str = "",
+    redact: Redact = str,
 ) -> APIStatusError:
     """Return the exception for an error object, from an error answer or from the inside of a 200."""
+    payload = redacted(payload, redact)
     body = read_error_body(payload)
     status = status if status is not None and status >= 300 else _status_in(body, payload)
     kind = _classify(status, body)
     request_id, message = _request_id(headers, body.message or _excerpt(text, status))
     error = kind(
-        _compose(kind, status, url, message),
+        redact(_compose(kind, status, url, message)),
         status_code=status,
         code=next((code for code in body.codes if not code.isdigit()), None) or next(iter(body.codes), None),
-        request_id=request_id,
+        request_id=redact(request_id) if request_id else None,
         body=payload,
         retry_after=retry_hint(headers, body, now),
         is_retryable=_is_retryable(kind, status, body, headers),
@@ -147,6 +159,17 @@ def parse_json(data: bytes) -> Any:
         return from_json(data)
     except ValueError:
         return None
+
+
+def redacted(payload: Any, redact: Redact) -> Any:
+    """Return a JSON value with every text in it redacted: escapes may have hidden what was to be taken out."""
+    if isinstance(payload, str):
+        return redact(payload)
+    if isinstance(payload, list):
+        return [redacted(item, redact) for item in payload]
+    if isinstance(payload, dict):
+        return {redact(key): redacted(value, redact) for key, value in payload.items()}
+    return payload
 
 
 def is_error(payload: Any) -> bool:

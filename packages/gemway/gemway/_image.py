@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+from base64 import b64encode
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gemway._sniff import decode_base64, picture_size, sniff_mime_type
+from gemway._sniff import clean_base64, decode_base64, picture_size, sniff_mime_type
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -23,7 +23,12 @@ _EXTENSIONS = {
     "image/bmp": ".bmp",
     "image/tiff": ".tiff",
 }
-_UNTOLD = {None, "", "application/octet-stream"}
+_SAME = {".jpg": ".jpeg", ".tiff": ".tif"}
+_PICTURE_SUFFIXES = {*_EXTENSIONS.values(), *_SAME.values()}
+_UNKNOWN = "application/octet-stream"
+_UNTOLD = {None, "", _UNKNOWN}
+_HEAD_DIGITS = 128
+_HEADER_DIGITS = 2**16  # the size of a JPEG stands behind its metadata
 
 
 class Image:
@@ -47,27 +52,35 @@ class Image:
 
     @property
     def base64(self) -> str:
-        """The bytes as standard base64 text with padding."""
-        return base64.b64encode(self.data).decode("ascii")
+        """The bytes as standard base64 text with padding. What came clean over the wire is passed on uncopied."""
+        if self._encoded is not None:
+            return clean_base64(self._encoded)
+        return b64encode(self.data).decode("ascii")
 
     @cached_property
     def mime_type(self) -> str:
         """The MIME type: as told, else as found in the bytes, else `application/octet-stream`."""
         if self._mime_type not in _UNTOLD:
             return str(self._mime_type)
-        return sniff_mime_type(self._head) or "application/octet-stream"
+        try:
+            return sniff_mime_type(self._beginning(_HEAD_DIGITS)) or _UNKNOWN
+        except ValueError:  # no base64; .data will say so
+            return _UNKNOWN
 
-    @property
-    def _head(self) -> bytes:
+    def _beginning(self, digits: int) -> bytes:
+        """Return the first bytes, decoded from about as many *digits* of base64, without decoding the rest."""
         if self._encoded is None or "data" in self.__dict__:
             return self.data
-        if self._encoded.startswith("data:"):
+        start = self._encoded.find(",", 0, 256) + 1 if self._encoded[:5].lower() == "data:" else 0
+        piece = "".join(self._encoded[start : start + digits].split())
+        try:
+            return decode_base64(piece[: len(piece) // 4 * 4])
+        except ValueError:
             return self.data
-        return decode_base64(self._encoded[:128])
 
     @cached_property
     def _size(self) -> tuple[int, int]:
-        size = picture_size(self.data)
+        size = picture_size(self._beginning(_HEADER_DIGITS)) or picture_size(self.data)
         if size is None:
             raise ValueError(f"the size of a {self.mime_type} picture cannot be read from its header; use to_pil()")
         return size
@@ -85,16 +98,29 @@ class Image:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the picture to *path* and return where it is.
 
-        A missing extension is added and a wrong one is followed by the right one. An existing file is
-        never replaced unless *overwrite* is set: `FileExistsError`.
+        The extension becomes the right one: `fox.png` is written as `fox.jpg` if the picture is a JPEG, and a name
+        without a picture's extension gets one. An existing file is never replaced unless *overwrite* is set:
+        `FileExistsError`.
         """
+        target = self.fitting(path)
+        data = self.data  # before a file is made: it may turn out to be no base64
+        try:
+            with target.open("wb" if overwrite else "xb") as file:
+                file.write(data)
+        except FileExistsError as error:
+            advice = "is there already; choose another name or pass overwrite=True"
+            raise FileExistsError(error.errno, advice, str(target)) from None
+        return target
+
+    def fitting(self, path: str | Path) -> Path:
+        """Return *path* with the extension that fits the picture, as `save` uses it."""
         target = Path(path)
         extension = _EXTENSIONS.get(self.mime_type, "")
-        if extension and not _extension_fits(target.suffix, extension):
-            target = target.with_name(target.name + extension)
-        with target.open("wb" if overwrite else "xb") as file:
-            file.write(self.data)
-        return target
+        if not extension or _extension_fits(target.suffix, extension):
+            return target
+        if target.suffix.lower() in _PICTURE_SUFFIXES:
+            return target.with_suffix(extension)
+        return target.with_name(target.name + extension)
 
     def to_pil(self) -> PILImage:
         """Return a Pillow image (needs `gemway[pillow]`)."""
@@ -117,9 +143,15 @@ class Image:
         return hash(self.data)
 
     def __repr__(self) -> str:
-        return f"<Image {self.mime_type} {len(self.data):,} bytes>"
+        return f"<Image {self.mime_type} {self._bytes:,} bytes>"
+
+    @property
+    def _bytes(self) -> int:
+        """How many bytes there are; while they are not decoded, as the length of their base64 says."""
+        if self._encoded is None or "data" in self.__dict__:
+            return len(self.data)
+        return len(self._encoded.rstrip("=")) * 3 // 4
 
 
 def _extension_fits(suffix: str, extension: str) -> bool:
-    same = {".jpg": ".jpeg", ".tiff": ".tif"}
-    return suffix.lower() in {extension, same.get(extension, extension)}
+    return suffix.lower() in {extension, _SAME.get(extension, extension)}

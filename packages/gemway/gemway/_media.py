@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -11,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from gemway._exceptions import UnsupportedContentError
-from gemway._sniff import decode_base64, sniff_mime_type, standard_base64
+from gemway._sniff import clean_base64, decode_base64, sniff_mime_type
 
 _UNTOLD: Final = frozenset({"application/octet-stream", "binary/octet-stream"})
 
@@ -63,8 +62,7 @@ def to_part(media: Any, *, mime_type: str | None = None) -> dict[str, Any]:
     if isinstance(media, str):
         return _from_address(media.strip(), mime_type)
     if isinstance(media, Path):
-        data = media.read_bytes()
-        return _from_bytes(data, mime_type or sniff_mime_type(data) or _type_by_ending(media.name))
+        return _from_file(media, mime_type)
     if isinstance(media, bytes | bytearray | memoryview):
         return _from_bytes(bytes(media), mime_type)
     if isinstance(encoded := getattr(media, "base64", None), str):
@@ -93,6 +91,16 @@ def _from_address(address: str, mime_type: str | None) -> dict[str, Any]:
 
 def _file_part(uri: str, mime_type: str | None) -> dict[str, Any]:
     return {"fileData": {"mimeType": mime_type, "fileUri": uri} if mime_type else {"fileUri": uri}}
+
+
+def _from_file(path: Path, mime_type: str | None) -> dict[str, Any]:
+    data = path.read_bytes()
+    if not data:
+        raise UnsupportedContentError(f"cannot send {path.name}: the file is empty")
+    mime_type = _known_type(mime_type or sniff_mime_type(data) or _type_by_ending(path.name), data)
+    encoded = b64encode(data)
+    del data  # tens of megabytes, and two more copies of them are about to be made
+    return _inline(encoded.decode("ascii"), mime_type)
 
 
 def _from_bytes(data: bytes, mime_type: str | None) -> dict[str, Any]:
@@ -130,22 +138,9 @@ def _inline(encoded: str, mime_type: str) -> dict[str, Any]:
     return {"inlineData": {"mimeType": mime_type, "data": encoded}}
 
 
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
-_EDGE: Final = 1024
-
-
 def _clean_base64(text: str) -> str:
-    """Return *text* as standard base64, the same object if it looks clean already.
-
-    A picture is megabytes of text, so only its ends are matched: that is where prefixes, line breaks (at every
-    64th or 76th character) and padding show. The other alphabet can show anywhere.
-    """
-    edges = _BASE64.fullmatch(text[:_EDGE]) and _BASE64.fullmatch(text[-_EDGE:])
-    if edges and len(text) % 4 == 0 and text and "-" not in text and "_" not in text:
-        return text
     try:
-        decode_base64(text)
-        return _not_empty(standard_base64(text))
+        return _not_empty(clean_base64(text))
     except ValueError as error:
         raise UnsupportedContentError(f"the media's base64 text cannot be read ({error}); pass bytes instead") from None
 

@@ -17,11 +17,14 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
 
+from gemway._exceptions import ConfigurationError
 from gemway._retry import RetryBudget
+from gemway._settings import checked_proxy
 
 SLOTS = 8
 """Connections per inner transport."""
@@ -88,8 +91,100 @@ class AsyncLease:
                 continue
             if loop is here:
                 await pool.aclose()
-            else:
+                continue
+            try:
                 loop.call_soon_threadsafe(_close_soon, loop, pool)
+            except RuntimeError:
+                pass  # that loop was closed just now, and the pool with it
+
+
+class _Limit(threading.local):
+    """What bounds the network of the call that this thread is making: a moment of the monotonic clock, or None."""
+
+    expires: float | None = None
+
+    def left(self, timeout: float | None) -> float | None:
+        """Return *timeout*, or the time until the deadline if that is shorter."""
+        if self.expires is None:
+            return timeout
+        left = max(0.001, self.expires - time.monotonic())  # 0 would mean: do not block
+        return left if timeout is None else min(timeout, left)
+
+
+limit = _Limit()
+
+
+class _LimitedBackend:
+    """httpcore's blocking network, whose single steps also end at the deadline of the call.
+
+    Without it a server that sends a byte now and then could stretch a call for ever: the timeouts of
+    httpx are those of one step.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> _LimitedStream:
+        return _LimitedStream(self._backend.connect_tcp(host, port, timeout=limit.left(timeout), **options))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+
+class _LimitedStream:
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.close = stream.close
+        self.get_extra_info = stream.get_extra_info
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data: bytes = self._stream.read(max_bytes, limit.left(timeout))
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, limit.left(timeout))
+
+    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> _LimitedStream:
+        return _LimitedStream(self._stream.start_tls(ssl_context, server_hostname, limit.left(timeout)))
+
+
+def _blocking_transport(**options: Any) -> httpx.HTTPTransport:
+    transport = httpx.HTTPTransport(**options)
+    pool = transport._pool
+    # httpx has no argument for httpcore's `network_backend`.
+    pool._network_backend = _LimitedBackend(pool._network_backend)  # type: ignore[assignment]  # quacks like one
+    return transport
+
+
+class _CarefulBackend:
+    """httpcore's asyncio network, which does not leave a socket open when a TLS handshake is cancelled."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> Any:
+        stream = await self._backend.connect_tcp(*args, **options)
+        shake_hands = stream.start_tls
+
+        async def start_tls(*args: Any, **options: Any) -> Any:
+            try:
+                return await shake_hands(*args, **options)
+            except asyncio.CancelledError:
+                await stream.aclose()
+                raise
+
+        stream.start_tls = start_tls
+        return stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+
+def _asyncio_transport(**options: Any) -> httpx.AsyncHTTPTransport:
+    transport = httpx.AsyncHTTPTransport(**options)
+    pool = transport._pool
+    pool._network_backend = _CarefulBackend(pool._network_backend)  # type: ignore[assignment]  # quacks like one
+    return transport
 
 
 def retry_budget(base_url: str) -> RetryBudget:
@@ -107,8 +202,6 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     except RuntimeError:
         message = "gemway's async methods need asyncio (or uvloop); under trio use the sync methods in a thread"
-    from gemway._exceptions import ConfigurationError
-
     raise ConfigurationError(message)
 
 
@@ -117,7 +210,7 @@ class SyncPool:
 
     def __init__(self, wiring: Wiring, generation: int) -> None:
         options = _transport_options(wiring)
-        factory = wiring.factory or httpx.HTTPTransport
+        factory = wiring.factory or _blocking_transport
         self.generation = generation
         self.closed = False
         self.users: weakref.WeakSet[object] = weakref.WeakSet()
@@ -131,7 +224,7 @@ class SyncPool:
         """
         if not self._places.acquire(timeout=wait):
             raise httpx.PoolTimeout("no free connection")
-        shard = self._shards.take()
+        shard = self._shards.take(self._places)
         try:
             return shard.transport.handle_request(request), partial(self._give_back, shard)
         except BaseException:
@@ -155,7 +248,7 @@ class AsyncPool:
 
     def __init__(self, wiring: Wiring, generation: int) -> None:
         options = _transport_options(wiring)
-        factory = wiring.factory or httpx.AsyncHTTPTransport
+        factory = wiring.factory or _asyncio_transport
         self.generation = generation
         self.closed = False
         self.closing: Any = None
@@ -174,7 +267,7 @@ class AsyncPool:
             await self._wait(wait)
         else:
             await self._places.acquire()
-        shard = self._shards.take()
+        shard = self._shards.take(self._places)
         try:
             return await shard.transport.handle_async_request(request), partial(self._give_back, shard)
         except BaseException:
@@ -222,11 +315,15 @@ class _Shards:
         self._lock = threading.Lock()
         self._swept = time.monotonic()
 
-    def take(self) -> _Shard:
-        """Return the shard whose slot was given back last: its connection is warm."""
+    def take(self, places: Any) -> _Shard:
+        """Return the shard whose slot was given back last: its connection is warm. Without one, free the place."""
         with self._lock:
-            if not self._free:
-                self._free.extend([_Shard(self._make())] * SLOTS)
+            try:
+                if not self._free:
+                    self._free.extend([_Shard(self._make())] * SLOTS)
+            except BaseException:
+                places.release()
+                raise
             shard = self._free.pop()
             shard.busy += 1
             return shard
@@ -261,7 +358,9 @@ class _Shards:
 
 def _transport_options(wiring: Wiring) -> dict[str, Any]:
     """Return what an httpx transport needs to know: proxy, trust, limits."""
-    proxy = wiring.proxy or environment_proxy(wiring.base_url)
+    proxy = wiring.proxy or checked_proxy(environment_proxy(wiring.base_url))
+    if proxy and proxy.startswith("socks") and not find_spec("socksio"):
+        raise ConfigurationError("a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'")
     if isinstance(wiring.verify, ssl.SSLContext):
         context = wiring.verify
     elif wiring.base_url.startswith("http://") and not (proxy or "").startswith("https"):
@@ -273,8 +372,12 @@ def _transport_options(wiring: Wiring) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def _ssl_context(verify: Any, _cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContext:
-    return httpx.create_ssl_context(verify=verify)
+def _ssl_context(verify: Any, cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context(verify=verify)
+    except OSError as error:
+        message = f"the certificates of SSL_CERT_FILE={cert_file!r}, SSL_CERT_DIR={cert_dir!r} cannot be read: {error}"
+    raise ConfigurationError(message)
 
 
 @lru_cache(maxsize=1)

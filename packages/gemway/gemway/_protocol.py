@@ -1,46 +1,23 @@
-"""What goes over the wire and what comes back. Pure: requests become bytes, bytes become answers or errors.
+"""What goes over the wire. Pure: requests become bytes. What comes back is the subject of `_answer`.
 
-A `Call` is one request, ready to send. An `Answer` is fed the bytes of its response and returns the
-messages they complete; it raises what the response means. Both know no sockets and no clock.
+A `Call` is one request, ready to send.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from gemway._accumulate import fold
 from gemway._capabilities import capabilities
-from gemway._error_bodies import (
-    KEPT_BODY_BYTES,
-    error_from_payload,
-    is_error,
-    parse_json,
-    request_id_of,
-    to_status_error,
-)
-from gemway._exceptions import (
-    APIConnectionError,
-    APIError,
-    APITimeoutError,
-    ConfigurationError,
-    EmptyResponseError,
-    NotFoundError,
-    ResponseValidationError,
-    StreamInterruptedError,
-    StreamTimeoutError,
-)
+from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
 from gemway._settings import Settings
-from gemway._sse import EventDecoder, EventTooLargeError
-from gemway.types import GenerateContentRequest, GenerateContentResponse
+from gemway.types import GenerateContentRequest
 
 # One segment of a model id. Everything that could leave the path is refused, not escaped:
 # dots alone, slashes, question marks, hashes, percent signs, white space.
@@ -102,15 +79,6 @@ def generate_content(model: str, request: Any, settings: Settings, *, stream: bo
         slow=pictures or _thinks_long(model, wire),
         wire=wire,
     )
-
-
-@dataclass
-class Opened:
-    """An answer that has begun: its exchange, its parser, and the messages that are there already."""
-
-    exchange: Any
-    answer: Answer
-    first: list[Any]
 
 
 def without_stream(call: Call) -> Call:
@@ -231,218 +199,6 @@ def _thinks_long(model: str, wire: Mapping[str, Any]) -> bool:
     return capabilities(model).slow or level in ("HIGH", "XHIGH") or (isinstance(budget, int) and budget > 8192)
 
 
-class Answer:
-    """The response of one call, fed with its bytes.
-
-    `feed` and `finish` return the messages that became complete: chunks of a stream as they arrive, or
-    the one message of a unary call at the end. They raise the typed error that the response means.
-
-    Args:
-        call: what was asked.
-        exchange: what came back: `.status`, `.headers`, `.url`, and `.redact(text)`, which takes the key out.
-        silence: seconds without data after which a stream is given up (comments are no data).
-        expires: the moment at which the call must have an answer, or None.
-
-    Attributes:
-        complete: whether `finish` was reached.
-    """
-
-    def __init__(self, call: Call, exchange: Any, settings: Settings, *, silence: float, expires: float | None) -> None:
-        self.request_id = request_id_of(exchange.headers)
-        self.complete = False
-        self._call = call
-        self._status: int = exchange.status
-        self._headers: Mapping[str, str] = exchange.headers
-        self._url: str = exchange.url
-        self._redact: Callable[[str], str] = exchange.redact
-        self._silence = silence
-        self._expires = expires
-        self._limit = settings.max_response_bytes
-        self._inflate = _decompressor(self._headers.get("content-encoding", ""), self._limit)
-        self._body: list[bytes] = []
-        self._size = 0
-        self._heard: float | None = None
-        streams = call.streaming and self._status < 300
-        self._decoder = EventDecoder(self._limit) if streams else None
-        # The events for `partial`: as bytes, because keeping 1,000 parsed chunks costs the garbage
-        # collector 6 us for each (22 % of a stream); large ones as messages, because bytes cost memory.
-        self._events: list[bytes | GenerateContentResponse] = []
-        self._finished = False
-
-    def feed(self, data: bytes, now: float) -> list[Any]:
-        """Take the next bytes at time *now* and return the messages that they complete."""
-        if self._inflate is not None:
-            data = self._inflate(data)
-        if self._decoder is None:
-            self._keep(data)
-            self._check_deadline(now)
-            return []
-        if not self._events:
-            self._check_deadline(now)
-        chunks = self._chunks(self._decoder.feed, data)
-        if chunks or self._heard is None:
-            self._heard = now
-        elif now - self._heard > self._silence:
-            raise _timed_out(f"no data from {self._url} for {self._silence:g} s, only comments", "read")
-        return chunks
-
-    def finish(self, wall_clock: float = 0.0) -> list[Any]:
-        """The body is complete: return what is left, or raise what the whole means."""
-        self.complete = True
-        if self._decoder is None:
-            return [self._unary(b"".join(self._body), wall_clock)]
-        chunks = self._chunks(self._decoder.finish)
-        self._check_stream_end(self._decoder)
-        return chunks
-
-    def interrupted(self, cause: APIError) -> APIError:
-        """Return the error for a stream that broke off because of *cause*, with what had arrived.
-
-        What the server said keeps its class; silence and lost connections are interruptions.
-        """
-        if isinstance(cause, APIConnectionError):
-            timed_out = isinstance(cause, APITimeoutError)
-            kind = StreamTimeoutError if timed_out else StreamInterruptedError
-            error: APIError = kind(
-                f"the stream broke off after {len(self._events)} events: {cause.message}", request_id=self.request_id
-            )
-            error.__cause__ = cause.__cause__
-        else:
-            error = cause
-        error.partial = fold(map(_read, self._events))
-        return error
-
-    def _keep(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._status >= 300 and self._size > KEPT_BODY_BYTES:
-            data = data[: max(0, KEPT_BODY_BYTES - (self._size - len(data)))]
-            self._body.append(data)
-            raise self._status_error(b"".join(self._body), 0.0)
-        if self._size > self._limit:
-            raise self._invalid(
-                f"the answer is larger than {self._limit:,} bytes; raise max_response_bytes= if that is expected"
-            )
-        self._body.append(data)
-
-    def _check_deadline(self, now: float) -> None:
-        if self._expires is not None and now > self._expires:
-            raise _timed_out(f"the deadline passed while {self._url} was still answering", "deadline")
-
-    def _unary(self, body: bytes, wall_clock: float) -> Any:
-        if self._status >= 300:
-            raise self._status_error(body, wall_clock)
-        if not body.strip():
-            raise self._invalid(f"{self._url} answered {self._status} with an empty body", is_retryable=True)
-        if self._call.wire is None:
-            return self._plain(body)
-        message = self._message(body)
-        if not message.candidates and message.prompt_feedback is None:
-            raise EmptyResponseError(f"{self._url} answered with no candidates and no reason", response=message)
-        return message
-
-    def _plain(self, body: bytes) -> Any:
-        """Return the JSON of an answer that is no generation."""
-        payload = parse_json(body)
-        if not isinstance(payload, dict) or is_error(payload):
-            raise self._not_an_answer(body)
-        return payload
-
-    def _status_error(self, body: bytes, wall_clock: float) -> APIError:
-        if self._status < 400:
-            return self._redirect()
-        error = to_status_error(self._status, self._headers, body, url=self._url, now=wall_clock, redact=self._redact)
-        return error
-
-    def _redirect(self) -> APIError:
-        target = self._redact(self._headers.get("location", ""))
-        return self._invalid(
-            f"{self._status} from {self._url}: the gateway redirects to {target or 'nowhere'}; redirects are never"
-            " followed, so that neither key nor prompt travels. Set base_url to the final address."
-        )
-
-    def _chunks(self, step: Callable[..., Sequence[bytes]], *data: bytes) -> list[GenerateContentResponse]:
-        try:
-            events = step(*data)
-        except EventTooLargeError as error:
-            message = f"{error}; raise max_response_bytes= if that is expected"
-        else:
-            return [self._chunk(event) for event in events]
-        raise self._invalid(message)
-
-    def _chunk(self, event: bytes) -> GenerateContentResponse:
-        chunk = self._message(event)
-        self._events.append(event if len(event) < _LARGE_EVENT else chunk)
-        self._finished = self._finished or _is_final(chunk)
-        return chunk
-
-    def _message(self, data: bytes) -> GenerateContentResponse:
-        try:
-            message = _read(data)
-        except ValidationError as error:
-            problem: ValidationError | None = error
-        else:
-            if (
-                message.candidates is not None
-                or message.prompt_feedback is not None
-                or message.usage_metadata is not None
-            ):
-                return message
-            problem = None
-        raise self._not_an_answer(data, problem)
-
-    def _not_an_answer(self, data: bytes, problem: ValidationError | None = None) -> APIError:
-        text = self._redact(data[:KEPT_BODY_BYTES].decode("utf-8", "replace"))
-        payload = parse_json(text.encode()) if len(data) <= KEPT_BODY_BYTES else None
-        if payload is not None and is_error(payload):
-            return error_from_payload(payload, None, self._headers, url=self._url, now=0.0, text=text)
-        if text.lstrip()[:1] == "<":
-            advice = "an HTML page; is the base URL right? It must lead to the gateway's API, without /v1beta"
-            return self._invalid(f"{self._url} answered {self._status} with {advice}", body=text)
-        if payload is None and problem is not None:
-            what = problem.errors(include_input=False, include_url=False)[0]["msg"]
-            return self._invalid(f"{self._url} answered {self._status} with no valid JSON ({what})", body=text)
-        return self._invalid(f"{self._url} answered {self._status} with JSON that is no Gemini answer", body=payload)
-
-    def _check_stream_end(self, decoder: EventDecoder) -> None:
-        if not self._events:
-            head = decoder.head
-            if not head.strip():
-                raise self._invalid(f"{self._url} answered {self._status} with an empty stream", is_retryable=True)
-            raise self._not_an_answer(head)
-        if not self._finished:
-            raise StreamInterruptedError(
-                f"the stream from {self._url} ended after {len(self._events)} events without a finishReason,"
-                " so the answer is not complete",
-                request_id=self.request_id,
-            )
-
-    def _invalid(self, message: str, *, body: Any = None, is_retryable: bool = False) -> ResponseValidationError:
-        return ResponseValidationError(
-            message, status_code=self._status, request_id=self.request_id, body=body, is_retryable=is_retryable
-        )
-
-
-def _read(data: bytes | GenerateContentResponse) -> GenerateContentResponse:
-    """Return the message that *data* is the JSON of."""
-    if isinstance(data, GenerateContentResponse):
-        return data
-    # The documented validator itself: the class method around it costs 0.5 us per chunk.
-    return cast("GenerateContentResponse", GenerateContentResponse.__pydantic_validator__.validate_json(data))
-
-
-def _is_final(chunk: GenerateContentResponse) -> bool:
-    for candidate in chunk.candidates or ():
-        if candidate.finish_reason:
-            return True
-    return chunk.prompt_feedback is not None and chunk.block_reason is not None
-
-
-def _timed_out(message: str, phase: str) -> APITimeoutError:
-    error = APITimeoutError(message)
-    error.phase = phase
-    return error
-
-
 def to_token_count(payload: Any) -> int | None:
     """Return the count of a countTokens answer, or None if it is none (a billed generation, a zero)."""
     if not isinstance(payload, dict) or payload.get("candidates"):
@@ -482,36 +238,3 @@ def is_missing_stream_route(error: APIError) -> bool:
 def is_signature_error(error: APIError) -> bool:
     """Whether a 400 complains about thought signatures (a gateway changed the channel)."""
     return error.status_code == 400 and bool(re.search(r"thought.?signature", error.message, re.I))
-
-
-def _decompressor(encoding: str, limit: int) -> Callable[[bytes], bytes] | None:
-    """Return what undoes a Content-Encoding, never expanding beyond *limit* (plus one step) at a time."""
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
-        return None
-    if name not in ("gzip", "x-gzip", "deflate"):
-        raise ResponseValidationError(
-            f"the gateway compressed its answer with {encoding!r}, which was not asked for; known: gzip, deflate"
-        )
-    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
-
-    def inflate(data: bytes) -> bytes:
-        try:
-            return machine.decompress(data, limit + 1)
-        except zlib.error as error:
-            message = f"the compressed answer of the gateway is corrupt ({error})"
-        raise ResponseValidationError(message, is_retryable=True)
-
-    return inflate
-
-
-def redactor(secrets: Sequence[str]) -> Callable[[str], str]:
-    """Return what takes *secrets* out of a text, also where JSON escaped them."""
-    shown = [form for secret in secrets if secret for form in {secret, json.dumps(secret)[1:-1]}]
-
-    def redact(text: str) -> str:
-        for secret in shown:
-            text = text.replace(secret, "**********")
-        return text
-
-    return redact

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from gemway._capabilities import capabilities
+from gemway._conversation import arrange
 from gemway._exceptions import ContentBlockedError, EmptyResponseError, UnsupportedContentError
+from gemway._generation_config import to_generation_config
 from gemway._media import to_part
-from gemway._options import to_generation_config
 from gemway._protocol import WireRequest
-from gemway.types import GenerateContentResponse
+from gemway.types import Content, GenerateContentResponse, Part
 
 IMAGE_MODEL: Final = "gemini-3.1-flash-image-preview"
 MAX_PAGES: Final = 100
+_MOST_WORDS: Final = 1000
+_RATIO_TOLERANCE: Final = 0.05
 # Finish reasons that mean: a filter took the answer (ai.google.dev, FinishReason).
 BLOCKED: Final = frozenset(
     {
@@ -33,29 +37,74 @@ BLOCKED: Final = frozenset(
 
 
 def image_request(
-    prompt: str, model: str, aspect_ratio: str | None, image_size: str | None, images: Iterable[Any], *, with_text: bool
+    prompt: str,
+    model: str,
+    aspect_ratio: str | None,
+    image_size: str | None,
+    images: Any,
+    *,
+    with_text: bool,
+    history: Iterable[Any] = (),
 ) -> WireRequest:
     """Return the request for one picture."""
     if not prompt or not prompt.strip():
         raise UnsupportedContentError("the prompt is empty: say what the picture is to show")
+    if "image" not in capabilities(model).outputs:
+        warnings.warn(f"{model} is not known to make pictures; it is asked all the same", stacklevel=3)
     config: dict[str, Any] = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}
     asked = (("aspect_ratio", aspect_ratio), ("image_size", image_size))
     image_config = {name: value for name, value in asked if value}
     if image_config:
         config["image_config"] = image_config
-    parts = [{"text": prompt}, *(to_part(image) for image in images)]
+    shown = [part for image in _each(images) for part in _picture_parts(image)]
+    contents = [*map(_turn, history), {"role": "user", "parts": [{"text": prompt}, *shown]}]
     return WireRequest(
-        contents=[{"role": "user", "parts": parts}], generationConfig=to_generation_config(config, model=model)
+        contents=arrange(contents, model=model) if len(contents) > 1 else contents,
+        generationConfig=to_generation_config(config, model=model),
     )
+
+
+def _each(images: Any) -> Iterable[Any]:
+    """Return *images*, or the one picture that was given instead of a list, as a list."""
+    single = isinstance(images, (str, bytes, bytearray, memoryview, GenerateContentResponse))
+    return [images] if single or not isinstance(images, Iterable) else images
+
+
+def _picture_parts(image: Any) -> list[dict[str, Any]]:
+    """Return the part of one picture, or of each picture of an earlier answer."""
+    if not isinstance(image, GenerateContentResponse):
+        return [to_part(image)]
+    if not image.images:
+        raise UnsupportedContentError("the earlier answer among images= holds no picture")
+    return [to_part(picture) for picture in image.images]
+
+
+def _turn(entry: Any) -> dict[str, Any]:
+    """Return one earlier turn: a text of the user, an answer of the model, or a content."""
+    if isinstance(entry, str):
+        return {"role": "user", "parts": [{"text": entry}]}
+    if isinstance(entry, GenerateContentResponse):
+        return {"role": "model", "parts": [part.to_dict() for part in entry.parts if not _is_draft(part)]}
+    if isinstance(entry, (Content, Mapping)):
+        return Content.model_validate(entry).model_dump(exclude_none=True)
+    raise UnsupportedContentError(
+        f"cannot use a {type(entry).__name__} as an earlier turn; history= takes prompts as text, the responses to them,"
+        " and contents as types.Content or dict"
+    )
+
+
+def _is_draft(part: Part) -> bool:
+    """Whether *part* is a thought that the model need not see again: thought pictures are megabytes."""
+    return bool(part.thought) and not part.thought_signature
 
 
 def with_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -> GenerateContentResponse:
     """Return *response* if it holds a picture; raise what its lack means."""
     refuse_blocked(response)
     if not response.images:
-        words = f": {response.text}" if response.text else ""
         raise EmptyResponseError(
-            f"the answer holds no picture (finish reason {response.finish_reason}){words}",
+            f"the answer holds no picture (finish reason {response.finish_reason}){_words(response)};"
+            " ask again, since models sometimes make none, or say it differently",
             finish_reason=response.finish_reason,
             response=response,
         )
@@ -66,30 +115,39 @@ def with_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -
 
 def refuse_blocked(response: GenerateContentResponse) -> None:
     """Raise `ContentBlockedError` if the prompt or the answer was blocked."""
-    candidate = response.candidates[0] if response.candidates else None
     reason = response.block_reason or response.finish_reason
     if response.block_reason or (reason in BLOCKED and not response.images):
-        words: str | None = (candidate.finish_message if candidate else None) or response.text
-        feedback = response.prompt_feedback
-        words = words or (feedback.block_reason_message if feedback else None)
         what = "prompt" if response.block_reason else "answer"
         raise ContentBlockedError(
-            f"the {what} was blocked ({reason}){f': {words}' if words else ''}", reason=str(reason), response=response
+            f"the {what} was blocked ({reason}){_words(response)}", reason=str(reason), response=response
         )
+
+
+def _words(response: GenerateContentResponse) -> str:
+    """Return what model or server said instead of a picture, for a message."""
+    candidate = response.candidates[0] if response.candidates else None
+    feedback = response.prompt_feedback
+    told = (
+        candidate.finish_message if candidate else None,
+        feedback.block_reason_message if feedback else None,
+        response.text.strip(),
+    )
+    words = next(filter(None, told), "")
+    return f": {words[:_MOST_WORDS].rstrip('.')}" if words else ""
 
 
 def _compare_ratio(response: GenerateContentResponse, aspect_ratio: str) -> None:
     """Warn where a gateway ignored the ratio (new-api issues 1999 and 2470)."""
-    image = response.images[0]
     try:
         wide, high = (float(side) for side in aspect_ratio.split(":"))
-        got = image.width / image.height
+        sizes = [(image.width, image.height) for image in response.images]
+        wrong = [size for size in sizes if abs(size[0] / size[1] * high / wide - 1) > _RATIO_TOLERANCE]
     except (ValueError, ZeroDivisionError):
         return
     # 21:9 at 512 pixels is documented as 792x168; the table is Google's, so what it says is right.
-    if (image.width, image.height) != (792, 168) and abs(got / (wide / high) - 1) > 0.05:
+    if wrong and (aspect_ratio, wrong[0]) != ("21:9", (792, 168)):
         warnings.warn(
-            f"asked for a picture of {aspect_ratio} and got {image.width}x{image.height} pixels;"
+            f"asked for a picture of {aspect_ratio} and got {wrong[0][0]}x{wrong[0][1]} pixels;"
             " the gateway may ignore imageConfig",
             stacklevel=4,
         )

@@ -7,22 +7,29 @@ construction (`_open` in `_client.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from random import Random
 from typing import Any
 
+from gemway._answer import Answer, Opened
 from gemway._conversation import with_sentinels
 from gemway._exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
 from gemway._protocol import (
-    Answer,
     Call,
-    Opened,
     is_missing_stream_route,
     is_signature_error,
     with_wire,
     without_stream,
 )
-from gemway._settings import Settings, Timeouts, to_timeouts
+from gemway._settings import (
+    Settings,
+    Timeouts,
+    checked_headers,
+    checked_retries,
+    checked_seconds,
+    refuse_unknown,
+    to_timeouts,
+)
 from gemway.types import Exchange, GenerateContentResponse
 
 MAX_HINT = 60.0
@@ -131,6 +138,33 @@ class Options:
     deadline: float | None = None
     headers: Any = field(default=None, repr=False)
 
+    @classmethod
+    def take(cls, given: dict[str, Any]) -> Options:
+        """Move the options of a call out of *given*, so that no frame of a traceback shows the headers.
+
+        Raises `TypeError` for an unknown one and `ConfigurationError` for a value that cannot work.
+        """
+        taken = dict(given)
+        given.clear()
+        try:
+            return cls._checked(taken)
+        except (TypeError, ValueError) as error:
+            failure = error.with_traceback(None)
+        taken.clear()
+        raise failure
+
+    @classmethod
+    def _checked(cls, options: dict[str, Any]) -> Options:
+        refuse_unknown(options, (field.name for field in fields(cls)))
+        chosen = cls(**options)
+        timeout, retries = chosen.timeout, chosen.max_retries
+        return cls(
+            timeout=None if timeout is None else to_timeouts(timeout),
+            max_retries=None if retries is None else checked_retries(retries),
+            deadline=checked_seconds("deadline", chosen.deadline),
+            headers=checked_headers(chosen.headers),
+        )
+
 
 class Attempts:
     """The attempts of one call: what to send next, how long it may take, and when to give up.
@@ -139,6 +173,8 @@ class Attempts:
         call: what to send next.
         count: how many requests were sent.
         waited: seconds slept between them.
+        expires: the moment at which an answer must be there, or None.
+        has_timeouts: whether the user set timeouts (injected clients keep their own if not).
         refused_at: when the request was sent that was refused with a 401 and is to be sent with a new key, or None.
     """
 
@@ -167,7 +203,9 @@ class Attempts:
         self._policy = RetryPolicy(retries, settings.retry_image_timeouts)
         deadline = settings.deadline if options.deadline is None else options.deadline
         self.expires = None if deadline is None else now + deadline
-        self._timeouts = to_timeouts(settings.timeout if options.timeout is None else options.timeout, slow=call.slow)
+        timeout = settings.timeout if options.timeout is None else options.timeout
+        self.has_timeouts = timeout is not None
+        self._timeouts = to_timeouts(timeout, slow=call.slow)
         self._failures = 0
         self._random = random
         self._memory = memory
@@ -178,13 +216,13 @@ class Attempts:
 
     def begin(self, now: float) -> Timeouts:
         """Count one more request and return how long it may take."""
+        remaining = None if self.expires is None else self.expires - now
+        if remaining is not None and remaining <= 0:
+            raise self._noted(_deadline_error())
         self.count += 1
         self._sent_at = now
-        if self.expires is None:
+        if remaining is None:
             return self._timeouts
-        remaining = self.expires - now
-        if remaining <= 0:
-            raise self._noted(_deadline_error())
         connect, read, write = self._timeouts
         return Timeouts(min(connect, remaining), min(read, remaining), min(write, remaining))
 
@@ -198,6 +236,7 @@ class Attempts:
             self._budget.give_back()
         if self._asked_for_stream and not self.call.streaming:
             self._memory.no_stream_route = True
+        exchange.begun()
         if isinstance(first[0], GenerateContentResponse):
             how = Exchange(exchange.status, answer.request_id, self.count, self.waited)
             first[0].came_by(how)
@@ -206,6 +245,8 @@ class Attempts:
     def after(self, error: APIError, now: float) -> float:
         """Return the seconds to wait before the next attempt; raise *error* if there is none."""
         remaining = None if self.expires is None else self.expires - now
+        if remaining is not None and remaining <= 0 and isinstance(error, APITimeoutError):
+            error.phase = "deadline"
         delay = 0.0 if self._resend_differently(error) else self._retry_delay(error, remaining)
         if delay is None:
             raise self._noted(error)

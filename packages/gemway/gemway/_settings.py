@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gemway._exceptions import ConfigurationError
 
@@ -21,6 +22,9 @@ SLOW_READ_TIMEOUT: Final = 300.0
 DEFAULT_MAX_RETRIES: Final = 2
 DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 2**20
 _LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1|.*\.localhost)$")
+# They say where a message ends; two opinions on that are request smuggling.
+_OF_THE_TRANSPORT = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _NO_KEY = "no API key: pass api_key= or set GEMWAY_API_KEY (the gateway expects it as a Bearer token)"
 _NO_ADDRESS = (
     "no gateway address: pass base_url= or set GEMWAY_BASE_URL, such as https://gateway.example (without /v1beta)"
@@ -117,10 +121,14 @@ def checked_headers(headers: Mapping[str, Any] | None) -> dict[str, Secret]:
     """Return user headers as secrets. Raises `ConfigurationError` for what HTTP cannot carry."""
     checked = {}
     for name, value in (headers or {}).items():
+        if isinstance(value, Secret):
+            checked[name] = value
+            continue
         text = value.get_secret_value() if hasattr(value, "get_secret_value") else value
-        text = text.reveal() if isinstance(text, Secret) else text
         if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise ConfigurationError(f"{name!r} is not a header name")
+        if name.lower() in _OF_THE_TRANSPORT:
+            raise ConfigurationError(f"the header {name!r} is set by the transport; leave it out")
         if not isinstance(text, str) or not text.isascii() or not (text.isprintable() or not text):
             raise ConfigurationError(
                 f"the value of header {name!r} must be printable ASCII text (it is not shown here)"
@@ -136,21 +144,63 @@ def normalize(base_url: str) -> str:
     by many with 200 and an HTML page.
     """
     url = base_url.strip()
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"base_url {_shown(url)!r} needs a scheme and a host, such as https://{_host_of(url)}")
     if parts.username or parts.password:
         raise ConfigurationError("base_url must not hold a user name or password; pass api_key= or auth=")
     if parts.query or parts.fragment:
         raise ConfigurationError("base_url must not hold a query or a fragment; pass headers= or extra_body=")
-    _ = parts.port  # raises ValueError for a port that is none
     path = parts.path.rstrip("/")
     if path.endswith("/v1"):
-        warnings.warn(f"base_url ends in /v1; using {path[:-3] or '/'} with /v1beta instead", stacklevel=4)
+        warnings.warn(f"base_url ends in /v1; using {path[:-3] or '/'} with /v1beta instead", stacklevel=7)
     path = re.sub(r"/v1(beta)?$", "", path)
     if parts.scheme == "http" and not _LOOPBACK.match(parts.hostname):
         _warn_plain_http(parts.hostname)
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of an address. Raises `ConfigurationError` where it cannot be one."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises ValueError for a port that is none
+    except ValueError as error:
+        message = f"base_url {_shown(url)!r} is not an address: {error}"
+    else:
+        # urlsplit drops line breaks in silence; a host outside ASCII is written as xn--...
+        if url.isascii() and url.isprintable() and " " not in url:
+            return parts
+        message = f"base_url {_shown(url)!r} must be printable ASCII text without spaces"
+    raise ConfigurationError(message)
+
+
+def checked_proxy(proxy: Any) -> str | None:
+    """Return the address of a proxy, or say what is wrong with it without its password."""
+    if proxy is None:
+        return None
+    parts = urlsplit(str(getattr(proxy, "url", proxy)))
+    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname:
+        raise ConfigurationError(
+            f"proxy must be an address such as http://proxy.example:3128 ({', '.join(_PROXY_SCHEMES)})"
+        )
+    return parts.geturl()
+
+
+def checked_count(name: str, value: Any) -> int:
+    """Return *value* if it is a positive whole number."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} must be a whole number above 0, not {value!r}")
+    return value
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise a `TypeError` that names the nearest known option, if one is unknown."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            near = get_close_matches(name, names, n=1, cutoff=0.5)
+            raise TypeError(f"unknown option {name!r}; {f'did you mean {near[0]!r}? ' if near else ''}known: {names}")
 
 
 def to_timeouts(value: Any, *, slow: bool = False) -> Timeouts:
@@ -211,4 +261,4 @@ _warned_hosts: set[str] = set()
 def _warn_plain_http(host: str) -> None:
     if host not in _warned_hosts:
         _warned_hosts.add(host)
-        warnings.warn(f"the key travels unencrypted to http://{host}; use https://", stacklevel=5)
+        warnings.warn(f"the key travels unencrypted to http://{host}; use https://", stacklevel=8)

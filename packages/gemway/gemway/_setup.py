@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from gemway._exceptions import ConfigurationError
@@ -9,11 +11,14 @@ from gemway._settings import (
     DEFAULT_MAX_RESPONSE_BYTES,
     Secret,
     Settings,
+    checked_count,
     checked_headers,
     checked_key,
+    checked_proxy,
     checked_retries,
     checked_seconds,
     environment_key,
+    refuse_unknown,
     resolve_base_url,
     to_timeouts,
 )
@@ -37,15 +42,33 @@ class Setup:
         self.client = options["http_client"]
         self.on_retry = options["on_retry"]
         self.key = self._key(lenient=lenient)
+        self.wiring()  # raises what is wrong with it
         if any(name.lower() == self.settings.auth_header.lower() for name in self.settings.headers):
             raise ConfigurationError(
                 f"pass the token as api_key= (or auth=), not as a header named {self.settings.auth_header}"
             )
 
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Setup | Exception:
+        """Return the set-up for a constructor's *arguments*, or what is wrong with them.
+
+        Returned and not raised, because the frames below hold the key.
+        """
+        options = {name: value for name, value in arguments.items() if name not in ("self", "unknown")}
+        try:
+            refuse_unknown(arguments["unknown"], options)
+            return cls(options)
+        except (TypeError, ValueError) as error:
+            return error.with_traceback(None)
+
     def wiring(self) -> dict[str, Any]:
         """Return what decides whether connections can be shared."""
-        names = ("proxy", "verify", "max_connections")
-        return {"base_url": self.settings.base_url, **{name: self._options[name] for name in names}}
+        return {
+            "base_url": self.settings.base_url,
+            "proxy": checked_proxy(self._options["proxy"]),
+            "verify": self._options["verify"],
+            "max_connections": checked_count("max_connections", self._options["max_connections"]),
+        }
 
     @property
     def has_budget(self) -> bool:
@@ -69,6 +92,10 @@ class Setup:
 
     def __getstate__(self) -> dict[str, Any]:
         options = {name: None if name in _NOT_PICKLED else value for name, value in self._options.items()}
+        if self.client is not None:
+            warnings.warn(
+                "http_client= does not travel in a pickle: the copy opens connections of its own", stacklevel=2
+            )
         if options["api_key"] is not None and not callable(options["api_key"]):
             options["api_key"] = checked_key(options["api_key"])
         return {**options, "headers": self.settings.headers, "base_url": self.settings.base_url}
@@ -86,10 +113,17 @@ class Setup:
         return f"<Setup {self.settings.base_url}>"
 
 
+def settled(setup: Setup | Exception) -> Setup:
+    """Return *setup*, or raise what was wrong."""
+    if isinstance(setup, Exception):
+        raise setup
+    return setup
+
+
 def _settings(options: dict[str, Any]) -> Settings:
     if options["inline_data_casing"] not in _CASINGS:
         raise ConfigurationError(f"inline_data_casing must be one of {_CASINGS}, not {options['inline_data_casing']!r}")
-    timeout = options["timeout"]
+    timeout, limit = options["timeout"], options["max_response_bytes"]
     return Settings(
         base_url=resolve_base_url(options["base_url"]),
         headers=checked_headers(options["headers"]),
@@ -98,7 +132,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         deadline=checked_seconds("deadline", options["deadline"]),
         extra_body=options["extra_body"],
         inline_data_casing=options["inline_data_casing"],
-        max_response_bytes=options["max_response_bytes"] or DEFAULT_MAX_RESPONSE_BYTES,
+        max_response_bytes=DEFAULT_MAX_RESPONSE_BYTES if limit is None else checked_count("max_response_bytes", limit),
         retry_image_timeouts=options["retry_image_timeouts"],
         auth_header=options["auth_header"],
         auth_scheme=options["auth_scheme"],

@@ -29,6 +29,11 @@ class EventDecoder:
         self._start: bytes | None = b""
         self._cutter: _LineCutter | _ObjectCutter = _LineCutter()
 
+    @property
+    def pending(self) -> int:
+        """How many bytes of an unfinished event have arrived."""
+        return self._cutter.size
+
     def feed(self, data: bytes) -> list[bytes]:
         """Return the events that *data* completes. Raises `EventTooLargeError` above the limit."""
         if len(self.head) < _HEAD:

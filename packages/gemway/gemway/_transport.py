@@ -7,11 +7,12 @@ is in reach, so that no frame of a traceback ever holds it.
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
 import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from inspect import isawaitable
 from random import Random
@@ -19,24 +20,21 @@ from typing import Any
 
 import httpx
 
-from gemway._exceptions import APIConnectionError, APITimeoutError, ConfigurationError, GemwayError
-from gemway._pools import AsyncLease, SyncLease, Wiring, retry_budget
-from gemway._protocol import Call, redactor
+from gemway._answer import Redactor
+from gemway._exceptions import ConfigurationError
+from gemway._network_errors import to_connection_error, to_failure, transport_errors
+from gemway._pools import AsyncLease, SyncLease, Wiring, limit, retry_budget
+from gemway._protocol import Call
 from gemway._retry import Attempts
 from gemway._settings import Secret, Settings, Timeouts, checked_headers, checked_key
 from gemway._setup import Setup
 from gemway._version import __version__
-
-_PHASES = {"ConnectTimeout": "connect", "ReadTimeout": "read", "WriteTimeout": "write", "PoolTimeout": "pool"}
-_NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
-_FATAL = {"LocalProtocolError", "UnsupportedProtocol", "InvalidURL"}
 
 
 class SyncTransport:
     """Sends requests and reads responses, blocking."""
 
     now = staticmethod(time.monotonic)
-    wall_clock = staticmethod(time.time)
     sleep = staticmethod(time.sleep)
     random = Random()  # noqa: S311 - jitter is no secret
 
@@ -54,7 +52,8 @@ class SyncTransport:
         """Send the current attempt. The exchange that comes back is open; whoever asked closes it."""
         timeouts = attempts.begin(self.now())
         sent = self._try(attempts, timeouts)
-        if isinstance(sent, Exception):
+        if isinstance(sent, BaseException):
+            limit.expires = None
             raise sent
         return sent
 
@@ -62,33 +61,33 @@ class SyncTransport:
         """Give this object's connections back; a later call takes new ones."""
         self._lease.close()
 
-    def _try(self, attempts: Attempts, timeouts: Timeouts) -> SyncExchange | Exception:
+    def _try(self, attempts: Attempts, timeouts: Timeouts) -> SyncExchange | BaseException:
         call = attempts.call
         url = self._settings.base_url + call.path
         key = self._key.ask(attempts.refused_at)
         if isinstance(key, Exception):
             return key
-        redact = redactor(self._head.secrets(key))
+        redact = Redactor(self._head.secrets(key, attempts.headers))
+        limit.expires = attempts.expires
         try:
             lines = self._head.lines(call, attempts.headers, key)
-            wait = None if attempts.expires is None else max(0.0, attempts.expires - self.now())
-            response, give_back = self._round_trip(call, url, lines, timeouts, wait)
-        except transport_errors() as failure:
-            return to_connection_error(failure, url, redact)
-        except GemwayError as failure:
-            return failure.with_traceback(None)
+            response, give_back = self._round_trip(attempts, url, lines, timeouts)
+        except BaseException as failure:  # noqa: BLE001 - `send` raises it, without the frames that hold the key
+            return to_failure(failure, url, redact)
         raw = response.stream if self._client is None else response.iter_raw()
         return SyncExchange(response, raw, give_back, url, redact)
 
-    def _round_trip(self, call: Call, url: str, lines: Any, timeouts: Timeouts, wait: float | None) -> Any:
+    def _round_trip(self, attempts: Attempts, url: str, lines: Any, timeouts: Timeouts) -> Any:
+        call = attempts.call
         if self._auth is None:
-            return self._once(call.method, url, lines, call.body, timeouts, wait)
+            return self._once(attempts, call.method, url, lines, call.body, timeouts)
         flow = self._auth.sync_auth_flow(httpx.Request(call.method, url, headers=lines, content=call.body))
         try:
             asked = next(flow)
             while True:
-                opened = self._once(asked.method, str(asked.url), asked.headers.raw, asked.content, timeouts, wait)
+                opened = self._once(attempts, asked.method, str(asked.url), asked.headers.raw, asked.content, timeouts)
                 response, give_back = opened
+                response.request = asked  # some flows look at it
                 try:
                     if self._auth.requires_response_body:
                         response.read()
@@ -101,17 +100,17 @@ class SyncTransport:
             flow.close()
 
     def _once(
-        self, method: str, url: str, lines: Any, body: bytes | None, timeouts: Timeouts, wait: float | None
+        self, attempts: Attempts, method: str, url: str, lines: Any, body: bytes | None, timeouts: Timeouts
     ) -> Any:
-        extensions = _extensions(timeouts)
         if self._client is None:
+            extensions = _extensions(timeouts)
+            wait = None if attempts.expires is None else max(0.0, attempts.expires - self.now())
             stream = httpx.ByteStream(body or b"")
             request = httpx.Request(method, _url(url), headers=lines, stream=stream, extensions=extensions)
             return self._lease.pool().open(request, wait)
         request = self._client.build_request(method, url, headers=_texts(lines), content=body)
-        if self._settings.timeout is not None:
-            request.extensions = {**request.extensions, **extensions}
-        return self._client.send(request, stream=True, auth=None, follow_redirects=False), _nothing
+        request.extensions = _client_extensions(request.extensions, attempts, timeouts, self.now())
+        return self._client.send(request, stream=True, follow_redirects=False), _nothing
 
 
 class SyncExchange:
@@ -122,11 +121,16 @@ class SyncExchange:
     ) -> None:
         self.status = response.status_code
         self.headers = response.headers
+        self.arrived = time.time()
         self.url = url
         self.redact = redact
         self._response = response
         self._give_back = give_back
         self._data = self._read(raw)
+
+    def begun(self) -> None:
+        """Note that the answer has begun: the deadline bounds it no more."""
+        limit.expires = None
 
     def __iter__(self) -> Iterator[bytes]:
         return self._data
@@ -135,13 +139,14 @@ class SyncExchange:
         try:
             yield from raw
         except transport_errors() as error:
-            failure = error
+            failure = to_connection_error(error, self.url, self.redact)
         else:
             return
-        raise to_connection_error(failure, self.url, self.redact)
+        raise failure
 
     def close(self) -> None:
         """Close the response; its connection is used again only if the body was read to its end."""
+        limit.expires = None
         try:
             self._response.close()
         except transport_errors():
@@ -158,7 +163,6 @@ class AsyncTransport:
     """Sends requests and reads responses in the running event loop."""
 
     now = staticmethod(time.monotonic)
-    wall_clock = staticmethod(time.time)
     sleep = staticmethod(asyncio.sleep)
     random = Random()  # noqa: S311 - jitter is no secret
 
@@ -176,7 +180,7 @@ class AsyncTransport:
         """Send the current attempt. The exchange that comes back is open; whoever asked closes it."""
         timeouts = attempts.begin(self.now())
         sent = await self._try(attempts, timeouts)
-        if isinstance(sent, Exception):
+        if isinstance(sent, BaseException):
             raise sent
         return sent
 
@@ -184,35 +188,35 @@ class AsyncTransport:
         """Give this object's connections back; a later call takes new ones."""
         await self._lease.aclose()
 
-    async def _try(self, attempts: Attempts, timeouts: Timeouts) -> AsyncExchange | Exception:
+    async def _try(self, attempts: Attempts, timeouts: Timeouts) -> AsyncExchange | BaseException:
         call = attempts.call
         url = self._settings.base_url + call.path
         key = await self._key.ask(attempts.refused_at)
         if isinstance(key, Exception):
             return key
-        redact = redactor(self._head.secrets(key))
+        redact = Redactor(self._head.secrets(key, attempts.headers))
         try:
             lines = self._head.lines(call, attempts.headers, key)
-            wait = None if attempts.expires is None else max(0.0, attempts.expires - self.now())
-            response, give_back = await self._round_trip(call, url, lines, timeouts, wait)
-        except transport_errors() as failure:
-            return to_connection_error(failure, url, redact)
-        except GemwayError as failure:
-            return failure.with_traceback(None)
+            with _until(attempts.expires):
+                response, give_back = await self._round_trip(attempts, url, lines, timeouts)
+        except BaseException as failure:  # noqa: BLE001 - `send` raises it, without the frames that hold the key
+            return to_failure(failure, url, redact)
         raw = response.stream if self._client is None else response.aiter_raw()
-        return AsyncExchange(response, raw, give_back, url, redact)
+        return AsyncExchange(response, raw, give_back, url, redact, attempts.expires)
 
-    async def _round_trip(self, call: Call, url: str, lines: Any, timeouts: Timeouts, wait: float | None) -> Any:
+    async def _round_trip(self, attempts: Attempts, url: str, lines: Any, timeouts: Timeouts) -> Any:
+        call = attempts.call
         if self._auth is None:
-            return await self._once(call.method, url, lines, call.body, timeouts, wait)
+            return await self._once(attempts, call.method, url, lines, call.body, timeouts)
         flow = self._auth.async_auth_flow(httpx.Request(call.method, url, headers=lines, content=call.body))
         try:
             asked = await flow.__anext__()
             while True:
                 opened = await self._once(
-                    asked.method, str(asked.url), asked.headers.raw, asked.content, timeouts, wait
+                    attempts, asked.method, str(asked.url), asked.headers.raw, asked.content, timeouts
                 )
                 response, give_back = opened
+                response.request = asked  # some flows look at it
                 try:
                     if self._auth.requires_response_body:
                         await response.aread()
@@ -225,32 +229,44 @@ class AsyncTransport:
             await flow.aclose()
 
     async def _once(
-        self, method: str, url: str, lines: Any, body: bytes | None, timeouts: Timeouts, wait: float | None
+        self, attempts: Attempts, method: str, url: str, lines: Any, body: bytes | None, timeouts: Timeouts
     ) -> Any:
-        extensions = _extensions(timeouts)
         if self._client is None:
+            extensions = _extensions(timeouts)
+            wait = None if attempts.expires is None else max(0.0, attempts.expires - self.now())
             stream = httpx.ByteStream(body or b"")
             request = httpx.Request(method, _url(url), headers=lines, stream=stream, extensions=extensions)
             return await (await self._lease.pool()).open(request, wait)
         request = self._client.build_request(method, url, headers=_texts(lines), content=body)
-        if self._settings.timeout is not None:
-            request.extensions = {**request.extensions, **extensions}
-        return await self._client.send(request, stream=True, auth=None, follow_redirects=False), _anothing
+        request.extensions = _client_extensions(request.extensions, attempts, timeouts, self.now())
+        return await self._client.send(request, stream=True, follow_redirects=False), _anothing
 
 
 class AsyncExchange:
     """One open response: iterate over its raw bytes, then close it."""
 
     def __init__(
-        self, response: Any, raw: Any, give_back: Callable[[], Any], url: str, redact: Callable[[str], str]
+        self,
+        response: Any,
+        raw: Any,
+        give_back: Callable[[], Any],
+        url: str,
+        redact: Callable[[str], str],
+        expires: float | None,
     ) -> None:
         self.status = response.status_code
         self.headers = response.headers
+        self.arrived = time.time()
         self.url = url
         self.redact = redact
         self._response = response
         self._give_back = give_back
-        self._data = self._read(raw)
+        self._expires = expires
+        self._data = self._read(raw if expires is None else self._in_time(raw))
+
+    def begun(self) -> None:
+        """Note that the answer has begun: the deadline bounds it no more."""
+        self._expires = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._data
@@ -260,10 +276,21 @@ class AsyncExchange:
             async for data in raw:
                 yield data
         except transport_errors() as error:
-            failure = error
+            failure = to_connection_error(error, self.url, self.redact)
         else:
             return
-        raise to_connection_error(failure, self.url, self.redact)
+        raise failure
+
+    async def _in_time(self, raw: Any) -> AsyncIterator[bytes]:
+        """Yield the bytes of *raw*, each within the deadline as long as there is one."""
+        steps = raw.__aiter__()
+        while True:
+            try:
+                with _until(self._expires):
+                    data = await anext(steps)
+            except StopAsyncIteration:
+                return
+            yield data
 
     async def aclose(self) -> None:
         """Close the response; its connection is used again only if the body was read to its end."""
@@ -368,48 +395,9 @@ class _Head:
             fields[self._auth_header] = self._scheme + key.reveal()
         return [(name.encode("ascii"), value.encode("ascii")) for name, value in fields.items()]
 
-    def secrets(self, key: Secret | None) -> list[str]:
-        """Return every text that must not be repeated to the user."""
-        return [secret.reveal() for secret in (*self._user.values(), *([key] if key else ()))]
-
-
-def transport_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions of the HTTP libraries that are loaded: an injected client may be an httpx2 one."""
-    modules = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
-    return _errors_of(*modules)
-
-
-@lru_cache(maxsize=4)
-def _errors_of(*modules: Any) -> tuple[type[Exception], ...]:
-    return (*(module.TransportError for module in modules), *(module.InvalidURL for module in modules), OSError)
-
-
-def to_connection_error(failure: BaseException, url: str, redact: Callable[[str], str]) -> APIConnectionError:
-    """Return our error for one of the HTTP library; its cause is a copy without request and frames."""
-    names = {kind.__name__ for kind in type(failure).__mro__}
-    text = redact(str(failure)) or type(failure).__name__
-    phase = next((_PHASES[name] for name in _PHASES if name in names), None)
-    error: APIConnectionError
-    if phase is not None:
-        error = APITimeoutError(f"no answer from {url} in time ({phase}: {text})")
-        error.phase = phase
-    elif "CERTIFICATE_VERIFY_FAILED" in text:
-        error = APIConnectionError(f"{url} is not trusted: {text}. Set SSL_CERT_FILE or pass verify=")
-        error.is_retryable = False
-    else:
-        error = APIConnectionError(f"no answer from {url}: {text}")
-    error.sent = not names & _NOT_SENT
-    if names & _FATAL:
-        error.is_retryable = False
-    error.__cause__ = _copy(failure, text)
-    return error
-
-
-def _copy(failure: BaseException, text: str) -> BaseException:
-    try:
-        return type(failure)(text)
-    except TypeError:
-        return OSError(text)
+    def secrets(self, key: Secret | None, extra: Any) -> list[Secret]:
+        """Return everything that must not be repeated to the user."""
+        return [*self._user.values(), *(extra or {}).values(), *([key] if key else ())]
 
 
 @lru_cache(maxsize=1024)
@@ -420,6 +408,30 @@ def _url(text: str) -> httpx.URL:
 def _extensions(timeouts: Timeouts) -> dict[str, Any]:
     connect, read, write = timeouts
     return {"timeout": {"connect": connect, "read": read, "write": write, "pool": None}}
+
+
+def _client_extensions(theirs: Any, attempts: Attempts, timeouts: Timeouts, now: float) -> dict[str, Any]:
+    """Return the extensions for an injected client: its own timeouts, unless the user gave us some or a deadline."""
+    if attempts.has_timeouts:
+        return {**theirs, **_extensions(timeouts)}
+    if attempts.expires is None:
+        return dict(theirs)
+    left = max(0.001, attempts.expires - now)
+    phases = theirs.get("timeout", {})
+    bounded = {name: min(left, phases.get(name) or left) for name in ("connect", "read", "write", "pool")}
+    return {**theirs, "timeout": bounded}
+
+
+@contextmanager
+def _until(expires: float | None) -> Iterator[None]:
+    """Raise `TimeoutError` where the block is not done by the deadline, if there is one."""
+    if expires is None:
+        yield
+        return
+    import anyio  # only calls with a deadline need it
+
+    with anyio.fail_after(max(0.0, expires - time.monotonic())):
+        yield
 
 
 def _texts(lines: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
@@ -437,3 +449,9 @@ def _nothing() -> None:
 
 async def _anothing() -> None:
     """Give nothing back: the connection belongs to an injected client."""
+
+
+if hasattr(os, "register_at_fork"):
+    # Forked workers must not wait in step.
+    os.register_at_fork(after_in_child=SyncTransport.random.seed)
+    os.register_at_fork(after_in_child=AsyncTransport.random.seed)

@@ -1,0 +1,141 @@
+"""Every check of the project is a session. `nox` runs the tests, `nox -l` lists all.
+
+Sessions install the exact versions of constraints.txt and the five packages in editable mode. With uv at hand
+(`pip install 'nox[uv]'`) they use it; without it, virtualenv and pip.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PACKAGES = ("gemway", "gemway-emulator", "langchain-gemway", "llama-index-llms-gemway", "llama-index-tools-gemway")
+MODULES = ("gemway", "gemway_emulator", "langchain_gemway", "llama_index.llms.gemway", "llama_index.tools.gemway")
+CONSTRAINTS = Path("constraints.txt").absolute()
+# The oldest frameworks that the adapters are held to; the core's bounds are those of its pyproject.toml.
+MINIMUMS = ("httpx==0.27.0", "pydantic==2.11.0", "langchain-core==1.6.0", "llama-index-core==0.14.5")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Show the whole product against a local gateway, or against GEMWAY_BASE_URL with GEMWAY_API_KEY."""
+    install(session, "demo")
+    session.run("python", "-m", "examples.demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests, two at a time; arguments go to pytest."""
+    install(session, "tests")
+    run_tests(session, *session.posargs)
+
+
+@nox.session(python=["3.10", "3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """Run all tests on the other Pythons that the packages support."""
+    install(session, "tests")
+    run_tests(session, *session.posargs)
+
+
+@nox.session(python="3.10")
+def minimums(session: nox.Session) -> None:
+    """Run the tests of the packages with the oldest dependencies that they declare."""
+    packages = [arg for name in PACKAGES for arg in ("-e", f"packages/{name}")]
+    session.install(*packages, *dependencies("tests"), *MINIMUMS)
+    folders = [str(path) for path in sorted(Path("tests").iterdir()) if path.name in _package_folders()]
+    run_tests(session, *folders, *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, complexity and formatting."""
+    session.install("-c", str(CONSTRAINTS), *dependencies("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of all packages, and that what they export is typed completely."""
+    install(session, "tests", "types")
+    for name in PACKAGES:
+        session.run("mypy", "--strict", *sources(name))
+    python = str(Path(session.bin) / "python")
+    session.run("pyright", "--pythonpath", python)
+    for module in MODULES[:3]:
+        session.run("pyright", "--pythonpath", python, "--ignoreexternal", "--verifytypes", module)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site and run every Python block of README, docs and the packages' READMEs."""
+    install(session, "tests", "docs")
+    session.run("zensical", "build", "--clean", "--strict")
+    session.run("pytest", "-q", "tests/docs", *session.posargs)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run every example and the demo against the emulator."""
+    install(session, "tests")
+    run_tests(session, "tests/examples", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the five wheels, install them into this session's environment and import them."""
+    wheels = Path(session.create_tmp()) / "wheels"
+    session.run("python", "-c", f"import shutil; shutil.rmtree({str(wheels)!r}, ignore_errors=True)", silent=True)
+    session.install("-c", str(CONSTRAINTS), *dependencies("build"))
+    for name in PACKAGES:
+        session.run(
+            "python", "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels), f"packages/{name}", silent=True
+        )
+    built = sorted(str(path) for path in wheels.glob("*.whl"))
+    if len(built) != len(PACKAGES):
+        session.error(f"{len(PACKAGES)} wheels expected, got {built}")
+    session.install("-c", str(CONSTRAINTS), *built)
+    session.run("python", "-I", "-c", f"import {', '.join(MODULES)}")
+    session.run("python", "tests/architecture/wheel_contents.py", *built)
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the packages in editable mode, and *groups* of pyproject.toml, at the versions of constraints.txt."""
+    session.env["UV_BUILD_CONSTRAINT"] = session.env["PIP_BUILD_CONSTRAINT"] = str(CONSTRAINTS)
+    packages = [arg for name in PACKAGES for arg in ("-e", f"packages/{name}")]
+    session.install("-c", str(CONSTRAINTS), *packages, *dependencies(*groups))
+
+
+def dependencies(*groups: str) -> list[str]:
+    """Return the requirements of dependency *groups*."""
+    return list(nox.project.dependency_groups(PROJECT, *groups))
+
+
+def run_tests(session: nox.Session, *arguments: str) -> None:
+    """Run pytest on two cores, with nothing of the user's set-up in the way."""
+    workers = os.environ.get("GEMWAY_TEST_WORKERS", "2")
+    session.run("pytest", "-q", "-n", workers, "--dist", "loadfile", *arguments)
+
+
+def sources(name: str) -> list[str]:
+    """Return what mypy is to check of package *name*: the module, also below the namespace llama_index."""
+    module = MODULES[PACKAGES.index(name)]
+    return ["-p", module]
+
+
+def _package_folders() -> set[str]:
+    return {
+        "gemway",
+        "gemway_emulator",
+        "gemway-emulator",
+        "langchain-gemway",
+        "llama-index-llms-gemway",
+        "llama-index-tools-gemway",
+    }

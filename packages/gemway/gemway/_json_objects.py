@@ -1,0 +1,73 @@
+"""JSON objects with camelCase names, out of dicts, Google's objects and dataclasses. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from gemway._exceptions import ConfigurationError
+
+JsonObject = dict[str, Any]
+
+
+def members(value: Any, name: str) -> JsonObject:
+    """Return what a dict, a pydantic object or a dataclass holds and is not None, by camelCase names, one level deep.
+
+    Raises:
+        ConfigurationError: something else; the message calls it *name*.
+    """
+    if isinstance(value, Mapping):
+        fields: Iterable[tuple[str, Any]] = value.items()
+    elif isinstance(declared := getattr(type(value), "model_fields", None), Mapping):
+        extra = getattr(value, "model_extra", None) or {}
+        fields = [*((field, getattr(value, field)) for field in declared), *extra.items()]
+    elif hasattr(value, "__dataclass_fields__"):
+        fields = vars(value).items()
+    else:
+        raise ConfigurationError(f"{name} must be a dict or one of Google's objects, not {type(value).__name__}")
+    return {_camel(field): member for field, member in fields if member is not None}
+
+
+def camelised(value: Any) -> Any:
+    """Return *value* as plain JSON data with camelCase names, all the way down."""
+    if isinstance(value, Enum):
+        return wire_word(value)
+    if isinstance(value, list | tuple):
+        return [camelised(item) for item in value]
+    if isinstance(value, Mapping) or hasattr(type(value), "model_fields") or hasattr(value, "__dataclass_fields__"):
+        return camelised_members(value, "value")
+    return value
+
+
+def camelised_members(value: Any, name: str) -> JsonObject:
+    """Return the `members` of *value* as plain JSON data."""
+    return {field: camelised(member) for field, member in members(value, name).items()}
+
+
+def wire_word(value: Any) -> Any:
+    """Return the wire's word for a member of an enumeration: its value if that is text, else its name."""
+    if isinstance(value, Enum):
+        return value.value if isinstance(value.value, str) else value.name
+    return value
+
+
+def snake(name: str) -> str:
+    """Return a camelCase name in snake_case."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+@lru_cache(maxsize=1024)
+def _camel(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda letter: letter[1].upper(), name)
+
+
+def merge_deep(body: Mapping[str, Any], extra: Mapping[str, Any]) -> JsonObject:
+    """Return *body* with *extra* merged in: objects member by member, everything else replaced by *extra*'s value."""
+    merged = dict(body)
+    for key, value in extra.items():
+        old = merged.get(key)
+        merged[key] = merge_deep(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,72 @@
+"""What the HTTP library raises, in our words, and without the request: the key is in it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from gemway._answer import Redactor
+from gemway._error_bodies import to_status_error
+from gemway._exceptions import APIConnectionError, APITimeoutError
+
+_PHASES = {"ConnectTimeout": "connect", "ReadTimeout": "read", "WriteTimeout": "write", "PoolTimeout": "pool"}
+_NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
+_FATAL = {"UnsupportedProtocol", "InvalidURL"}
+# Modules whose frames have the request, and the key in it, among their locals.
+_HOLD_THE_KEY = {"gemway", "httpx", "httpx2", "httpcore", "httpcore2", "h11", "anyio", "asyncio", "ssl", "socket"}
+
+
+def transport_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of the HTTP libraries that are loaded: an injected client may be an httpx2 one."""
+    modules = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    return _errors_of(*modules)
+
+
+@lru_cache(maxsize=4)
+def _errors_of(*modules: Any) -> tuple[type[Exception], ...]:
+    return (*(module.TransportError for module in modules), *(module.InvalidURL for module in modules), OSError)
+
+
+def to_failure(failure: BaseException, url: str, redact: Redactor) -> BaseException:
+    """Return what a failed request means: our error for those of the HTTP library, others without frames of ours."""
+    if isinstance(failure, transport_errors()):
+        return to_connection_error(failure, url, redact)
+    response: Any = getattr(failure, "response", None)
+    if hasattr(response, "status_code"):  # an event hook of an injected client called raise_for_status
+        return to_status_error(response.status_code, response.headers, b"", url=url, now=time.time(), redact=redact)
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").split(".")[0] in _HOLD_THE_KEY:
+        trace = trace.tb_next
+    return failure.with_traceback(trace)
+
+
+def to_connection_error(failure: BaseException, url: str, redact: Callable[[str], str]) -> APIConnectionError:
+    """Return our error for one of the HTTP library; its cause is a copy without request and frames."""
+    names = {kind.__name__ for kind in type(failure).__mro__}
+    text = redact(str(failure)) or type(failure).__name__
+    phase = "deadline" if type(failure) is TimeoutError else next((_PHASES[n] for n in _PHASES if n in names), None)
+    error: APIConnectionError
+    if phase is not None:
+        error = APITimeoutError(f"no answer from {url} in time ({phase}: {text})")
+        error.phase = phase
+    elif "CERTIFICATE_VERIFY_FAILED" in text:
+        error = APIConnectionError(f"{url} is not trusted: {text}. Set SSL_CERT_FILE or pass verify=")
+        error.is_retryable = False
+    else:
+        error = APIConnectionError(f"no answer from {url}: {text}")
+    error.sent = not names & _NOT_SENT
+    # h11 refuses an illegal header each time; other protocol errors of ours are those of a dying connection.
+    if names & _FATAL or ("LocalProtocolError" in names and text.startswith("Illegal")):
+        error.is_retryable = False
+    error.__cause__ = _copy(failure, text)
+    return error
+
+
+def _copy(failure: BaseException, text: str) -> BaseException:
+    try:
+        return type(failure)(text)
+    except TypeError:
+        return OSError(text)

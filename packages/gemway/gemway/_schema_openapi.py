@@ -1,0 +1,147 @@
+"""Lower a schema of the `json_schema` dialect into the `openapi` dialect. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gemway._exceptions import ConfigurationError
+from gemway._json_objects import JsonObject
+from gemway._schema_notes import compact, joined, one_of, sentences
+from gemway._schema_references import target_of
+from gemway._schema_types import types_of
+
+
+class SchemaError(ConfigurationError):
+    """A schema says something that the dialect cannot say at all: recursion, in the OpenAPI dialect."""
+
+
+def to_openapi(schema: JsonObject) -> JsonObject:
+    """Return a schema of the `json_schema` dialect in the words of the `openapi` dialect.
+
+    Raises:
+        SchemaError: a recursive schema.
+    """
+    return _Lowering(schema.get("$defs", {})).lower(schema)
+
+
+class _Lowering:
+    """Puts definitions in the place of references. Each definition is lowered once and shared."""
+
+    def __init__(self, definitions: Mapping[str, JsonObject]) -> None:
+        self._definitions = definitions
+        self._lowered: dict[str, JsonObject | None] = {}
+
+    def lower(self, node: JsonObject) -> JsonObject:
+        if "$ref" in node:
+            return self._inlined(target_of(node["$ref"]))
+        lowered = {keyword: value for keyword, value in node.items() if keyword in _KEYWORDS}
+        _lower_type(lowered)
+        _lower_enum(lowered)
+        if lowered.get("format") in {"date", "time"}:
+            _note(lowered, f"Format: {lowered.pop('format')}.")
+        self._lower_object(node, lowered)
+        self._lower_array(node, lowered)
+        lowered = self._lower_any_of(node, lowered)
+        if "type" not in lowered and "anyOf" not in lowered:
+            return {**_ANY_VALUE, **_remarks(lowered)}
+        return lowered
+
+    def _inlined(self, name: str) -> JsonObject:
+        if name not in self._lowered:
+            self._lowered[name] = None
+            self._lowered[name] = self.lower(self._definitions[name])
+        lowered = self._lowered[name]
+        if lowered is None:
+            raise SchemaError(
+                f"the schema's definition {name!r} contains itself, which the OpenAPI dialect cannot say; "
+                "use the json_schema dialect, or a schema without recursion"
+            )
+        return lowered
+
+    def _lower_object(self, node: JsonObject, lowered: JsonObject) -> None:
+        properties = node.get("properties")
+        if properties:
+            lowered["properties"] = {name: self.lower(schema) for name, schema in properties.items()}
+            if "required" in node:
+                lowered["required"] = node["required"]
+            lowered.setdefault("type", "object")
+        others = node.get("additionalProperties")
+        if isinstance(others, dict):
+            lowered.setdefault("type", "object")
+            kind = compact(self.lower(others)) if others else "any JSON value"
+            _note(lowered, f"{'Any other' if properties else 'Any'} key is allowed; the values are {kind}.")
+
+    def _lower_array(self, node: JsonObject, lowered: JsonObject) -> None:
+        positions = [self.lower(item) for item in node.get("prefixItems", ())]
+        if positions:
+            lowered["items"] = _alternatives([*positions, *([self.lower(node["items"])] if node.get("items") else [])])
+            lowered.setdefault("minItems", len(positions))
+            if not node.get("items"):
+                lowered.setdefault("maxItems", len(positions))
+            _note(lowered, f"In this order: {', '.join(map(compact, positions))}.")
+        elif "items" in node:
+            lowered["items"] = self.lower(node["items"])
+        if "items" in lowered:
+            lowered.setdefault("type", "array")
+
+    def _lower_any_of(self, node: JsonObject, lowered: JsonObject) -> JsonObject:
+        """Return the alternatives with the description only: beside `anyOf` Gemini refuses or ignores other keys."""
+        if "anyOf" not in node:
+            return lowered
+        branches = [self.lower(branch) for branch in node["anyOf"] if branch.get("type") != "null"]
+        if len(branches) < len(node["anyOf"]):
+            lowered["nullable"] = True
+        if lowered.keys() & _STRUCTURE:
+            _note(lowered, f"Also matches one of {', '.join(map(compact, branches))}.")
+            return lowered
+        kept = _remarks(lowered)
+        alternatives = _alternatives(branches)
+        text = joined(kept.get("description", ""), alternatives.get("description", ""))
+        return {**alternatives, **kept, **({"description": text} if text else {})}
+
+
+def _remarks(lowered: JsonObject) -> JsonObject:
+    return {word: value for word, value in lowered.items() if word in {"description", "nullable"}}
+
+
+def _lower_type(lowered: JsonObject) -> None:
+    """Say "or null" as `nullable`, and leave out several types: their alternatives stand beside them."""
+    types = types_of(lowered)
+    if "null" in types:
+        lowered["nullable"] = True
+        types.remove("null")
+        if not types:
+            types = ["string"]
+            _note(lowered, "Always null.")
+    if len(types) == 1:
+        lowered["type"] = types[0]
+    else:
+        lowered.pop("type", None)
+
+
+def _lower_enum(lowered: JsonObject) -> None:
+    """Describe a choice of numbers, and give its bounds: `enum` holds strings only."""
+    values = lowered.get("enum")
+    if values and not isinstance(values[0], str):
+        del lowered["enum"]
+        _note(lowered, one_of(values))
+        lowered["minimum"] = max(min(values), lowered.get("minimum", min(values)))
+        lowered["maximum"] = min(max(values), lowered.get("maximum", max(values)))
+
+
+def _alternatives(branches: list[JsonObject]) -> JsonObject:
+    distinct = [branch for place, branch in enumerate(branches) if branch not in branches[:place]]
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct} if distinct else {"type": "string"}
+
+
+def _note(lowered: JsonObject, sentence: str) -> None:
+    lowered["description"] = sentences(lowered.get("description", ""), sentence)
+
+
+_ANY_VALUE: Final[JsonObject] = {"anyOf": [{"type": word} for word in ("string", "number", "boolean", "object")]}
+_STRUCTURE: Final = {"properties", "items", "prefixItems", "additionalProperties"}
+_KEYWORDS: Final = {
+    *("type", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "format", "description"),
+    *("minItems", "maxItems", "minProperties", "maxProperties", "propertyOrdering", "nullable"),
+}

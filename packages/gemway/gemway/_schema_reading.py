@@ -1,0 +1,210 @@
+"""Read any JSON Schema, whatever its draft, into the `json_schema` dialect. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+from gemway._json_objects import JsonObject
+from gemway._schema_merging import INLINED, both, only_annotations
+from gemway._schema_notes import NOTES, SAID_IN_WORDS, compact, described, take_notes
+from gemway._schema_references import break_required_loops, reachable, spelled_out, with_refs_alone
+from gemway._schema_spelling import upgraded
+from gemway._schema_types import split_by_type, types_of
+
+_DEEPEST: Final = 4  # references replaced by what they stand for, inside one another
+
+
+def read(schema: Mapping[str, Any]) -> JsonObject:
+    """Return a copy of *schema* in the words of the `json_schema` dialect."""
+    return _Reader(schema).read()
+
+
+class _Reader:
+    """Reads one schema with all it refers to. Each definition is read once, when something refers to it."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._root = schema
+        self._names: dict[str, str] = {}  # pointer as written -> name in $defs
+        self._targets: dict[str, Any] = {}  # name in $defs -> what it stands for
+        self._flat: dict[str, JsonObject] = {}
+        self._inside: frozenset[str] = frozenset()
+        self._index: dict[str, Any] | None = None
+
+    def read(self) -> JsonObject:
+        root = self._convert(self._root)
+        definitions: dict[str, JsonObject] = {}
+        while len(definitions) < len(self._targets):
+            for name in list(self._targets)[len(definitions) :]:
+                definitions[name] = self._convert(self._targets[name])
+        root = spelled_out(root, definitions)
+        break_required_loops(definitions)
+        if used := reachable(root, definitions):
+            root["$defs"] = used
+        return root
+
+    def _convert(self, schema: Any) -> JsonObject:
+        """Return one schema, with all below it, in the dialect's words."""
+        node = split_by_type(self._flattened(upgraded(schema)))
+        outside, self._inside = self._inside, self._inside | node.pop(INLINED, frozenset())
+        converted: JsonObject = {}
+        for keyword, value in node.items():
+            if say := SAID_IN_WORDS.get(keyword):
+                take_notes(node, *say(value))
+            elif convert := _CONVERT.get(keyword):
+                converted[keyword] = convert(self, value)
+        self._inside = outside
+        _set_bounds(node, converted)
+        _set_text_rules(node, converted)
+        if description := described(node):
+            converted["description"] = description
+        if "array" in types_of(converted) and "prefixItems" not in converted:
+            converted.setdefault("items", {})  # a list without items is refused
+        return with_refs_alone(converted)
+
+    # -- references
+
+    def _reference(self, pointer: str) -> str:
+        """Return the reference in the form `#/$defs/Name`."""
+        name = self._names.get(pointer)
+        if name is None:
+            name = self._names[pointer] = self._free_name(pointer)
+            self._targets[name] = self._resolve(pointer)
+        return f"#/$defs/{name}"
+
+    def _free_name(self, pointer: str) -> str:
+        last = unquote(pointer).rsplit("/", 1)[-1].lstrip("#")
+        name = legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", last.replace("~1", "_").replace("~0", "_")) or "Root"
+        number = 2
+        while name in self._targets:
+            name, number = f"{legal}_{number}", number + 1
+        return name
+
+    def _resolve(self, pointer: str) -> Any:
+        """Return what *pointer* stands for; `{}` (anything goes) for what is not in this document."""
+        if pointer == "#" or pointer.startswith("#/"):
+            target = self._root
+            for step in pointer.split("/")[1:]:
+                target = _child(target, unquote(step).replace("~1", "/").replace("~0", "~"))
+            if target is not None:
+                return target
+        if self._index is None:
+            self._index = dict(_named(self._root))
+        return self._index.get(pointer, self._index.get(pointer.rsplit("/", 1)[-1], {}))
+
+    # -- allOf
+
+    def _flattened(self, node: JsonObject) -> JsonObject:
+        """Return *node* without `allOf`: Gemini has no word for it."""
+        members = [upgraded(member) for member in node.pop("allOf", ())]
+        if "$ref" in node and (members or "anyOf" in node):
+            members.append({NOTES: (), "$ref": node.pop("$ref")})
+        for member in members:
+            node = self._merged(node, self._flattened(member), alone=len(members) == 1)
+        return node
+
+    def _merged(self, node: JsonObject, member: JsonObject, *, alone: bool) -> JsonObject:
+        """Return both schemas as one. References are replaced by what they stand for, unless one stands alone."""
+        if "$ref" not in member or (alone and only_annotations(node)):
+            return both(node, member)
+        pointer = member.pop("$ref")
+        target = self._looked_up(pointer)
+        if target is not None:
+            return both(both(node, member), target)
+        if "anyOf" in node or "$ref" in node:
+            return both(node, {**member, NOTES: (*member[NOTES], f"Also matches {pointer}.")})
+        return {**both(node, member), "$ref": pointer}
+
+    def _looked_up(self, pointer: str) -> JsonObject | None:
+        """Return what *pointer* stands for, without `allOf`; None where schemas inside one another would not end."""
+        if pointer in self._inside or len(self._inside) >= _DEEPEST:
+            return None
+        if pointer not in self._flat:
+            self._flat[pointer] = upgraded({})  # until it is known: a schema that includes itself adds nothing
+            target = self._flattened(upgraded(self._resolve(pointer)))
+            if "$ref" in target:
+                target = self._merged({NOTES: ()}, target, alone=False)
+            self._flat[pointer] = {**target, INLINED: target.get(INLINED, frozenset()) | {pointer}}
+        return dict(self._flat[pointer])
+
+
+def _child(node: Any, step: str) -> Any:
+    if isinstance(node, Mapping):
+        return node.get(step)
+    if isinstance(node, list) and step.isdigit() and int(step) < len(node):
+        return node[int(step)]
+    return None
+
+
+def _named(node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a reference may mean that is no path from the root: anchors, ids, and definitions deeper inside."""
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        if not isinstance(node, Mapping):
+            continue
+        pending += node.values()
+        for keyword, prefix in (("$anchor", "#"), ("$dynamicAnchor", "#"), ("$id", "")):
+            if isinstance(name := node.get(keyword), str):
+                yield prefix + name, node
+        for keyword in ("$defs", "definitions"):
+            if isinstance(definitions := node.get(keyword), Mapping):
+                yield from definitions.items()
+
+
+def _set_bounds(node: JsonObject, converted: JsonObject) -> None:
+    """Turn exclusive bounds into inclusive ones: the next integer, or the bound itself and a note."""
+    whole = set(types_of(node)) - {"null"} == {"integer"}
+    for exclusive, inclusive, tighter, following, word in _EXCLUSIVE:
+        bound = node.get(exclusive)
+        if not isinstance(bound, int | float) or not math.isfinite(bound):
+            continue
+        if not whole:
+            take_notes(node, f"{word} than {compact(bound)}.")
+        limit = following(bound) if whole else bound
+        converted[inclusive] = tighter(limit, converted.get(inclusive, limit))
+
+
+_EXCLUSIVE: Final[tuple[tuple[str, str, Callable[..., Any], Callable[[float], int], str], ...]] = (
+    ("exclusiveMinimum", "minimum", max, lambda bound: math.floor(bound) + 1, "Greater"),
+    ("exclusiveMaximum", "maximum", min, lambda bound: math.ceil(bound) - 1, "Less"),
+)
+
+# Google's constrained decoding reads RE2, which has no look-around and no back references.
+_BEYOND_RE2: Final = r"\(\?(?:[=!>]|<[=!])|\\[1-9]|\\k<"
+_FORMATS: Final = {"date-time", "date", "time", "int32", "int64", "float", "double"}
+
+
+def _set_text_rules(node: JsonObject, converted: JsonObject) -> None:
+    """Keep the patterns and formats that Gemini reads, and describe the others."""
+    pattern, form = node.get("pattern"), node.get("format")
+    if isinstance(pattern, str) and re.search(_BEYOND_RE2, pattern):
+        take_notes(node, f"Matches the regular expression {pattern}")
+    elif isinstance(pattern, str):
+        converted["pattern"] = pattern
+    if form in _FORMATS:
+        converted["format"] = form
+    elif isinstance(form, str) and form != "enum":
+        take_notes(node, f"Format: {form}.")
+
+
+_CONVERT: Final[dict[str, Callable[[_Reader, Any], Any]]] = {
+    **dict.fromkeys(
+        (
+            *("type", "enum", "required", "minimum", "maximum", "minLength", "maxLength"),
+            *("minItems", "maxItems", "minProperties", "maxProperties"),
+        ),
+        lambda _, value: value,
+    ),
+    "$ref": lambda reader, pointer: reader._reference(pointer),
+    "properties": lambda reader, schemas: {name: reader._convert(schema) for name, schema in schemas.items()},
+    "additionalProperties": lambda reader, schema: schema if isinstance(schema, bool) else reader._convert(schema),
+    "items": _Reader._convert,
+    **dict.fromkeys(("prefixItems", "anyOf"), lambda reader, schemas: [reader._convert(schema) for schema in schemas]),
+    "propertyOrdering": lambda _, names: list(names),
+}

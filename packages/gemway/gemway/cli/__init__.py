@@ -1,0 +1,18 @@
+"""The command line of gemway: `gemway image`, `gemway chat`, `gemway doctor`. Needs `gemway[cli]`."""
+
+from __future__ import annotations
+
+import sys
+
+_NEEDED = {"typer", "rich", "click"}
+
+
+def main() -> None:
+    """Run the command line; without its extra, say how to install it."""
+    try:
+        from gemway.cli._commands import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _NEEDED:
+            raise
+        sys.exit("gemway: the command line needs typer and rich; install them with: pip install 'gemway[cli]'")
+    app(prog_name="gemway")

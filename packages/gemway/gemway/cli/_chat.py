@@ -1,0 +1,102 @@
+"""`gemway chat`: a conversation in the terminal, streamed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from gemway import Accumulator, Client, GemwayError, arrange, capabilities, types
+from gemway.cli._picture import free
+from gemway.cli._screen import failed, notes, one_line, plain, screen
+
+_HELP = "/exit ends, /history shows what was said, /clear begins anew; Ctrl-C stops an answer."
+
+
+class Chat:
+    """A conversation and where it is shown."""
+
+    def __init__(self, client: Client, model: str, system: str | None = None, console: Console = screen) -> None:
+        self._client = client
+        self._model = model
+        self._system = system
+        self._console = console
+        self._contents: list[dict[str, Any]] = []
+        self._commands = {"/help": self._help, "/history": self._show, "/clear": self._contents.clear}
+
+    def run(self) -> None:
+        """Ask and answer until /exit or the end of the input."""
+        _remember_lines()
+        plain(notes, f"{self._model} at {self._client.base_url}. {_HELP}")
+        while (line := self._line()) not in (None, "/exit", "/quit"):
+            if line in self._commands:
+                self._commands[line]()
+            elif line and line.startswith("/"):
+                failed(f"there is no {line.split()[0]}. {_HELP}")
+            elif line:
+                self._ask(line)
+
+    def _line(self) -> str | None:
+        """Return the next line of the user; None at the end of the input, or on Ctrl-C."""
+        try:
+            return self._console.input("[bold cyan]you>[/] ").strip()
+        except (EOFError, KeyboardInterrupt):
+            self._console.print()
+            return None
+
+    def _ask(self, line: str) -> None:
+        """Show the answer as it comes, and keep it; a question without answer is forgotten."""
+        asked = [*self._contents, {"role": "user", "parts": [{"text": line}]}]
+        answer = Accumulator()
+        try:
+            self._stream(asked, answer)
+        except GemwayError as error:
+            self._console.print()
+            failed(one_line(error))
+            return
+        except KeyboardInterrupt:
+            plain(self._console, " [stopped]")
+        response = answer.response()
+        self._keep_pictures(response)
+        if parts := [part.to_dict() for part in response.parts]:
+            self._contents[:] = [*asked, {"role": "model", "parts": parts}]
+        else:
+            failed(f"no answer ({response.block_reason or response.finish_reason or 'stopped'}); say it differently")
+
+    def _stream(self, asked: list[dict[str, Any]], answer: Accumulator) -> None:
+        with self._client.stream_generate_content(self._model, self._request(asked)) as chunks:
+            for chunk in chunks:
+                answer.add(chunk)
+                plain(self._console, chunk.text, end="")
+        self._console.print()
+
+    def _request(self, asked: list[dict[str, Any]]) -> dict[str, Any]:
+        request: dict[str, Any] = {"contents": arrange(asked, model=self._model)}
+        if self._system:
+            request["systemInstruction"] = {"parts": [{"text": self._system}]}
+        if capabilities(self._model).image_model:
+            request["generationConfig"] = {"responseModalities": ["TEXT", "IMAGE"]}
+        return request
+
+    def _keep_pictures(self, response: types.GenerateContentResponse) -> None:
+        for image in response.images:
+            path = image.save(free(image.fitting(Path("picture"))))
+            plain(self._console, f"{path}  ({image.width}x{image.height} pixels)")
+
+    def _show(self) -> None:
+        for content in self._contents:
+            name = "you" if content["role"] == "user" else self._model
+            said = "".join(part.get("text", "[picture]") for part in content["parts"] if not part.get("thought"))
+            plain(self._console, f"{name}> {said}")
+
+    def _help(self) -> None:
+        plain(self._console, _HELP)
+
+
+def _remember_lines() -> None:
+    """Let the arrow keys bring earlier lines back, where Python was built with it."""
+    try:
+        import readline  # noqa: F401 - importing it is all that is needed
+    except ImportError:
+        pass

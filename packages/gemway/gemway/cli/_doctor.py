@@ -1,0 +1,226 @@
+"""`gemway doctor`: ask a gateway for one thing of each kind, and show what came of it. Never shows the key."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from gemway import (
+    APIConnectionError,
+    AuthenticationError,
+    Client,
+    ConfigurationError,
+    Dialect,
+    GemwayError,
+    capabilities,
+    fold,
+    function_declaration,
+    response_schema,
+    types,
+)
+from gemway.cli._screen import one_line, screen, warn, working
+
+Verdict = Literal["yes", "partly", "no", "skipped"]
+_COLOURS = {"yes": "green", "partly": "yellow", "no": "bold red", "skipped": "dim"}
+_CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+_TEXT = "text"
+_PICTURE_SECONDS = 300.0
+_WEATHER = "What is the weather in Paris?"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to look at."""
+
+    model: str
+    image_model: str
+    pictures: bool = True
+    count_tokens: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one check."""
+
+    what: str
+    verdict: Verdict
+    detail: str
+
+
+Check = Callable[[Client, Plan], tuple[Verdict, str]]
+
+
+def examine(plan: Plan, *, base_url: str | None, timeout: float) -> bool:
+    """Show what the gateway supports; return whether it answers at all."""
+    if plan.count_tokens:
+        warn("countTokens is asked: some gateways run and bill a generation for it")
+    try:
+        client = Client(base_url=base_url, timeout=timeout, max_retries=1)
+    except ConfigurationError as error:
+        _show([Finding("set-up", "no", one_line(error))])
+        return False
+    where = "--base-url" if base_url else "GEMWAY_BASE_URL"
+    address = Finding("address", "yes", f"{client.base_url} (from {where})")
+    with client:
+        findings = [address, *_examined(client, plan)]
+    _show(findings)
+    return next(finding.verdict for finding in findings if finding.what == _TEXT) == "yes"
+
+
+def _examined(client: Client, plan: Plan) -> list[Finding]:
+    """Return what came of each check; where the key or the address is wrong the later ones are not tried."""
+    key = Finding("key", "yes", "GEMWAY_API_KEY is set; it is never shown")
+    findings = []
+    hopeless = False
+    for what, check in _CHECKS.items():
+        if hopeless:
+            findings.append(Finding(what, "skipped", "no use without an answer to text"))
+            continue
+        with working(what):
+            try:
+                findings.append(Finding(what, *check(client, plan)))
+            except GemwayError as error:
+                findings.append(Finding(what, "no", one_line(error)))
+                hopeless = what == _TEXT and isinstance(error, (AuthenticationError, APIConnectionError))
+                if hopeless and isinstance(error, AuthenticationError):
+                    key = Finding("key", "no", "GEMWAY_API_KEY is set, and the gateway refuses it")
+    return [key, *findings]
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    table.add_column("check", no_wrap=True)
+    table.add_column("works", no_wrap=True)
+    table.add_column("what came of it", overflow="fold")
+    for finding in findings:
+        table.add_row(finding.what, Text(finding.verdict, _COLOURS[finding.verdict]), Text(finding.detail))
+    screen.print(table)
+
+
+def _ask(text: str, config: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    request: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": text}]}], **fields}
+    return {**request, "generationConfig": config} if config else request
+
+
+def _models(client: Client, plan: Plan) -> tuple[Verdict, str]:
+    names = client.list_models()
+    missing = [model for model in (plan.model, plan.image_model) if model not in names]
+    if missing:
+        return "partly", f"{len(names)} models, without {' and '.join(missing)}; what is not listed may be served still"
+    return "yes", f"{len(names)} models, with {plan.model} and {plan.image_model}"
+
+
+def _answer(client: Client, plan: Plan) -> tuple[Verdict, str]:
+    began = time.perf_counter()
+    response = client.generate_content(plan.model, _ask("Answer with the one word: ready"))
+    said = " ".join(response.text.split())[:40]
+    return "yes", f"{plan.model} said {said!r} in {time.perf_counter() - began:.1f} s, {_cost(response)}"
+
+
+def _cost(response: types.GenerateContentResponse) -> str:
+    usage = response.usage_metadata
+    return f"{usage.total_token_count:,} tokens" if usage and usage.total_token_count else "no usage numbers"
+
+
+def _stream(client: Client, plan: Plan) -> tuple[Verdict, str]:
+    began, first = time.perf_counter(), 0.0
+    chunks = []
+    with client.stream_generate_content(plan.model, _ask("Count from one to twenty, in words.")) as stream:
+        for chunk in stream:
+            first = first or time.perf_counter() - began
+            chunks.append(chunk)
+    exchange = chunks[0].exchange
+    if exchange and exchange.attempts > 1:
+        return "partly", "no stream route: answers come in one piece (gemway falls back to that by itself)"
+    return "yes", f"{len(chunks)} chunks, the first after {first:.1f} s, {_cost(fold(chunks))}"
+
+
+def _tools(client: Client, plan: Plan, dialect: Dialect) -> tuple[Verdict, str]:
+    declaration = function_declaration("get_weather", "Tell the weather in a city.", _CITY, dialect=dialect)
+    tools: dict[str, Any] = {
+        "tools": [{"functionDeclarations": [declaration]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
+    }
+    response = client.generate_content(plan.model, _ask(_WEATHER, **tools))
+    call = next(iter(response.function_calls), None)
+    if call is None or call.name != "get_weather":
+        return "no", f"no call came, but: {response.text[:60] or response.finish_reason}"
+    if not (isinstance(call.args, dict) and call.args.get("city")):
+        return "partly", f"the call lacks its argument: {json.dumps(call.args)[:60]}"
+    if dialect == "openapi":
+        return "yes", f"called {call.name}({json.dumps(call.args, ensure_ascii=False)})"
+    return _result(client, plan, response, call, tools)
+
+
+def _result(
+    client: Client, plan: Plan, response: types.GenerateContentResponse, call: types.FunctionCall, tools: dict[str, Any]
+) -> tuple[Verdict, str]:
+    """Send the result of the call back."""
+    result = {"name": call.name, "response": {"output": "21 degrees, sunny"}, **({"id": call.id} if call.id else {})}
+    contents = [
+        {"role": "user", "parts": [{"text": _WEATHER}]},
+        {"role": "model", "parts": [part.to_dict() for part in response.parts]},
+        {"role": "user", "parts": [{"functionResponse": result}]},
+    ]
+    answer = client.generate_content(plan.model, {"contents": contents, "tools": tools["tools"]})
+    signed = "signed" if any(part.thought_signature for part in response.parts) else "unsigned"
+    if not answer.text:
+        return "partly", f"a call came ({signed}), and after its result no text: {answer.finish_reason}"
+    return "yes", f"call ({signed}{', with id' if call.id else ', without id'}), result and answer"
+
+
+def _json(client: Client, plan: Plan, dialect: Dialect) -> tuple[Verdict, str]:
+    config = response_schema(_CITY, dialect=dialect)
+    response = client.generate_content(plan.model, _ask("Name the capital of France.", config))
+    try:
+        found = json.loads(response.text)
+    except ValueError:
+        return "no", f"the answer is no JSON: {response.text[:60]!r}"
+    if not (isinstance(found, dict) and isinstance(found.get("city"), str)):
+        return "partly", f"JSON, but not after the schema: {response.text[:60]}"
+    return "yes", response.text[:60]
+
+
+def _pictures(client: Client, plan: Plan) -> tuple[Verdict, str]:
+    if not plan.pictures:
+        return "skipped", "left out by --no-pictures"
+    smallest = next((size for size in capabilities(plan.image_model).image_sizes if size == "512"), None)
+    response = client.generate_image(
+        "a red dot on white",
+        model=plan.image_model,
+        aspect_ratio="16:9",
+        image_size=smallest,
+        timeout=_PICTURE_SECONDS,
+    )
+    image = response.images[0]
+    told = f"{image.width}x{image.height} {image.mime_type}, {_cost(response)}"
+    if abs(image.width / image.height * 9 / 16 - 1) > 0.05:
+        return "partly", f"16:9 was asked, {told} came: imageConfig is ignored"
+    return "yes", told
+
+
+def _count(client: Client, plan: Plan) -> tuple[Verdict, str]:
+    if not plan.count_tokens:
+        return "skipped", "--count-tokens asks it; some gateways bill that as a generation"
+    count = client.count_tokens(plan.model, _ask("How many tokens are these?"))
+    return ("yes", f"counted {count}") if count else ("no", "the answer is no count; gemway estimates instead")
+
+
+_CHECKS: dict[str, Check] = {
+    "model list": _models,
+    _TEXT: _answer,
+    "streaming": _stream,
+    "tools": lambda client, plan: _tools(client, plan, "json_schema"),
+    "tools, OpenAPI dialect": lambda client, plan: _tools(client, plan, "openapi"),
+    "JSON by schema": lambda client, plan: _json(client, plan, "json_schema"),
+    "JSON, OpenAPI dialect": lambda client, plan: _json(client, plan, "openapi"),
+    "pictures": _pictures,
+    "countTokens": _count,
+}

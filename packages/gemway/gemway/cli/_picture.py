@@ -1,0 +1,116 @@
+"""`gemway image`: make a picture, keep it, and put it into a gallery."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gemway import Client, Image, types
+from gemway.cli import _gallery
+from gemway.cli._screen import plain, screen, warn, working
+from gemway.gallery import exhibits
+
+_MOST_LETTERS = 48
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for."""
+
+    prompt: str
+    model: str
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+    edit: tuple[Path, ...] = ()
+    output: Path | None = None
+    gallery: Path | None = None
+    with_text: bool = False
+    overwrite: bool = False
+
+
+def make(client: Client, order: Order) -> None:
+    """Make the pictures of *order*, write them and tell where they are."""
+    if order.output is not None:
+        _check_target(order.output, overwrite=order.overwrite)
+    sources = [Image(path.read_bytes()) for path in order.edit]
+    began = time.perf_counter()
+    with working(f"{order.model} is at work"):
+        response = client.generate_image(
+            order.prompt,
+            model=order.model,
+            aspect_ratio=order.aspect_ratio,
+            image_size=order.image_size,
+            images=sources,
+            with_text=order.with_text,
+        )
+    seconds = time.perf_counter() - began
+    if response.text:
+        plain(screen, response.text)
+    if order.output is not None or order.gallery is None:
+        for image in response.images:
+            _tell(_kept(image, order), image, response, seconds)
+    if order.gallery is not None:
+        shown = exhibits(
+            response,
+            order.prompt,
+            model=order.model,
+            aspect_ratio=order.aspect_ratio,
+            image_size=order.image_size,
+            seconds=round(seconds, 2),
+            created=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
+        )
+        pictures, page = _gallery.add(order.gallery, shown, sources=order.edit, name=slug(order.prompt))
+        for path, exhibit in zip(pictures, shown, strict=True):
+            _tell(path, exhibit.image, response, seconds)
+        plain(screen, str(page))
+
+
+def _check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse, before anything is billed, a place where the picture could not be written."""
+    if path.is_dir():
+        raise IsADirectoryError(21, "is a folder; name a file in it, or use --gallery", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(2, "there is no such folder; make it first", str(path.parent))
+    if path.exists() and not overwrite:
+        raise FileExistsError(17, "is there already; choose another name or add --overwrite", str(path))
+
+
+def _kept(image: Image, order: Order) -> Path:
+    """Write *image* to where it was wanted; to a free name beside it rather than lose what was paid for."""
+    wanted = image.fitting(order.output or Path(slug(order.prompt)))
+    if order.overwrite:
+        return image.save(wanted, overwrite=True)
+    path = image.save(free(wanted))
+    if order.output is not None and path != order.output:
+        warn(f"the picture is {image.mime_type}: written to {path}")
+    return path
+
+
+def free(path: Path) -> Path:
+    """Return *path*, or `name-2`, `name-3`, ... beside it if it is taken."""
+    number, found = 1, path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
+
+
+def slug(prompt: str) -> str:
+    """Return a file name made of *prompt*: `a-neon-fox-cinematic`."""
+    words = re.sub(r"[^\w]+", "-", prompt.lower()).strip("-")
+    if len(words) > _MOST_LETTERS:
+        words = words[: _MOST_LETTERS + 1].rpartition("-")[0] or words[:_MOST_LETTERS]
+    return words.strip("-") or "picture"
+
+
+def _tell(path: Path, image: Image, response: types.GenerateContentResponse, seconds: float) -> None:
+    usage = response.usage_metadata
+    tokens = f", {usage.total_token_count:,} tokens" if usage and usage.total_token_count else ""
+    try:
+        pixels = f"{image.width}x{image.height} pixels"
+    except ValueError:
+        pixels = image.mime_type
+    plain(screen, f"{path}  ({pixels}, {len(image.data):,} bytes{tokens}, {seconds:.1f} s)")

@@ -1,0 +1,77 @@
+"""What the commands print and how they fail: one readable line, exit code 1, never a traceback."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from gemway import APIConnectionError, APITimeoutError, GemwayError
+
+screen = Console()
+"""Results: what a script would read."""
+
+notes = Console(stderr=True)
+"""Everything else: progress, warnings, errors."""
+
+
+@contextmanager
+def plain_failures() -> Iterator[None]:
+    """Turn what can go wrong into one line and exit code 1; 130 if the user stopped it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            yield
+        except (GemwayError, OSError) as error:
+            failed(one_line(error))
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            failed("stopped")
+            raise typer.Exit(130) from None
+
+
+def failed(message: str) -> None:
+    """Say what went wrong."""
+    notes.print("error:", style="bold red", end=" ")
+    plain(notes, message)
+
+
+def warn(message: str) -> None:
+    """Say what to look out for."""
+    notes.print("warning:", style="bold yellow", end=" ")
+    plain(notes, message)
+
+
+def plain(console: Console, message: str, end: str = "\n") -> None:
+    """Print *message* as it is: no markup, no colours of our own, no line breaks of our own."""
+    console.print(message, markup=False, highlight=False, emoji=False, soft_wrap=True, end=end)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of *error* and the next step, on one line."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    message = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError):
+        message += "; is the address right (GEMWAY_BASE_URL or --base-url), and does the gateway run?"
+    return message
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show that something is under way, and for how long; nothing where nobody watches."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, UserWarning):
+        warn(" ".join(str(message).split()))

@@ -1,0 +1,344 @@
+"""Turn LangChain messages into Gemini contents. Pure: no network, no files, no clock.
+
+Each message becomes at most one content; the core's `arrange` then puts them in the order Gemini accepts. Parts that
+belong to a call carry the framework's id as `call_id`, for pairing only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from gemway import UnsupportedContentError, arrange, capabilities, sanitize_tool_name
+from langchain_core.messages import AIMessage, BaseMessage
+
+from langchain_gemway._layout import CALL_SIGNATURES, PARTS, REASONING, SERVER_IDS, is_google
+from langchain_gemway._parts import Block, Part, Source, signature_of, to_parts
+
+Content = dict[str, Any]
+LateSystem = Literal["merge", "inline", "error"]
+
+_USER: Final = Source()
+_MODEL_ROLES: Final = frozenset({"assistant", "ai", "model"})
+_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
+_CALL_BLOCKS: Final = frozenset({"tool_call", "tool_use", "function_call", "tool_call_chunk"})
+_RESULT_BLOCKS: Final = frozenset({"tool_result", "function_call_output"})
+
+
+def to_request(
+    messages: Sequence[BaseMessage], *, model: str, late_system: LateSystem = "merge"
+) -> tuple[list[Content], list[Part]]:
+    """Return contents, as Gemini accepts them, and the parts of the system instruction.
+
+    System messages count as system instruction wherever they stand, unless *late_system* says that those after
+    the first other message stay in their place as the user's words, or are an error. A conversation of system
+    messages alone is put as the user's.
+
+    Raises:
+        UnsupportedContentError: for a message that cannot be sent, and for a conversation without anything to say.
+    """
+    contents: list[Content] = []
+    system: list[Part] = []
+    for message in messages:
+        if _is_system(message):
+            _add_system(message, contents, system, late_system)
+        else:
+            contents.append(_to_content(message, model))
+    accepts = capabilities(model)
+    if system and (not contents or not accepts.system_instruction):
+        contents = [{"role": "user", "parts": system}, *contents]
+        system = []
+    arranged = arrange(contents, model=model)
+    if not arranged:
+        raise UnsupportedContentError("the conversation is empty: give at least one message with content")
+    return arranged, system
+
+
+def _is_system(message: BaseMessage) -> bool:
+    return message.type == "system" or (message.type == "chat" and getattr(message, "role", "") in _SYSTEM_ROLES)
+
+
+def _add_system(message: BaseMessage, contents: list[Content], system: list[Part], late_system: LateSystem) -> None:
+    parts = [part for part in to_parts(message.content, _USER) if part.get("text") != ""]
+    if contents and late_system == "error":
+        raise UnsupportedContentError('a system message after others (late_system="error"); put it first')
+    if contents and late_system == "inline":
+        contents.append({"role": "user", "parts": parts})
+        return
+    for part in parts:
+        # Instructions are text; a picture shown in one is the user's to show.
+        (system if "text" in part else _opening(contents)).append(part)
+
+
+def _opening(contents: list[Content]) -> list[Part]:
+    contents.append({"role": "user", "parts": []})
+    parts: list[Part] = contents[-1]["parts"]
+    return parts
+
+
+def _to_content(message: BaseMessage, model: str) -> Content:
+    try:
+        convert = _CONVERTERS[message.type]
+    except KeyError:
+        raise UnsupportedContentError(
+            f"cannot send a message of type {message.type!r}; known: {', '.join(sorted(_CONVERTERS))}, system"
+        ) from None
+    return convert(message, model)
+
+
+# What the user said
+
+
+def _human(message: BaseMessage, model: str) -> Content:
+    content = message.content
+    if isinstance(content, str):
+        return {"role": "user", "parts": [{"text": content}]}
+    return {"role": "user", "parts": _user_parts(content, model)}
+
+
+def _user_parts(content: Iterable[Any], model: str) -> list[Part]:
+    parts: list[Part] = []
+    for block in content:
+        if isinstance(block, Mapping) and (block.get("type") in _RESULT_BLOCKS or "toolResult" in block):
+            parts += _tool_result(block, model)
+        else:
+            parts += to_parts(block, _USER)
+    return parts
+
+
+def _chat(message: BaseMessage, model: str) -> Content:
+    role = getattr(message, "role", "user").lower()
+    if role in _MODEL_ROLES:
+        return {"role": "model", "parts": [*to_parts(message.content, Source(model=True))]}
+    return _human(message, model)
+
+
+# What tools said
+
+
+def _tool(message: BaseMessage, model: str) -> Content:
+    failed = getattr(message, "status", "success") == "error"
+    parts = _result_parts(
+        message.content, message.name, getattr(message, "tool_call_id", None), model=model, failed=failed
+    )
+    return {"role": "user", "parts": parts}
+
+
+def _function(message: BaseMessage, model: str) -> Content:
+    return {"role": "user", "parts": _result_parts(message.content, message.name, None, model=model, failed=False)}
+
+
+def _tool_result(block: Block, model: str) -> list[Part]:
+    """Read the tool results that Anthropic, OpenAI and Bedrock put into user messages."""
+    inner = block.get("toolResult", block)
+    call_id = inner.get("tool_use_id") or inner.get("call_id") or inner.get("toolUseId")
+    content = inner.get("content", inner.get("output", ""))
+    failed = bool(inner.get("is_error")) or inner.get("status") == "error"
+    return _result_parts(content, inner.get("name"), call_id, model=model, failed=failed)
+
+
+def _result_parts(content: Any, name: str | None, call_id: str | None, *, model: str, failed: bool) -> list[Part]:
+    """Return the functionResponse of a result. Its media go inside it, behind it for models before Gemini 3."""
+    texts, media = _split(content)
+    said: Any = "\n".join(texts)
+    response: dict[str, Any] = {"response": {"error": said} if failed else _to_object(said)}
+    if name:
+        response["name"] = sanitize_tool_name(name)
+    inside = media if capabilities(model).function_response_parts else []
+    if inside:
+        response["parts"] = inside
+    result: Part = {"functionResponse": response}
+    if not call_id:
+        return [result, *(() if inside else media)]
+    return [{**result, "call_id": call_id}, *(() if inside else ({**part, "call_id": call_id} for part in media))]
+
+
+def _split(content: Any) -> tuple[list[str], list[Part]]:
+    if isinstance(content, str):
+        return [content], []
+    texts: list[str] = []
+    media: list[Part] = []
+    for block in content if isinstance(content, list | tuple) else [content]:
+        if isinstance(block, Mapping) and (block.get("type") == "json" or set(block) == {"json"}):
+            texts.append(json.dumps(block["json"], ensure_ascii=False))
+            continue
+        for part in to_parts(block, _USER):
+            if "text" in part:
+                texts.append(part["text"])
+            else:
+                media.append(part)
+    return texts, media
+
+
+def _to_object(text: str) -> dict[str, Any]:
+    """Return a result as the object that Gemini wants: a JSON object as itself, all else as the exact string."""
+    if text.startswith("{") and text.rstrip().endswith("}"):
+        try:
+            found = json.loads(text, parse_constant=_refuse, parse_float=_exact)
+        except (ValueError, RecursionError):
+            return {"output": text}
+        if isinstance(found, dict):
+            return found
+    return {"output": text}
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _exact(digits: str) -> float:
+    """Return the number, or refuse if a float would not say the same."""
+    number = float(digits)
+    if Decimal(repr(number)) != Decimal(digits):
+        raise ValueError(f"{digits} does not fit into a float")
+    return number
+
+
+# What the model said
+
+
+def _ai(message: BaseMessage, model: str) -> Content:
+    content = message.content
+    calls = getattr(message, "tool_calls", None) or []
+    if isinstance(content, str) and not calls and not message.additional_kwargs:
+        return {"role": "model", "parts": [{"text": content}] if content else _invalid(message)}
+    return {"role": "model", "parts": _Said(message, calls).parts() or _invalid(message)}
+
+
+def _invalid(message: BaseMessage) -> list[Part]:
+    """Return what the model tried to call, where it said nothing else."""
+    invalid = getattr(message, "invalid_tool_calls", None) or []
+    return [{"text": f"[invalid call of {call['name'] or 'a tool'}: {call['args']}]"} for call in invalid]
+
+
+class _Said:
+    """One AI message, read part by part in the order in which the model said them."""
+
+    def __init__(self, message: BaseMessage, calls: Sequence[Mapping[str, Any]]) -> None:
+        self._message = message
+        extra = message.additional_kwargs
+        self._google = is_google(message.response_metadata, extra)
+        self._source = Source(google=self._google, model=True)
+        self._signatures: Mapping[str, str] = (extra.get(CALL_SIGNATURES) or {}) if self._google else {}
+        self._server_ids = frozenset(extra.get(SERVER_IDS) or ())
+        self._layout: Sequence[Mapping[str, Any]] = extra.get(PARTS) or ()
+        self._calls = list(calls) or _legacy_calls(extra)
+        self._legacy = _legacy_signatures(message.content)
+
+    def parts(self) -> list[Part]:
+        content = self._message.content
+        parts = self._of_text(content) if isinstance(content, str) else self._of_blocks(content)
+        return [*parts, *(self._call(call) for call in self._calls)]
+
+    def _of_text(self, text: str) -> list[Part]:
+        thoughts = self._message.additional_kwargs.get(REASONING) or ""
+        if sum(entry.get("text", 0) for entry in self._layout) > len(text):
+            return [{"text": text}]  # somebody shortened it
+        parts: list[Part] = []
+        rest = {"text": text, "thought": thoughts if isinstance(thoughts, str) else ""}
+        for entry in self._layout:
+            if "call" in entry:
+                parts += self._take(entry["call"])
+                continue
+            kind = "text" if "text" in entry else "thought"
+            said, rest[kind] = rest[kind][: entry[kind]], rest[kind][entry[kind] :]
+            part: Part = {"text": said} if kind == "text" else {"text": said, "thought": True}
+            parts.append({**part, "thoughtSignature": entry["signature"]} if "signature" in entry else part)
+        return [*parts, {"text": rest["text"]}] if rest["text"] else parts
+
+    def _of_blocks(self, blocks: Sequence[Any]) -> list[Part]:
+        places: dict[int, list[str]] = {}
+        for entry in self._layout:
+            if "at" in entry:
+                places.setdefault(entry["at"], []).append(entry["call"])
+        parts: list[Part] = []
+        for at, block in enumerate(blocks):
+            for call_id in places.get(at, ()):
+                parts += self._take(call_id)
+            parts += self._of_block(block)
+        return parts
+
+    def _of_block(self, block: Any) -> Iterable[Part]:
+        if not isinstance(block, Mapping):
+            return to_parts(block, self._source)
+        if block.get("type") in _CALL_BLOCKS or "toolUse" in block:
+            return self._of_call_block(block.get("toolUse", block))
+        return to_parts(block, self._source)
+
+    def _of_call_block(self, block: Block) -> list[Part]:
+        """Return the call that a block stands for: the message's own, or the block's if the message names none."""
+        identifier = block.get("call_id") or block.get("id") or block.get("toolUseId")
+        if any(call.get("id") == identifier for call in self._calls):
+            return self._take(identifier, signature_of(block, self._source))
+        if self._message_has_calls():
+            return []
+        args = block.get("args", block.get("input", block.get("arguments")))
+        call = {"id": identifier, "name": block.get("name") or "", "args": _arguments(args)}
+        return [self._call(call, signature_of(block, self._source))]
+
+    def _message_has_calls(self) -> bool:
+        return bool(isinstance(self._message, AIMessage) and self._message.tool_calls)
+
+    def _take(self, call_id: str | None, signature: str | None = None) -> list[Part]:
+        for call in self._calls:
+            if call.get("id") == call_id:
+                self._calls.remove(call)
+                return [self._call(call, signature)]
+        return []
+
+    def _call(self, call: Mapping[str, Any], signature: str | None = None) -> Part:
+        call_id = call.get("id")
+        payload = {"name": sanitize_tool_name(call["name"]), "args": call["args"]}
+        if call_id in self._server_ids:
+            payload = {"id": call_id, **payload}
+        part: Part = {"functionCall": payload}
+        if call_id:
+            part["call_id"] = call_id
+        signature = signature or self._signatures.get(call_id or "") or (self._legacy.pop(0) if self._legacy else None)
+        return {**part, "thoughtSignature": signature} if signature else part
+
+
+def _legacy_calls(extra: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the one call of OpenAI's first function calling, where nothing newer is there."""
+    call = extra.get("function_call")
+    if not isinstance(call, Mapping) or not call.get("name"):
+        return []
+    return [{"id": None, "name": call["name"], "args": _arguments(call.get("arguments"))}]
+
+
+def _legacy_signatures(content: Any) -> list[str | None]:
+    """Return the signatures that early checkpoints of ChatGoogleGenerativeAI keep in blocks of their own."""
+    if isinstance(content, str):
+        return []
+    found: dict[int, str] = {}
+    for block in content:
+        if isinstance(block, Mapping) and block.get("type") == "function_call_signature" and block.get("signature"):
+            found[block.get("index", len(found))] = block["signature"]
+    return [found.get(at) for at in range(max(found) + 1)] if found else []
+
+
+def _arguments(args: Any) -> Any:
+    if not isinstance(args, str):
+        return args or {}
+    try:
+        return json.loads(args) if args else {}
+    except ValueError:
+        return {"input": args}
+
+
+_Convert = Callable[[BaseMessage, str], Content]
+
+_CONVERTERS: Final[dict[str, _Convert]] = {
+    "human": _human,
+    "HumanMessageChunk": _human,
+    "ai": _ai,
+    "AIMessageChunk": _ai,
+    "chat": _chat,
+    "ChatMessageChunk": _chat,
+    "tool": _tool,
+    "ToolMessageChunk": _tool,
+    "function": _function,
+    "FunctionMessageChunk": _function,
+}

@@ -1,0 +1,233 @@
+"""GenerateImage: a tool with which an agent makes pictures and changes them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import gemway
+from gemway import AsyncClient, Client, Image
+from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, InjectedToolArg
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+from langchain_gemway._errors import langchain_errors
+from langchain_gemway._parts import Source, to_parts
+
+_REMEMBERED_THREADS = 64
+
+
+class Picture(Image):
+    """A generated picture. Unlike its base it can be kept in a LangGraph checkpoint."""
+
+    def model_dump(self, **_: Any) -> dict[str, Any]:
+        """Return what the picture is made of, for checkpoints."""
+        return {"data": self.base64, "mime_type": self.mime_type}
+
+    @classmethod
+    def model_construct(cls, **fields: Any) -> Picture:
+        """Return the picture that `model_dump` described."""
+        return cls(**fields)
+
+
+class _Arguments(BaseModel):
+    """What the model says when it calls the tool."""
+
+    prompt: str = Field(description="What the picture is to show, or what is to change in the newest picture.")
+    edit: bool = Field(
+        default=False,
+        description="True to change the newest picture of the conversation, made or sent by the user; False for a new one.",
+    )
+    aspect_ratio: str | None = Field(
+        default=None, description='Width to height, such as "1:1", "16:9" or "3:4"; leave out for the default.'
+    )
+    image_size: str | None = Field(default=None, description='"512", "1K", "2K" or "4K"; leave out for the default.')
+
+
+def _arguments() -> type[BaseModel]:
+    """Return the tool's arguments, with LangGraph's state where LangGraph is installed."""
+    if find_spec("langgraph") is None or find_spec("langgraph.prebuilt") is None:
+        return _Arguments
+    from langgraph.prebuilt import InjectedState
+
+    class GenerateImageArguments(_Arguments):
+        messages: Annotated[Any, InjectedToolArg, InjectedState("messages")] = None
+
+    return GenerateImageArguments
+
+
+class GenerateImage(BaseTool):
+    """Lets an agent make a picture, and change the newest one of the conversation.
+
+        agent = create_agent(model, tools=[GenerateImage(aspect_ratio="16:9")])
+
+    The newest picture is one that the user sent, that a tool or the model made, or that this tool made earlier in
+    the same thread. The result shows the picture to the model; its `artifact` is the list of images, each with
+    `.data`, `.mime_type` and `.save(path)`.
+
+    Args:
+        model: an image model.
+        api_key, base_url: as for ChatGemway; default `GEMWAY_API_KEY`, `GEMWAY_BASE_URL`.
+        client: a `gemway.Client` to use instead, for blocking calls.
+        aspect_ratio, image_size: the default for calls that do not say.
+        return_images: `"blocks"` shows the picture to the model, `"text"` only tells that it was made.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=())
+
+    name: str = "generate_image"
+    description: str = (
+        "Make a picture from a description, or change the newest picture of the conversation (edit=true)."
+        " The user sees the picture."
+    )
+    args_schema: Any = Field(default_factory=_arguments)
+    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
+    model: str = gemway.IMAGE_MODEL
+    api_key: SecretStr | Any = Field(default=None, exclude=True, repr=False)
+    base_url: str | None = None
+    client: Any = Field(default=None, exclude=True, repr=False)
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+    return_images: Literal["blocks", "text"] = "blocks"
+
+    _made: OrderedDict[str, Picture] = PrivateAttr(default_factory=OrderedDict)
+    _clients: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **kwargs: Any) -> None:
+            unknown = [name for name in kwargs if name not in type(self).model_fields]
+            if unknown:
+                raise TypeError(f"GenerateImage got an unexpected option {unknown[0]!r}")
+            if isinstance(kwargs.get("api_key"), str):
+                kwargs["api_key"] = SecretStr(kwargs["api_key"])
+            super().__init__(**kwargs)
+            if self.client is None:
+                self._clients["sync"] = Client(api_key=self.api_key, base_url=self.base_url)
+
+    def _run(
+        self,
+        prompt: str,
+        edit: bool = False,
+        aspect_ratio: str | None = None,
+        image_size: str | None = None,
+        messages: Any = None,
+        config: RunnableConfig | None = None,
+        run_manager: CallbackManagerForToolRun | None = None,
+    ) -> tuple[Any, list[Picture]]:
+        thread = _thread(config)
+        request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
+        with langchain_errors():
+            response = self._sync_client().generate_image(prompt, **request)
+        return self._result(response.images, thread)
+
+    async def _arun(
+        self,
+        prompt: str,
+        edit: bool = False,
+        aspect_ratio: str | None = None,
+        image_size: str | None = None,
+        messages: Any = None,
+        config: RunnableConfig | None = None,
+        run_manager: AsyncCallbackManagerForToolRun | None = None,
+    ) -> tuple[Any, list[Picture]]:
+        thread = _thread(config)
+        request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
+        with langchain_errors():
+            response = await self._async_client().generate_image(prompt, **request)
+        return self._result(response.images, thread)
+
+    def _request(
+        self,
+        prompt: str,
+        edit: bool,
+        aspect_ratio: str | None,
+        image_size: str | None,
+        messages: Any,
+        thread: str,
+    ) -> dict[str, Any]:
+        images = [self._newest(messages, thread)] if edit else []
+        return {
+            "model": self.model,
+            "aspect_ratio": aspect_ratio or self.aspect_ratio,
+            "image_size": image_size or self.image_size,
+            "images": images,
+        }
+
+    def _newest(self, messages: Any, thread: str) -> Image:
+        """Return the newest picture: of the conversation if it is at hand, else the last one made in this thread."""
+        found = next(_pictures(messages), None) or self._made.get(thread)
+        if found is None:
+            raise gemway.UnsupportedContentError("there is no picture to edit yet; call with edit=false to make one")
+        return found
+
+    def _result(self, images: Sequence[Image], thread: str) -> tuple[Any, list[Picture]]:
+        pictures = [Picture(image.base64, image.mime_type) for image in images]
+        self._made[thread] = pictures[-1]
+        while len(self._made) > _REMEMBERED_THREADS:
+            self._made.popitem(last=False)
+        text = "; ".join(f"made a picture: {_measured(picture)}" for picture in pictures)
+        if self.return_images == "text":
+            return text, pictures
+        shown = [{"type": "image", "base64": one.base64, "mime_type": one.mime_type} for one in pictures]
+        return [{"type": "text", "text": text}, *shown], pictures
+
+    def _sync_client(self) -> Client:
+        client: Client = self.client or self._clients.setdefault("sync", self._new(Client))
+        return client
+
+    def _async_client(self) -> AsyncClient:
+        if "async" not in self._clients:
+            self._clients["async"] = self._new(AsyncClient)
+        client: AsyncClient = self._clients["async"]
+        return client
+
+    def _new(self, cls: Any) -> Any:
+        return cls(api_key=self.api_key, base_url=self.base_url)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state: dict[Any, Any] = super().__getstate__()
+        private = {**(state.get("__pydantic_private__") or {}), "_clients": {}}
+        return {**state, "__pydantic_private__": private}
+
+
+def _measured(picture: Image) -> str:
+    try:
+        return f"{picture.width} x {picture.height} pixels, {picture.mime_type}"
+    except ValueError:
+        return picture.mime_type
+
+
+def _thread(config: RunnableConfig | None) -> str:
+    return str(((config or {}).get("configurable") or {}).get("thread_id") or "")
+
+
+def _pictures(messages: Any) -> Iterator[Image]:
+    """Yield the pictures of a conversation, newest first."""
+    for message in reversed(messages or ()):
+        if isinstance(message, BaseMessage):
+            yield from _pictures_of(message)
+
+
+def _pictures_of(message: BaseMessage) -> Iterator[Image]:
+    artifact = getattr(message, "artifact", None)
+    if isinstance(artifact, list):
+        yield from (_image(item) for item in reversed(artifact) if _is_image(item))
+    if isinstance(message.content, list):
+        for block in reversed(message.content):
+            if isinstance(block, Mapping) and block.get("type") in {"image", "image_url", "input_image", "media"}:
+                for part in to_parts(block, Source()):
+                    if "inlineData" in part:
+                        yield Image(part["inlineData"]["data"], part["inlineData"]["mimeType"])
+
+
+def _is_image(item: Any) -> bool:
+    return isinstance(item, Image) or (isinstance(item, Mapping) and isinstance(item.get("data"), str))
+
+
+def _image(item: Any) -> Image:
+    return item if isinstance(item, Image) else Image(item["data"], item.get("mime_type"))

@@ -1,0 +1,539 @@
+"""`Gemway`, LlamaIndex's LLM for Gemini-native gateways. Its methods say what happens; the modules beside it know how."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]  # its public address
+from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import LLM, ToolSelection
+from llama_index.core.types import PydanticProgramMode
+from llama_index.llms.gemway._messages import ToolResultMedia
+from llama_index.llms.gemway._requests import Ask, to_ask
+from llama_index.llms.gemway._responses import ChatStream, to_chat_response, to_completion_response, to_tool_selections
+from llama_index.llms.gemway._structured import CallForm, Form, JsonForm
+from llama_index.llms.gemway._tools import to_wire_tools
+
+from gemway import (
+    AsyncClient,
+    Client,
+    ConfigurationError,
+    Dialect,
+    canonical,
+    capabilities,
+    remote_urls,
+    resolve_model,
+    with_media,
+)
+
+if TYPE_CHECKING:
+    from llama_index.core.tools import BaseTool
+    from llama_index.llms.gemway._options import GemwayOptions
+    from typing_extensions import Self, Unpack
+
+dispatcher = get_dispatcher(__name__)
+
+_FRAMEWORK: Final = frozenset(
+    {
+        *("context_window", "is_function_calling_model", "schema_dialect", "tool_result_media", "callback_manager"),
+        *("rate_limiter", "system_prompt", "messages_to_prompt", "completion_to_prompt", "output_parser"),
+        *("pydantic_program_mode", "query_wrapper_prompt"),
+    }
+)
+# What a client is made of; options that are None are left to it, but for `retry_budget`, where None means none.
+_WIRING: Final = (
+    *("api_key", "base_url", "default_headers", "auth", "timeout", "max_retries", "deadline", "proxy", "verify"),
+    *("inline_data_casing", "retry_image_timeouts", "max_connections", "max_response_bytes", "auth_header"),
+    *("auth_scheme", "on_retry", "retry_budget"),
+)
+_CLIENT_NAMES: Final = {"default_headers": "headers"}
+# What cannot go to another process.
+_NOT_PICKLED: Final = frozenset({"http_client", "http_async_client", "on_retry"})
+# What a copy shares with its original: it holds locks, connections or code.
+_SHARED: Final = frozenset(
+    {
+        *("callback_manager", "rate_limiter", "http_client", "http_async_client", "auth", "api_key", "verify"),
+        *("on_retry", "media_fetcher", "messages_to_prompt", "completion_to_prompt", "output_parser"),
+        *("query_wrapper_prompt", "response_schema", "response_format", "tools"),
+    }
+)
+_restoring: ContextVar[bool] = ContextVar("gemway_restoring", default=False)
+
+
+class Gemway(FunctionCallingLLM):
+    """Gemini behind a Gemini-native gateway with Bearer auth.
+
+        llm = Gemway(model="gemini-2.5-flash", api_key="sk-...", base_url="https://gateway.example")
+        print(llm.complete("Hello"))
+
+    The key, the address and the model come from `GEMWAY_API_KEY`, `GEMWAY_BASE_URL` and `GEMWAY_MODEL` where they are
+    not given. Options are read at each call, so they may be changed at any time. The names that OpenAI's, Anthropic's
+    and Google's classes use for them (`api_base`, `max_output_tokens`, `reasoning_effort`, ...) are taken too.
+
+    Raises:
+        ConfigurationError: no key, address or model, or options that cannot work.
+        TypeError: an unknown option; the message names the nearest one.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=())
+
+    model: str = Field(description="The model's name at the gateway.")
+    temperature: float | None = Field(default=None, description="Randomness, 0 to 2; the model's default if None.")
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = Field(default=None, description="The most tokens of one answer, thoughts included.")
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    n: int | None = Field(default=None, description="Number of answers; the first is the message, all are in `raw`.")
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: bool | int | None = None
+    top_logprobs: int | None = None
+    response_modalities: Any = Field(default=None, description='Such as ["TEXT", "IMAGE"].')
+    image_config: Any = Field(default=None, description='Such as {"aspect_ratio": "16:9", "image_size": "2K"}.')
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+    thinking_budget: int | None = Field(default=None, description="Tokens for thoughts (Gemini 2.5).")
+    thinking_level: str | None = Field(default=None, description="minimal, low, medium or high (Gemini 3 and later).")
+    include_thoughts: bool | None = Field(default=None, description="Whether summaries of thoughts come along.")
+    media_resolution: Any = None
+    speech_config: Any = None
+    response_mime_type: str | None = None
+    response_schema: Any = None
+    response_json_schema: Any = None
+    response_format: Any = None
+    generation_config: Any = Field(default=None, description="Further members of the wire's generationConfig.")
+    safety_settings: Any = Field(default=None, description="A list of {category, threshold}, or a mapping.")
+    cached_content: str | None = None
+    labels: dict[str, str] | None = None
+    extra_body: dict[str, Any] | None = Field(default=None, description="Merged into every body, last and deeply.")
+    tools: Any = Field(default=None, description='Server tools, such as [{"googleSearch": {}}], or functions.')
+    tool_choice: Any = None
+    tool_config: Any = None
+    parallel_tool_calls: bool | None = None
+    strict: bool | None = Field(default=None, description="Whether calls must follow their schemas (mode VALIDATED).")
+    schema_dialect: Dialect = Field(default="json_schema", description="In which words schemas are sent.")
+    tool_result_media: ToolResultMedia = Field(
+        default="auto", description="Where pictures of tool results go: inside the functionResponse, or beside it."
+    )
+
+    api_key: Any = Field(default=None, exclude=True, repr=False)
+    base_url: str | None = None
+    auth: Any = Field(default=None, exclude=True, repr=False)
+    default_headers: Any = Field(default=None, exclude=True, repr=False)
+    timeout: Any = Field(default=None, description="Seconds of silence after which an attempt is given up.")
+    max_retries: int | None = Field(default=None, description="Repetitions of a failed attempt; 2 if None.")
+    deadline: float | None = Field(default=None, description="Seconds that a call may take, retries included.")
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    http_async_client: Any = Field(default=None, exclude=True, repr=False)
+    proxy: str | None = Field(default=None, exclude=True, repr=False)
+    verify: Any = Field(default=None, exclude=True, repr=False)
+    inline_data_casing: str | None = None
+    retry_budget: str | None = "shared"
+    retry_image_timeouts: bool | None = None
+    max_connections: int | None = None
+    max_response_bytes: int | None = None
+    auth_header: str | None = None
+    auth_scheme: str | None = None
+    on_retry: Any = Field(default=None, exclude=True, repr=False)
+    media_fetcher: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A gemway.MediaFetcher loads media named by http(s) addresses; they go by reference if None.",
+    )
+
+    context_window: int | None = Field(default=None, description="Tokens of prompt and answer; the model's if None.")
+    is_function_calling_model: bool | None = Field(default=None, description="The model's if None.")
+
+    _sync: tuple[tuple[Any, ...], Client] | None = PrivateAttr(default=None)
+    _async: tuple[tuple[Any, ...], AsyncClient] | None = PrivateAttr(default=None)
+
+    def __init__(self, model: str | None = None, **options: Unpack[GemwayOptions]) -> None:
+        given = canonical({"model": model, **options}, known=_FRAMEWORK, where="Gemway")
+        given["model"] = resolve_model(given.get("model"))
+        if isinstance(given.get("api_key"), str):
+            given["api_key"] = SecretStr(given["api_key"])
+        if options.get("retry_budget", "shared") is None:
+            given["retry_budget"] = None
+        super().__init__(**given)
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse options that cannot work now rather than at the first call."""
+        to_ask([ChatMessage(content="?")], self.__dict__, {})
+        try:
+            self.base_url = self._client().base_url
+        except ConfigurationError:
+            if not _restoring.get():
+                raise  # objects that come back without a key or an address say so at their first call
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "Gemway"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What core components ask of a model. Never asks the network."""
+        return _metadata(self.model, self.context_window, self.max_tokens, self.is_function_calling_model)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what was set, without what is secret or LlamaIndex's own."""
+        for name, field in type(self).model_fields.items():
+            value = self.__dict__.get(name)
+            if field.repr and value != field.get_default() and name not in LLM.model_fields:
+                yield name, value
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events show of this model: no key, no headers."""
+        return {"class_name": self.class_name(), **self.metadata.model_dump(), "base_url": self.base_url}
+
+    # Chat
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return self._chat(messages, kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return await self._achat(messages, kwargs)
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        return self._stream(self._ask(messages, kwargs))
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        return self._astream(await self._aask(messages, kwargs))
+
+    # Completion
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return to_completion_response(self._chat(_to_messages(prompt), kwargs))
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return to_completion_response(await self._achat(_to_messages(prompt), kwargs))
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        return _completions(self._stream(self._ask(_to_messages(prompt), kwargs)))
+
+    @llm_completion_callback()
+    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
+        return _acompletions(self._astream(await self._aask(_to_messages(prompt), kwargs)))
+
+    # Tools
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: Any = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        messages = list(chat_history or ())
+        if user_msg is not None:
+            messages.append(ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg)
+        prepared = {"messages": messages, "parallel_tool_calls": allow_parallel_tool_calls, **kwargs}
+        if tools:
+            prepared["tools"] = to_wire_tools([*tools, *(self.tools or ())], dialect=self.schema_dialect)
+            if tool_choice is not None or tool_required:
+                prepared["tool_choice"] = "required" if tool_choice is None else tool_choice
+            if strict is not None:
+                prepared["strict"] = strict
+        return prepared
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
+    ) -> list[ToolSelection]:
+        """Return the calls of a whole answer or of one under way. Raises ValueError where there must be one."""
+        calls = to_tool_selections(response.message)
+        if not calls and error_on_no_tool_call:
+            raise ValueError(f"Expected at least one tool call, but got 0; the answer was: {response.message.content}")
+        return calls
+
+    # Structured answers
+
+    def structured_predict(
+        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
+    ) -> Any:
+        """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
+        if (form := self._form(output_cls)) is None:
+            return super().structured_predict(output_cls, prompt, dict(llm_kwargs or {}), **prompt_args)
+        with _structured_events(output_cls, prompt, prompt_args) as predicted:
+            messages = self._formatted(prompt, prompt_args)
+            predicted(form.to_object(self.chat(messages, **form.options(llm_kwargs))))
+        return predicted.output
+
+    async def astructured_predict(
+        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
+    ) -> Any:
+        """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
+        if (form := self._form(output_cls)) is None:
+            return await super().astructured_predict(output_cls, prompt, dict(llm_kwargs or {}), **prompt_args)
+        with _structured_events(output_cls, prompt, prompt_args) as predicted:
+            messages = self._formatted(prompt, prompt_args)
+            predicted(form.to_object(await self.achat(messages, **form.options(llm_kwargs))))
+        return predicted.output
+
+    def _structured_stream_call(
+        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
+    ) -> Generator[Any, None, None]:
+        if (form := self._form(output_cls)) is None:
+            return super()._structured_stream_call(output_cls, prompt, dict(llm_kwargs or {}), **prompt_args)
+        messages = self._formatted(prompt, prompt_args)
+        return _objects(self.stream_chat(messages, **form.options(llm_kwargs)), form)
+
+    async def _structured_astream_call(
+        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
+    ) -> AsyncGenerator[Any, None]:
+        if (form := self._form(output_cls)) is None:
+            return await super()._structured_astream_call(output_cls, prompt, dict(llm_kwargs or {}), **prompt_args)
+        messages = self._formatted(prompt, prompt_args)
+        return _aobjects(await self.astream_chat(messages, **form.options(llm_kwargs)), form)
+
+    def _form(self, output_cls: type[Any]) -> Form | None:
+        """Return how the model is to spell an object, or None where LlamaIndex's own programs ask for it in words."""
+        mode, accepts = self.pydantic_program_mode, capabilities(self.model)
+        if mode == PydanticProgramMode.FUNCTION:
+            return CallForm(output_cls, self.schema_dialect)
+        if mode == PydanticProgramMode.DEFAULT and accepts.structured_output:
+            return JsonForm(output_cls, self.schema_dialect)
+        return None
+
+    def _formatted(self, prompt: Any, prompt_args: dict[str, Any]) -> list[ChatMessage]:
+        return self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
+
+    # What all of them do
+
+    def _chat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
+        ask = self._ask(messages, options)
+        response = self._client().generate_content(ask.model, ask.body, **ask.options)
+        return to_chat_response(response, ask.expected)
+
+    async def _achat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
+        ask = await self._aask(messages, options)
+        response = await self._aclient().generate_content(ask.model, ask.body, **ask.options)
+        return to_chat_response(response, ask.expected)
+
+    def _stream(self, ask: Ask) -> Generator[ChatResponse, None, None]:
+        answer = ChatStream(ask.expected)
+        with self._client().stream_generate_content(ask.model, ask.body, **ask.options) as chunks:
+            for chunk in chunks:
+                yield from answer.add(chunk)
+        yield from answer.finish()
+
+    async def _astream(self, ask: Ask) -> AsyncGenerator[ChatResponse, None]:
+        answer = ChatStream(ask.expected)
+        async with self._aclient().stream_generate_content(ask.model, ask.body, **ask.options) as chunks:
+            async for chunk in chunks:
+                for response in answer.add(chunk):
+                    yield response
+        for response in answer.finish():
+            yield response
+
+    def _ask(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask:
+        ask = to_ask(messages, self.__dict__, options)
+        if self.media_fetcher is not None and (urls := remote_urls(ask.body["contents"])):
+            ask.body["contents"] = with_media(ask.body["contents"], self.media_fetcher.fetch(urls))
+        return ask
+
+    async def _aask(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask:
+        ask = to_ask(messages, self.__dict__, options)
+        if self.media_fetcher is not None and (urls := remote_urls(ask.body["contents"])):
+            ask.body["contents"] = with_media(ask.body["contents"], await self.media_fetcher.afetch(urls))
+        return ask
+
+    # The gateway
+
+    def _client(self) -> Client:
+        wiring = self._wiring("http_client")
+        if self._sync is None or self._sync[0] != wiring:
+            self._sync = (wiring, Client(**self._client_options(self.http_client)))
+        return self._sync[1]
+
+    def _aclient(self) -> AsyncClient:
+        wiring = self._wiring("http_async_client")
+        if self._async is None or self._async[0] != wiring:
+            self._async = (wiring, AsyncClient(**self._client_options(self.http_async_client)))
+        return self._async[1]
+
+    def _wiring(self, client: str) -> tuple[Any, ...]:
+        """Return all that a client depends on: it is made anew when an option changed."""
+        fields = self.__dict__
+        return (fields[client], *(fields[name] for name in _WIRING))
+
+    def _client_options(self, http_client: Any) -> dict[str, Any]:
+        options = {
+            _CLIENT_NAMES.get(name, name): value for name in _WIRING if (value := getattr(self, name)) is not None
+        }
+        return {"http_client": http_client, **options, "retry_budget": self.retry_budget}
+
+    def close(self) -> None:
+        """Give the connections of the sync methods back. A later call opens new ones."""
+        if self._sync is not None:
+            self._sync[1].close()
+
+    async def aclose(self) -> None:
+        """Give all connections back. A later call opens new ones."""
+        self.close()
+        if self._async is not None:
+            await self._async[1].aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    # Copies
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """Bring a model back from `to_dict()`. The key is not in there: it comes from `api_key=` or the environment."""
+        with _restored():
+            return super().from_dict(data, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        private = {"_sync": None, "_async": None}
+        fields = {name: value for name, value in state["__dict__"].items() if name not in _NOT_PICKLED}
+        return {**state, "__dict__": fields, "__pydantic_private__": private}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with _restored():
+            self.__init__(**state["__dict__"])  # type: ignore[misc]  # as BaseComponent does, so that all is checked
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        own = {name: value for name, value in self.__dict__.items() if name not in _SHARED}
+        return self.model_copy(update=copy.deepcopy(own, memo))
+
+    @field_serializer(
+        "timeout", "image_config", "speech_config", "generation_config", "tool_config", check_fields=False
+    )
+    def _plain(self, value: Any) -> Any:
+        """Write Google's and httpx's objects as JSON."""
+        if hasattr(value, "model_dump"):
+            return value.model_dump(mode="json", exclude_none=True)
+        return getattr(value, "read", value)
+
+    @field_serializer("response_schema", "response_format", check_fields=False)
+    def _plain_schema(self, value: Any) -> Any:
+        return value.model_json_schema() if isinstance(value, type) and hasattr(value, "model_json_schema") else value
+
+
+@lru_cache(maxsize=256)
+def _metadata(model: str, context_window: int | None, max_tokens: int | None, calls: bool | None) -> LLMMetadata:
+    accepts = capabilities(model)
+    window = context_window or accepts.input_tokens
+    return LLMMetadata(
+        context_window=window,
+        # Core takes num_output off the window: a limit as large as the window would leave nothing for the prompt.
+        num_output=max_tokens if max_tokens is not None and max_tokens < window else -1,
+        is_chat_model=True,
+        is_function_calling_model=accepts.tools if calls is None else calls,
+        model_name=model,
+        system_role=MessageRole.SYSTEM,
+    )
+
+
+def _to_messages(prompt: str) -> list[ChatMessage]:
+    return [ChatMessage(content=prompt)]
+
+
+def _completions(responses: Generator[ChatResponse, None, None]) -> CompletionResponseGen:
+    for response in responses:
+        yield to_completion_response(response)
+
+
+async def _acompletions(responses: AsyncGenerator[ChatResponse, None]) -> CompletionResponseAsyncGen:
+    async with aclosing(responses):
+        async for response in responses:
+            yield to_completion_response(response)
+
+
+# Structured answers
+
+
+class _Predicted:
+    """Holds the object of one structured call for its end event."""
+
+    output: Any = None
+
+    def __call__(self, output: Any) -> None:
+        self.output = output
+
+
+@contextmanager
+def _structured_events(output_cls: type[Any], prompt: Any, prompt_args: dict[str, Any]) -> Iterator[_Predicted]:
+    """Tell of a structured call as core does: start, and end with the object."""
+    predicted = _Predicted()
+    dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
+    yield predicted
+    dispatcher.event(LLMStructuredPredictEndEvent(output=predicted.output))
+
+
+def _objects(responses: Any, form: Form) -> Generator[Any, None, None]:
+    """Yield the object as it grows; the last one is whole."""
+    partial, found, response = form.partials(), None, None
+    for response in responses:
+        if (grown := partial(response)) is not None:
+            found = grown
+            yield found
+    if not isinstance(found, form.output_cls):
+        yield form.to_object(response)
+
+
+async def _aobjects(responses: Any, form: Form) -> AsyncGenerator[Any, None]:
+    partial, found, response = form.partials(), None, None
+    async with aclosing(responses):
+        async for response in responses:
+            if (grown := partial(response)) is not None:
+                found = grown
+                yield found
+    if not isinstance(found, form.output_cls):
+        yield form.to_object(response)
+
+
+# Copies
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    token = _restoring.set(True)
+    try:
+        yield
+    finally:
+        _restoring.reset(token)

@@ -1,0 +1,37 @@
+"""The configuration page names every option that there is."""
+
+from __future__ import annotations
+
+import inspect
+
+import gemway
+import source_tree as source
+
+PAGE = (source.ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+
+def missing(names: object) -> list[str]:
+    return sorted(name for name in names if f"`{name}`" not in PAGE)
+
+
+def test_options_of_the_clients_are_described():
+    """Every argument of `Client` stands on the page."""
+    parameters = inspect.signature(gemway.Client).parameters.values()
+
+    assert missing(one.name for one in parameters if one.kind is not one.VAR_KEYWORD) == []
+
+
+def test_options_of_the_models_are_described():
+    """Every canonical option, every alias and every option that is ignored stands on the page."""
+    assert missing(gemway.OPTIONS) == []
+    assert missing(gemway.ALIASES) == []
+    assert missing(gemway.COMPOSED) == []
+    assert missing(gemway.IGNORED) == []
+
+
+def test_every_alias_stands_beside_what_it_means():
+    """The table of aliases is the code's table."""
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
+
+    for alias, option in gemway.ALIASES.items():
+        assert any(f"`{alias}`" in row and row.endswith(f"| `{option}` |") for row in rows), alias

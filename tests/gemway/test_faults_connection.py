@@ -1,0 +1,190 @@
+"""Connections that fail: what is retried, how often, and what the caller sees if it does not help."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from fault_drivers import core_drivers, every_driver, unary_drivers
+from fault_server import (
+    CLOSE,
+    EVENTS,
+    HALF_CLOSE,
+    RESET,
+    FaultServer,
+    answer,
+    both,
+    event,
+    full,
+    head,
+    message,
+    piece,
+    play,
+)
+from gemway import APIConnectionError, APITimeoutError, StreamInterruptedError
+
+CUT_JSON = b'{"candidates":[{"content":{"parts":[{"text":"o'
+BAD_BEGINNINGS = {
+    "reset-before-answer": play(RESET),
+    "closed-before-answer": play(CLOSE),
+    "half-closed-before-answer": play(HALF_CLOSE),
+    "reset-in-head": play(b"HTTP/1.1 200 O", RESET),
+    "closed-in-head": play(b"HTTP/1.1 200 OK\r\nContent-Type: appl", CLOSE),
+    "reset-after-head": both(head(200, 100), EVENTS, RESET),
+    "closed-after-head": both(head(200, 100), EVENTS, CLOSE),
+    "short-content-length": both(head(200, 500) + CUT_JSON, EVENTS + piece(b"data: " + CUT_JSON), CLOSE),
+    "chunked-without-end": both(head(200, "chunked") + piece(CUT_JSON), EVENTS + piece(b"data: " + CUT_JSON), CLOSE),
+    "closed-in-a-body-without-length": both(
+        head(200) + CUT_JSON, head(200, content_type="text/event-stream") + b"data: " + CUT_JSON, CLOSE
+    ),
+    "reset-in-body": both(head(200, 500) + CUT_JSON, EVENTS + piece(b"data: " + CUT_JSON), RESET),
+    "not-http": play(b"SSH-2.0-OpenSSH_9.2\r\n", CLOSE),
+    "illegal-chunk": both(head(200, "chunked") + b"zz\r\n{}", EVENTS + b"zz\r\n{}", CLOSE),
+    "conflicting-lengths": play(
+        head(200, 5).replace(b"\r\n\r\n", b"\r\ncontent-length: 7\r\n\r\n") + b"1234567", CLOSE
+    ),
+}
+
+
+def closed_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@every_driver
+@pytest.mark.parametrize("fault", BAD_BEGINNINGS.values(), ids=BAD_BEGINNINGS)
+def test_a_connection_lost_before_the_first_event_is_retried(server, driver, fault):
+    """Whatever breaks before an answer has begun costs one more request and nothing else."""
+    server.script(fault)
+
+    assert driver.ask(server.base_url).text == "ok"
+    assert len(server.requests) == 2
+
+
+@every_driver
+def test_a_refused_connection_is_an_error_that_names_the_address(driver):
+    """Nobody listens: all attempts are made, and the error says where."""
+    url = f"http://127.0.0.1:{closed_port()}"
+
+    error = driver.fail(url, APIConnectionError, max_retries=1)
+
+    assert url in str(error)
+    assert error.attempts == 2
+    assert not error.sent
+    assert error.is_retryable
+
+
+@core_drivers
+def test_a_gateway_that_starts_late_is_found(driver, tmp_path):
+    """A refused connection is retried: the gateway may be restarting."""
+    with FaultServer() as server:
+        server.greet(play(RESET), play(RESET))
+
+        assert driver.ask(server.base_url).text == "ok"
+        assert server.connections == 3
+
+
+@every_driver
+@pytest.mark.parametrize("retries", [0, 1, 2])
+def test_max_retries_counts_retries(server, driver, retries):
+    """`max_retries=0` sends one request, 2 sends three at most."""
+    server.script(default=play(RESET))
+
+    error = driver.fail(server.base_url, APIConnectionError, max_retries=retries)
+
+    assert len(server.requests) == retries + 1
+    assert error.attempts == retries + 1
+
+
+@every_driver
+def test_a_connection_closed_while_idle_costs_no_attempt(server, driver):
+    """A gateway closes idle connections; the next call takes a new one, without a retry."""
+    with driver.session(server.base_url, max_retries=0) as session:
+        session.ask()
+        server.drop_idle()
+        again = session.ask()
+
+    assert again.text == "ok"
+    assert server.connections == 2
+    assert again.attempts == 1
+
+
+@every_driver
+def test_a_connection_is_used_again(server, driver):
+    """Calls one after another share a connection."""
+    with driver.session(server.base_url) as session:
+        for _ in range(5):
+            session.ask()
+
+    assert server.connections == 1
+
+
+@unary_drivers
+def test_an_early_refusal_of_a_large_body_is_read(server, driver):
+    """A gateway that answers 413 without reading the body is understood."""
+    server.script(play(full({"error": {"message": "too large"}}, 413), CLOSE))
+
+    error = driver.fail(server.base_url)
+
+    assert error.status_code == 413
+    assert len(server.requests) == 1
+
+
+@every_driver
+def test_informational_answers_are_skipped(server, driver):
+    """100 Continue and 103 Early Hints come before the answer."""
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    server.script(
+        both(hints + full(message("ok")), hints + EVENTS + piece(event(message("ok"))) + b"0\r\n\r\n"),
+    )
+
+    assert driver.ask(server.base_url).text == "ok"
+
+
+@core_drivers
+@pytest.mark.parametrize("how", [RESET, CLOSE], ids=["reset", "closed"])
+def test_a_stream_that_breaks_later_is_not_repeated(server, driver, how):
+    """After the first event nothing is sent again: the answer would be told twice."""
+    if not driver.streams:
+        pytest.skip("only streams hand on a part")
+    server.script(play(EVENTS + piece(event(message("half", finish=None))), how))
+
+    error = driver.fail(server.base_url, StreamInterruptedError)
+
+    assert len(server.requests) == 1
+    assert error.partial.text == "half"
+    assert error.__cause__ is not None
+    assert error.is_retryable
+
+
+@core_drivers
+def test_a_name_that_does_not_resolve_is_a_connection_error(driver):
+    """DNS failures have our class, too."""
+    error = driver.fail("https://no-such-host.invalid", APIConnectionError, max_retries=0, timeout=5)
+
+    assert "no-such-host.invalid" in str(error)
+    assert not isinstance(error, APITimeoutError) or error.phase == "connect"
+
+
+@core_drivers
+def test_a_proxy_that_is_not_there_is_a_connection_error(server, driver):
+    """The proxy was configured, so nothing goes past it."""
+    error = driver.fail(server.base_url, APIConnectionError, max_retries=0, proxy=f"http://127.0.0.1:{closed_port()}")
+
+    assert not server.requests
+    assert not error.sent
+
+
+@core_drivers
+def test_answers_are_never_swapped_after_a_failure(server, driver):
+    """A connection on which something went wrong is not used again."""
+    late = both(full(message("first"))[:60], EVENTS + event(message("first"))[:9], 0.5, b"late")
+    server.script(late, answer("second"))
+
+    with driver.session(server.base_url, timeout=0.2) as session:
+        assert session.ask().text == "second"
+        assert session.ask().text == "ok"
+
+    assert server.requests[0].connection != server.requests[1].connection

@@ -1,0 +1,184 @@
+"""Recorded Gemini traffic through `chat` and `stream_chat`: what LlamaIndex shows equals what was on the wire."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import wire_recordings as wire
+from gemway import APIStatusError, ContentBlockedError, EmptyResponseError, GemwayError
+from gemway_emulator import Emulator, reply
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    ChatMessage,
+    ChatResponse,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+from llama_index.llms.gemway import Gemway
+
+pytestmark = pytest.mark.skipif(not wire.recordings(), reason=wire.ABSENT)
+
+QUESTION = ChatMessage(content="Hello")
+# Streamed call arguments arrive in pieces; these recordings say what the pieces are, not the whole.
+PIECEWISE = {record["id"] for record in wire.recordings() if "partial_args" in record["tags"]}
+
+
+@pytest.fixture(scope="module", params=[(), ("--chunk-bytes", "7")], ids=["whole", "seven-byte-pieces"])
+def gateway(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The replay server: with bodies as recorded, and with stream bodies cut inside characters."""
+    with wire.replay(*request.param) as address:
+        yield address
+
+
+@pytest.mark.timeout(300)
+def test_every_recorded_answer_equals_the_wire(gateway: str, request: pytest.FixtureRequest) -> None:
+    """Text, thoughts, calls, media, usage, finish reason and the number of signatures are those of the wire."""
+    in_pieces = "pieces" in request.node.callspec.id
+    table: Counter[str] = Counter()
+    faults: list[str] = []
+    for record in wire.answers():
+        if in_pieces and (record["response_kind"] == "json" or len(str(record["response"])) > 100_000):
+            continue  # only streams are cut, and megabytes in pieces of seven bytes take minutes
+        outcome, fault = _outcome(record, gateway)
+        table[outcome] += 1
+        faults += [f"{record['id']}: {fault}"] if fault else []
+
+    print("\n" + "\n".join(f"{count:6} {outcome}" for outcome, count in table.most_common()))
+    assert not faults, f"{len(faults)} of {table.total()} differ:\n" + "\n".join(faults[:40])
+
+
+def test_every_recorded_error_is_typed() -> None:
+    """A recorded error answer raises the class of its status, which it carries."""
+    faults = []
+    with wire.replay() as gateway:
+        for record in wire.errors():
+            with pytest.raises(GemwayError) as raised:
+                _ask(record, gateway)
+            error = raised.value
+            if not isinstance(error, APIStatusError) or error.status_code != record["status"]:
+                faults.append(f"{record['id']}: {record['status']} came as {error!r}")
+
+    assert not faults, "\n".join(faults)
+
+
+def test_every_recorded_signature_goes_back(gemway_emulator: Emulator) -> None:
+    """A received message, as it is and after a journey through JSON, puts its signatures on the wire again."""
+    faults = []
+    llm = Gemway("gemini-2.5-pro", api_key=gemway_emulator.api_key, base_url=gemway_emulator.base_url)
+    gemway_emulator.misbehave = ()
+    with wire.replay() as gateway:
+        for record in wire.answers():
+            expected = Counter(wire.facts_of(record).signatures)
+            if not expected or expected.total() and sum(map(len, expected)) > 500_000:
+                continue
+            message = _ask(record, gateway)[-1].message
+            for journey in (message, ChatMessage.model_validate_json(message.model_dump_json())):
+                sent = Counter(_signatures_sent(llm, gemway_emulator, journey))
+                if sent != expected:
+                    faults.append(f"{record['id']}: {sent.total()} signatures instead of {expected.total()}")
+
+    assert not faults, f"{len(faults)}:\n" + "\n".join(faults[:40])
+
+
+def _signatures_sent(llm: Gemway, emulator: Emulator, message: ChatMessage) -> list[str]:
+    emulator.enqueue(
+        reply.raw(200, '{"candidates": [{"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}')
+    )
+    llm.chat([QUESTION, message, ChatMessage(content="Go on")])
+    parts = [part for content in emulator.requests[-1].json["contents"] for part in content["parts"]]
+    return [part["thoughtSignature"] for part in parts if "thoughtSignature" in part]
+
+
+def _ask(record: dict[str, Any], gateway: str) -> list[ChatResponse]:
+    model = record["model"] or "gemini-2.5-flash"
+    with Gemway(model, api_key=wire.KEY, base_url=f"{gateway}/r/{record['id']}", max_retries=0) as llm:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # empty answers warn
+            if record["endpoint"] == "streamGenerateContent":
+                return list(llm.stream_chat([QUESTION]))
+            return [llm.chat([QUESTION])]
+
+
+def _outcome(record: dict[str, Any], gateway: str) -> tuple[str, str]:
+    """Return a line for the table, and what is wrong."""
+    facts = _expected(record)
+    try:
+        responses = _ask(record, gateway)
+    except (ContentBlockedError, EmptyResponseError) as error:
+        has_content = facts.text or facts.calls or facts.media
+        return f"refused as {type(error).__name__}", f"refused with content: {error}" if has_content else ""
+    except Exception as error:
+        return f"raised {type(error).__name__}", repr(error)[:200]
+    shown = _facts(responses)
+    if facts.total_tokens is None:  # a sum then, which the wire does not say
+        shown.total_tokens = None
+    if record["id"] in PIECEWISE:
+        facts.calls = shown.calls = []
+    differences = [
+        f"{name}: {_brief(getattr(shown, name))} instead of {_brief(value)}"
+        for name, value in vars(facts).items()
+        if name != "signatures" and getattr(shown, name) != value
+    ]
+    if sorted(shown.signatures) != sorted(facts.signatures):
+        differences.append(f"{len(shown.signatures)} signatures instead of {len(facts.signatures)}")
+    deltas = "".join(response.delta or "" for response in responses)
+    if record["endpoint"] == "streamGenerateContent" and deltas != facts.text:
+        differences.append(f"deltas: {_brief(deltas)} instead of {_brief(facts.text)}")
+    return "different" if differences else "equal", "; ".join(differences)
+
+
+def _expected(record: dict[str, Any]) -> wire.Facts:
+    """Return what the wire says, without calls that the server answered in the same turn: they are not ours."""
+    facts = wire.facts_of(record)
+    candidates = [candidate for chunk in wire.chunks_of(record) for candidate in chunk.get("candidates") or []]
+    parts = [part for candidate in candidates for part in (candidate.get("content") or {}).get("parts") or []]
+    answered = {part["functionResponse"].get("name") for part in parts if "functionResponse" in part}
+    facts.calls = [call for call in facts.calls if call[0] not in answered]
+    return facts
+
+
+def _brief(value: Any) -> str:
+    return repr(value)[:150]
+
+
+def _facts(responses: list[ChatResponse]) -> wire.Facts:
+    last = responses[-1]
+    blocks = last.message.blocks
+    return wire.Facts(
+        text="".join(block.text for block in blocks if isinstance(block, TextBlock)),
+        thoughts="".join(block.content or "" for block in blocks if isinstance(block, ThinkingBlock)),
+        calls=[(block.tool_name, block.tool_kwargs) for block in blocks if isinstance(block, ToolCallBlock)],
+        media=[found for block in blocks if (found := _media(block))],
+        total_tokens=last.additional_kwargs.get("total_tokens"),
+        finish=last.additional_kwargs.get("finish_reason"),
+        signatures=_signatures_kept(last.message),
+    )
+
+
+def _media(block: Any) -> tuple[str, str] | None:
+    if isinstance(block, ImageBlock):
+        return block.image_mimetype or "", block.image.decode()
+    if isinstance(block, AudioBlock):
+        return f"audio/{block.format}", block.audio.decode()
+    if isinstance(block, VideoBlock):
+        return block.video_mimetype or "", block.video.decode()
+    if isinstance(block, DocumentBlock):
+        return block.document_mimetype or "", block.data.decode()
+    return None
+
+
+def _signatures_kept(message: ChatMessage) -> list[str]:
+    """Return the signatures as the documented form keeps them: in `gemway_parts` and in thinking blocks."""
+    record = message.additional_kwargs.get("gemway_parts", [])
+    rests = [entry.get("rest", entry.get("part", {})) for entry in record]
+    thoughts = [block.additional_information for block in message.blocks if isinstance(block, ThinkingBlock)]
+    kept = [rest.get("thoughtSignature") for rest in rests] + [info.get("thought_signature") for info in thoughts]
+    return [signature for signature in kept if signature]
