@@ -18,6 +18,8 @@ nox.options.sessions = ["tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = ("gemway", "gemway-emulator", "langchain-gemway", "llama-index-llms-gemway", "llama-index-tools-gemway")
 MODULES = ("gemway", "gemway_emulator", "langchain_gemway", "llama_index.llms.gemway", "llama_index.tools.gemway")
+# What LlamaIndex's own base classes leave untyped stays so in what is derived from them.
+TYPED = ("gemway", "gemway.types", "gemway_emulator", "langchain_gemway")
 CONSTRAINTS = Path("constraints.txt").absolute()
 # The oldest frameworks that the adapters are held to; the core's bounds are those of its pyproject.toml.
 MINIMUMS = ("httpx==0.27.0", "pydantic==2.11.0", "langchain-core==1.6.0", "llama-index-core==0.14.5")
@@ -47,10 +49,8 @@ def pythons(session: nox.Session) -> None:
 @nox.session(python="3.10")
 def minimums(session: nox.Session) -> None:
     """Run the tests of the packages with the oldest dependencies that they declare."""
-    packages = [arg for name in PACKAGES for arg in ("-e", f"packages/{name}")]
-    session.install(*packages, *dependencies("tests"), *MINIMUMS)
-    folders = [str(path) for path in sorted(Path("tests").iterdir()) if path.name in _package_folders()]
-    run_tests(session, *folders, *session.posargs)
+    session.install(*packages(), *dependencies("tests"), *MINIMUMS)
+    run_tests(session, *(f"tests/{name}" for name in PACKAGES), *session.posargs)
 
 
 @nox.session
@@ -65,12 +65,12 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check the types of all packages, and that what they export is typed completely."""
     install(session, "tests", "types")
-    for name in PACKAGES:
-        session.run("mypy", "--strict", *sources(name))
-    python = str(Path(session.bin) / "python")
-    session.run("pyright", "--pythonpath", python)
-    for module in MODULES[:3]:
-        session.run("pyright", "--pythonpath", python, "--ignoreexternal", "--verifytypes", module)
+    session.run("mypy", "--strict", *(arg for module in MODULES for arg in ("-p", module)))
+    # pyright looks for packages as their users have them: installed, and from outside of the checkout.
+    session.install("--no-deps", "--force-reinstall", *(f"./packages/{name}" for name in PACKAGES))
+    script = Path("tests/architecture/public_types.py").absolute()
+    with session.chdir(session.create_tmp()):
+        session.run("python", str(script), *TYPED)
 
 
 @nox.session
@@ -109,8 +109,13 @@ def build(session: nox.Session) -> None:
 def install(session: nox.Session, *groups: str) -> None:
     """Install the packages in editable mode, and *groups* of pyproject.toml, at the versions of constraints.txt."""
     session.env["UV_BUILD_CONSTRAINT"] = session.env["PIP_BUILD_CONSTRAINT"] = str(CONSTRAINTS)
-    packages = [arg for name in PACKAGES for arg in ("-e", f"packages/{name}")]
-    session.install("-c", str(CONSTRAINTS), *packages, *dependencies(*groups))
+    session.install("-c", str(CONSTRAINTS), *packages(extras="tests" in groups), *dependencies(*groups))
+
+
+def packages(*, extras: bool = True) -> list[str]:
+    """Return what pip is told to install the packages in editable mode, with or without the core's optional pieces."""
+    optional = {"gemway": "[aiohttp,cli,pillow]"} if extras else {}
+    return [argument for name in PACKAGES for argument in ("-e", f"packages/{name}{optional.get(name, '')}")]
 
 
 def dependencies(*groups: str) -> list[str]:
@@ -122,20 +127,3 @@ def run_tests(session: nox.Session, *arguments: str) -> None:
     """Run pytest on two cores, with nothing of the user's set-up in the way."""
     workers = os.environ.get("GEMWAY_TEST_WORKERS", "2")
     session.run("pytest", "-q", "-n", workers, "--dist", "loadfile", *arguments)
-
-
-def sources(name: str) -> list[str]:
-    """Return what mypy is to check of package *name*: the module, also below the namespace llama_index."""
-    module = MODULES[PACKAGES.index(name)]
-    return ["-p", module]
-
-
-def _package_folders() -> set[str]:
-    return {
-        "gemway",
-        "gemway_emulator",
-        "gemway-emulator",
-        "langchain-gemway",
-        "llama-index-llms-gemway",
-        "llama-index-tools-gemway",
-    }

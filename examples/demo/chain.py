@@ -11,7 +11,7 @@ from examples.gateway import MODEL
 
 TITLE = "A LangChain chain, streaming"
 FABLE = Path(__file__).parents[1] / "data" / "the-north-wind-and-the-sun.txt"
-QUESTION = "How did the Sun get the Traveler to take off his cloak, where the North Wind had failed?"
+QUESTION = "What did the Traveler do when he was overcome with heat?"
 
 
 def run(screen: Screen, report: Report) -> None:

@@ -10,6 +10,7 @@ from examples.demo.screen import Screen
 from examples.gateway import MODEL
 
 if TYPE_CHECKING:
+    from llama_index.core.callbacks import CallbackManager
     from llama_index.core.query_engine import RetrieverQueryEngine
     from llama_index.llms.gemway import Gemway
 
@@ -29,8 +30,7 @@ def run(screen: Screen, report: Report) -> None:
         from llama_index.llms.gemway import Gemway
 
     tokens = TokenCountingHandler()
-    llm = Gemway(model=MODEL, callback_manager=CallbackManager([tokens]))
-    engine = _engine(screen, llm)
+    engine = _engine(screen, Gemway(model=MODEL), CallbackManager([tokens]))
     for question in QUESTIONS:
         exchange = report.exchange(TITLE, question)
         screen.prompt(question)
@@ -48,8 +48,8 @@ def run(screen: Screen, report: Report) -> None:
             screen.note(step)
 
 
-def _engine(screen: Screen, llm: Gemway) -> RetrieverQueryEngine:
-    from llama_index.core import SimpleDirectoryReader, VectorStoreIndex
+def _engine(screen: Screen, llm: Gemway, callbacks: CallbackManager) -> RetrieverQueryEngine:
+    from llama_index.core import SimpleDirectoryReader, VectorStoreIndex, get_response_synthesizer
     from llama_index.core.node_parser import TokenTextSplitter
     from llama_index.core.query_engine import RetrieverQueryEngine
     from llama_index.core.retrievers import QueryFusionRetriever
@@ -73,4 +73,6 @@ def _engine(screen: Screen, llm: Gemway) -> RetrieverQueryEngine:
     fused = QueryFusionRetriever(
         retrievers, llm=llm, num_queries=1, mode="reciprocal_rerank", similarity_top_k=2, use_async=False
     )
-    return RetrieverQueryEngine.from_args(fused, llm=llm)
+    # The synthesizer gives its callbacks to the model: handed to the model alone, they would be replaced.
+    synthesizer = get_response_synthesizer(llm=llm, callback_manager=callbacks)
+    return RetrieverQueryEngine.from_args(fused, llm=llm, response_synthesizer=synthesizer)

@@ -30,7 +30,7 @@ def test_the_core_loads_no_http_client():
     ("framework", "adapter", "ours"),
     [
         (
-            "import langchain_core.language_models, langchain_core.tools, langchain_core.output_parsers",
+            "import langchain_core.language_models.chat_models, langchain_core.tools, langchain_core.output_parsers",
             "import langchain_gemway",
             {"gemway", "langchain_gemway"},
         ),

@@ -17,6 +17,7 @@ PURE = {
     "_conversation",
     "_error_bodies",
     "_generation_config",
+    "_hidden_pictures",
     "_json_objects",
     "_media",
     "_options",
@@ -37,6 +38,7 @@ PURE = {
     "_tool_choice",
     "_tool_names",
     "_warn_once",
+    "gallery",
 }
 # From the bottom up. A module imports from the layers below its own, and pure modules from each other.
 LAYERS = (
@@ -46,7 +48,7 @@ LAYERS = (
     {"_exceptions"},
     PURE | {"_settings"},
     {"_setup"},
-    {"_pools", "_fetcher"},
+    {"_network_errors", "_pools", "_fetcher"},
     {"_transport"},
     {"_client", "_async_client"},
     {"__init__"},
@@ -57,7 +59,8 @@ ALLOWED = {("_retry", "random")}
 FRAMEWORKS = {"langchain", "langchain_core", "langgraph", "llama_index", "pydantic_settings"}
 OURS = {"gemway", "gemway_emulator", "langchain_gemway", "llama_index.llms.gemway", "llama_index.tools.gemway"}
 
-CORE = source.modules("gemway")
+CORE = [path for path in source.modules("gemway") if path.parent == source.folder("gemway")]
+COMMANDS = [path for path in source.modules("gemway") if path.parent != source.folder("gemway")]
 ADAPTERS = [path for package in source.ADAPTERS for path in source.modules(package)]
 
 
@@ -83,6 +86,14 @@ def is_of(module: str, packages: set[str]) -> bool:
 def test_every_core_module_has_its_place():
     """A new module must be put into a layer here."""
     assert {path.stem for path in CORE} == set().union(*LAYERS)
+
+
+def test_the_design_page_names_every_module():
+    """Whoever looks for the place of something finds it in docs/design.md."""
+    page = (source.ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    known = {path.name for path in CORE} - {"__init__.py", "_version.py"}
+
+    assert [name for name in sorted(known) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("path", CORE, ids=source.shown)
@@ -125,14 +136,21 @@ def test_the_core_knows_no_framework(path):
     assert not [module for module, _ in source.imports(path) if is_of(module, others)]
 
 
-@pytest.mark.parametrize("path", ADAPTERS, ids=source.shown)
-def test_adapters_use_public_names_of_the_core(path):
-    """What an adapter takes from the core is in `gemway.__all__` or `gemway.types`."""
+@pytest.mark.parametrize("path", CORE, ids=source.shown)
+def test_the_core_knows_no_commands(path):
+    """The command line is a user of the library; nothing in the library needs it."""
+    assert "cli" not in own_imports(path)
+
+
+@pytest.mark.parametrize("path", ADAPTERS + COMMANDS, ids=source.shown)
+def test_public_names_of_the_core_are_enough(path):
+    """What adapters and commands take from the core is in `gemway.__all__`, `gemway.types` or `gemway.gallery`."""
     taken = [(module, name) for module, name in source.imports(path) if is_of(module, {"gemway"})]
     wrong = [
         (module, name)
         for module, name in taken
-        if not (module == "gemway" and (name is None or name in gemway.__all__)) and module != "gemway.types"
+        if not is_of(module, {"gemway.types", "gemway.gallery", "gemway.cli"})
+        and not (module == "gemway" and (name is None or name in {*gemway.__all__, "gallery"}))
     ]
     private = [
         ast.unparse(node)

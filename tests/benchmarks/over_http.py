@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import workload
-from workload import KEY, MODEL, PROMPT, TEXT, Person
+from workload import KEY, MODEL, PROMPT, Person
 
 QUESTION: dict[str, Any] = {
     "contents": [{"role": "user", "parts": [{"text": PROMPT}]}],
@@ -23,7 +23,8 @@ def question(exercise: str, **size: Any) -> dict[str, Any]:
     if exercise == "tools":
         return {**QUESTION, "tools": tools}
     if exercise == "history":
-        return {**QUESTION, "contents": workload.contents(size["messages"]), "tools": tools if size["tools"] else []}
+        asked = {**QUESTION, "contents": workload.contents(size["messages"])}
+        return {**asked, "tools": tools} if size["tools"] else asked
     if exercise == "structured":
         schema = {"responseMimeType": "application/json", "responseJsonSchema": Person.model_json_schema()}
         return {**QUESTION, "generationConfig": schema}
@@ -196,11 +197,6 @@ class Core:
 class CoreOverAiohttp(Core):
     """The same with aiohttp below httpx: what `gemway[aiohttp]` is for. Async calls only."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(address)
-        self.text = self.tools = self.history = self.structured = self.stream = None  # type: ignore[assignment]
-        self.picture_out = self.picture_in = None  # type: ignore[assignment]
-
     def _async_client(self, scenario: str) -> Any:
         from gemway import AsyncClient
         from httpx_aiohttp import AiohttpTransport
@@ -208,6 +204,3 @@ class CoreOverAiohttp(Core):
         limits = httpx.Limits(max_connections=1000, max_keepalive_connections=1000)
         client = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=60)
         return AsyncClient(base_url=f"{self._address}/{scenario}", api_key=KEY, http_client=client)
-
-
-assert TEXT

@@ -312,3 +312,9 @@ def test_one_reply_object_can_be_enqueued_twice(emulator, ask):
     one, two = ask.parts("x", "gemini-3-flash-preview"), ask.parts("x", "gemini-3-flash-preview")
     assert one[0]["functionCall"]["id"] != two[0]["functionCall"]["id"]
     assert one[0]["thoughtSignature"] != two[0]["thoughtSignature"]
+
+
+def test_only_replies_can_be_enqueued(emulator):
+    """A bare string is a TypeError at once, not a puzzle later."""
+    with pytest.raises(TypeError, match=r"reply\.text"):
+        emulator.enqueue("hello")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 WEATHER = {
@@ -27,6 +29,7 @@ MAIL = {
         "required": ["to", "subject"],
     },
 }
+TIMES = {"name": "multiply", "description": "Multiply two numbers", "parametersJsonSchema": ADD["parametersJsonSchema"]}
 NOTHING = {"name": "list_files", "description": "List all files"}
 PLACE = {"name": "Place", "description": "Place(city: str)", "parameters": WEATHER["parameters"]}
 
@@ -82,11 +85,13 @@ def test_mode_none_is_text(ask):
             ("send_email", {"to": "ada@example.org", "subject": "Lunch"}),
         ),
         ("list files", ("list_files", {})),
+        ("What is the weather in San Francisco, CA?", ("get_weather", {"city": "San Francisco, CA"})),
+        ("multiply 7 by 6", ("multiply", {"a": 7, "b": 6})),
     ],
 )
 def test_a_fitting_tool_is_called_with_values_of_the_prompt(ask, text, expected):
     """By name, by what its description shares with the prompt, or by an arithmetic sign."""
-    assert calls(ask.parts(with_tools(text, WEATHER, ADD, MAIL, NOTHING))) == [expected]
+    assert calls(ask.parts(with_tools(text, WEATHER, ADD, MAIL, NOTHING, TIMES))) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -223,3 +228,56 @@ def test_pictures_in_tool_results_are_noticed(ask):
     turns[-1]["parts"] = [turns[-1]["parts"][0]]
     turns[-1]["parts"][0]["functionResponse"]["parts"] = [picture]
     assert "image/png" in ask.text(with_tools("Weather in Paris?", WEATHER, after=turns))
+
+
+def test_questions_are_looked_up(ask):
+    """A tool that searches is called for a question about something; small talk is not looked up."""
+    schema = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+    search = {"name": "retrieve_documents", "description": "Search the knowledge base", "parametersJsonSchema": schema}
+
+    assert calls(ask.parts(with_tools("Who invented jazz?", WEATHER, search))) == [
+        ("retrieve_documents", {"query": "Who invented jazz?"})
+    ]
+    assert calls(ask.parts(with_tools("How are you?", WEATHER, search))) == []
+
+
+@pytest.mark.parametrize("text", ["Generate a poem about spring", "Write a letter"])
+def test_a_verb_alone_is_no_reason_for_a_call(ask, text):
+    """`generate a poem` is no case for generate_image."""
+    tools = [{"name": name, "description": "x"} for name in ("generate_image", "write_file")]
+
+    assert calls(ask.parts(with_tools(text, *tools))) == []
+
+
+def test_handoffs_name_an_agent_of_the_list(ask):
+    """The agents in the description are the choices."""
+    schema = {
+        "type": "object",
+        "properties": {"to_agent": {"type": "string"}, "reason": {"type": "string"}},
+        "required": ["to_agent", "reason"],
+    }
+    tool = {
+        "name": "handoff",
+        "description": "Hand off to another agent.\n{'Researcher': 'finds', 'WriterAgent': 'writes'}",
+        "parametersJsonSchema": schema,
+    }
+    [(name, args)] = calls(ask.parts(with_tools("Please hand off to the writer agent", tool)))
+
+    assert (name, args["to_agent"]) == ("handoff", "WriterAgent")
+
+
+def test_structured_output_after_a_tool_uses_its_result(ask):
+    """The final JSON of an agent holds what the tool found."""
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
+        "required": ["city", "degrees"],
+    }
+    body = with_tools(
+        "What is the weather in Paris?",
+        WEATHER,
+        after=history(("get_weather", {"city": "Paris"}, {"result": "21 degrees"})),
+    )
+    body["generationConfig"] = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+
+    assert json.loads(ask.text(body)) == {"city": "Paris", "degrees": 21}

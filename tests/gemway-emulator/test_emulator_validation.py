@@ -219,10 +219,10 @@ def test_validation_comes_before_the_queue(emulator, ask):
 
 def test_validate_false_answers_everything_that_is_json():
     """For clients under construction: nothing but broken JSON is refused."""
-    with Emulator(validate=False) as emulator:
-        url = f"{emulator.base_url}/v1beta/models/gemini-2.5-flash:generateContent"
-        headers = {"Authorization": "Bearer sk-local"}
-        answers = [httpx.post(url, json=wrong, headers=headers) for wrong, _ in REFUSED.values()]
+    headers = {"Authorization": "Bearer sk-local"}
+    with Emulator(validate=False) as emulator, httpx.Client(base_url=emulator.base_url, headers=headers) as client:
+        url = "/v1beta/models/gemini-2.5-flash:generateContent"
+        answers = [client.post(url, json=wrong) for wrong, _ in REFUSED.values()]
 
     assert {answer.status_code for answer in answers} == {200}
 

@@ -51,6 +51,4 @@ def _png() -> bytes:
 def _wav() -> bytes:
     samples = bytes(3200)
     head = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 16000, 32000, 2, 16)
-    return (
-        b"RIFF" + struct.pack("<I", 36 + len(samples)) + b"WAVE" + head + b"data" + struct.pack("<I", 3200) + samples
-    )
+    return b"RIFF" + struct.pack("<I", 36 + len(samples)) + b"WAVE" + head + b"data" + struct.pack("<I", 3200) + samples

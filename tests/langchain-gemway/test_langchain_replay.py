@@ -169,7 +169,9 @@ def _facts(message: AIMessage) -> wire.Facts:
     facts.text = str(message.text)
     facts.thoughts = "".join(block.get("reasoning", "") for block in blocks if block["type"] == "reasoning")
     facts.calls = [(call["name"], call["args"]) for call in message.tool_calls]
-    facts.media = [_shown(block) for block in blocks if block["type"] in {"image", "audio", "video", "file"} and "base64" in block]
+    facts.media = [
+        _shown(block) for block in blocks if block["type"] in {"image", "audio", "video", "file"} and "base64" in block
+    ]
     facts.total_tokens = (message.usage_metadata or {}).get("total_tokens")
     facts.finish = message.response_metadata.get("finish_reason")
     facts.signatures = list(_signatures(message))
@@ -185,7 +187,9 @@ def _signatures(message: AIMessage) -> Iterator[str]:
     """Yield the signatures that a message keeps, wherever it keeps them."""
     extra = message.additional_kwargs
     yield from extra.get("__gemini_function_call_thought_signatures__", {}).values()
-    yield from (entry["signature"] for entry in extra.get("gemway_parts", ()) if "signature" in entry)
+    for entry in extra.get("gemway_parts", ()):
+        if found := entry.get("signature") or entry.get("block", {}).get("extras", {}).get("signature"):
+            yield found
     for block in message.content if isinstance(message.content, list) else ():
         if isinstance(block, dict) and block.get("type") not in {"tool_call", "tool_call_chunk"}:
             value = block.get("value", {})

@@ -85,7 +85,11 @@ class TestUnit(_Capable, ChatModelUnitTests):
             "GEMWAY_BASE_URL": "https://gateway.example",
             "GEMWAY_MODEL": "gemini-2.5-pro",
         }
-        expected = {"api_key": "sk-of-the-environment", "base_url": "https://gateway.example", "model": "gemini-2.5-pro"}
+        expected = {
+            "api_key": "sk-of-the-environment",
+            "base_url": "https://gateway.example",
+            "model": "gemini-2.5-pro",
+        }
         return environment, {}, expected
 
     @pytest.mark.xfail(

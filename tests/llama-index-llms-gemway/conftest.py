@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from gemway_emulator import Emulator
+from llama_index.core.memory import Memory
 from llama_index.llms.gemway import Gemway
 
 FLASH = "gemini-2.5-flash"
@@ -32,3 +33,13 @@ def gemway(emulator: Emulator) -> Iterator[Callable[..., Gemway]]:
 def llm(gemway: Callable[..., Gemway]) -> Gemway:
     """A model of the emulator, Gemini 2.5 Flash."""
     return gemway()
+
+
+@pytest.fixture
+async def memory() -> AsyncIterator[Memory]:
+    """An agent's memory, whose database is closed at the end."""
+    memory = Memory.from_defaults()
+    yield memory
+    engine = memory.sql_store._async_engine
+    if engine is not None:
+        await engine.dispose()

@@ -138,7 +138,9 @@ def test_s13_every_role_converts(emulator: Emulator, llm: Gemway, role: MessageR
 
 
 @pytest.mark.parametrize(
-    "messages", [[], [ChatMessage(role="system", content="x")], [ChatMessage(content="")]], ids=["none", "system", "empty"]
+    "messages",
+    [[], [ChatMessage(role="system", content="x")], [ChatMessage(content="")]],
+    ids=["none", "system", "empty"],
 )
 @pytest.mark.parametrize("method", ["chat", "stream_chat"])
 def test_s13_nothing_to_answer(emulator: Emulator, llm: Gemway, messages: list, method: str) -> None:

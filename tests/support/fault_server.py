@@ -135,8 +135,12 @@ def drip(data: bytes, every: float, *, at_once: int = 1) -> list[bytes | float]:
 
 
 def head(status: int = 200, length: int | str | None = None, **headers: str) -> bytes:
-    """Return a response head; *length* is a Content-Length, `"chunked"` or None for none."""
-    fields = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    """Return a response head; *length* is a Content-Length, `"chunked"` or None for none.
+
+    Names are written with `_` for `-`, and `__` for `_`.
+    """
+    named = {name.replace("__", "\0").replace("_", "-").replace("\0", "_"): value for name, value in headers.items()}
+    fields = {"content-type": "application/json", **named}
     if length == "chunked":
         fields["transfer-encoding"] = "chunked"
     elif length is not None:

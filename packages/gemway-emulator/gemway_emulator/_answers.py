@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from gemway_emulator import _pictures, _prompt_shapes, _tools, _usage
-from gemway_emulator._language import FILLER, grounded, topic
+from gemway_emulator._language import grounded, topic
 from gemway_emulator._picture_sizes import picture_size
-from gemway_emulator._prompt import Medium, Prompt, encoded
+from gemway_emulator._prompt import Medium, Prompt, encoded, readable
 from gemway_emulator._schema_instances import instance
 from gemway_emulator._sounds import SPEECH_TYPE, speak
 from gemway_emulator._turns import AUTOMATIC, Part, Turn, medium_part, text_part, thought_part
@@ -68,16 +68,15 @@ def _wants_json(prompt: Prompt) -> bool:
 def _json(prompt: Prompt) -> str:
     config = prompt.config
     schema = config.get("responseJsonSchema") or config.get("responseSchema")
-    results = [_tools.values(response) for _, response in prompt.results]
-    material = "\n".join([prompt.question, *results, *(text for _, text in prompt.earlier[-2:])])
     if schema is None:
-        return json.dumps(_free_json(material), ensure_ascii=False)
-    value = instance(schema, material)
+        return json.dumps(_free_json(prompt), ensure_ascii=False)
+    value = instance(schema, prompt.material, prompt.background)
     return str(value) if config.get("responseMimeType") == "text/x.enum" else json.dumps(value, ensure_ascii=False)
 
 
-def _free_json(text: str) -> dict[str, Any]:
+def _free_json(prompt: Prompt) -> dict[str, Any]:
     """An object with the keys the prompt names: `{"name": ..., "age": ...}`, `keys name and age`, or one `answer`."""
+    text = prompt.material
     named = re.findall(r"[\"'`](\w+)[\"'`]\s*:", text)
     listed = re.search(
         r"(?i)\b(?:keys?|fields?|properties|property)\b\s*:?\s*((?:[\"'`]?\w+[\"'`]?(?:,\s*(?:and\s+)?|\s+and\s+)?)+)",
@@ -86,7 +85,7 @@ def _free_json(text: str) -> dict[str, Any]:
     if not named and listed:
         named = re.findall(r"\w+", re.sub(r"\band\b", " ", listed.group(1)))
     if not named:
-        return {"answer": grounded(text, "")}
+        return {"answer": grounded(text, prompt.background)}
     made = instance({"type": "object", "properties": {name: {} for name in named}, "required": named}, text)
     return {name: made[name] for name in dict.fromkeys(named)}
 
@@ -94,19 +93,17 @@ def _free_json(text: str) -> dict[str, Any]:
 def _text(prompt: Prompt) -> str:
     if prompt.awaits_results:
         return _after_tools(prompt)
-    spoken = [text for _, text in prompt.earlier if not text.startswith(FILLER)]
-    context = "\n".join(filter(None, [prompt.system, *spoken]))
     shaped = _prompt_shapes.answer(prompt)
     if shaped is not None:
         return shaped
     seen = " ".join(_received(medium) for medium in prompt.media)
     if seen:
         return f"I received {seen} You asked: {prompt.question or 'nothing more'}"
-    return grounded(prompt.question, context)
+    return grounded(prompt.question, prompt.background)
 
 
 def _after_tools(prompt: Prompt) -> str:
-    said = [f"{name}: {_tools.values(response)}" for name, response in prompt.results[-8:]]
+    said = [f"{name}: {readable(response)}" for name, response in prompt.results[-8:]]
     seen = " ".join(f"I received {_received(medium)}" for medium in prompt.media)
     return f"According to the tools: {'; '.join(said)}. {seen}".strip()
 

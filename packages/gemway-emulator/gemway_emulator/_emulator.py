@@ -15,9 +15,10 @@ from gemway_emulator._app import Application, build
 from gemway_emulator._gateway import Gateway
 from gemway_emulator._journal import Journal
 from gemway_emulator._signatures import Signatures
-from gemway_emulator.reply import Reply
+from gemway_emulator.reply import ErrorReply, RawReply, Reply, StreamReply, Turn
 
 _START_LIMIT = 10.0
+_REPLIES = (Turn, ErrorReply, StreamReply, RawReply)
 
 
 class Emulator:
@@ -160,6 +161,9 @@ class Emulator:
 
     def enqueue(self, *replies: Reply) -> None:
         """Serve *replies*, one per generateContent or streamGenerateContent call, before the emulator's own answers."""
+        for reply in replies:
+            if not isinstance(reply, _REPLIES):
+                raise TypeError(f"cannot serve {reply!r}; enqueue reply.text(...), reply.error(...) and their kin")
         self._gateway.queue.extend(replies)
 
     def waits(self) -> list[float]:

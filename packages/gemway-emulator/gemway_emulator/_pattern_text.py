@@ -36,6 +36,7 @@ class _Writer:
     at: int = 0
 
     def alternatives(self) -> str:
+        """Write the first alternative, pass over the others."""
         first = self._sequence()
         while self._peek() == "|":
             self.at += 1

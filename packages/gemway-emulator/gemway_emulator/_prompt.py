@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from gemway_emulator._language import FILLER
 from gemway_emulator._models import Model
 from gemway_emulator._signatures import decoded
 
 Json = dict[str, Any]
+_SHORT = 40  # characters; a question like "And in Rome?" leans on the one before
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,20 @@ class Prompt:
         responses = [part["functionResponse"] for part in parts if "functionResponse" in part]
         return [(response.get("name", ""), response.get("response")) for response in responses]
 
+    @cached_property
+    def material(self) -> str:
+        """What values are taken from: the question, what was said and found since, and for short questions what was asked before."""
+        later = [text for turn in self.contents[self._asked_at + 1 :] if (text := text_of(turn))]
+        results = [readable(response) for _, response in self.results]
+        asked = [text for role, text in self.earlier[-2:] if role == "user"] if len(self.question) < _SHORT else []
+        return "\n".join([self.question, *later, *results, *asked])
+
+    @cached_property
+    def background(self) -> str:
+        """What answers are looked for in beside the question: the system instruction and the conversation, small talk of ours left out."""
+        spoken = [text for _, text in self.earlier if not text.startswith(FILLER)]
+        return "\n".join(filter(None, [self.system, *spoken]))
+
     @property
     def awaits_results(self) -> bool:
         """Whether the last turn hands tool results over."""
@@ -162,6 +179,13 @@ def _medium(part: Json) -> Medium | None:
 def _tool(entry: Json) -> Tool:
     schema = entry.get("parametersJsonSchema") or entry.get("parameters") or {"type": "object", "properties": {}}
     return Tool(entry.get("name", ""), entry.get("description", ""), schema)
+
+
+def readable(response: Any) -> str:
+    """What a function response says, as text: the value alone where the client wrapped one."""
+    if isinstance(response, dict) and len(response) == 1:
+        return readable(next(iter(response.values())))
+    return response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
 
 
 def encoded(data: bytes) -> str:

@@ -15,18 +15,8 @@ _DEEPEST = 6
 _MOST_ITEMS = 10
 _MISSING = object()
 # Fields that want a sentence, not a value.
-_SPOKEN = {
-    "answer",
-    "response",
-    "summary",
-    "output",
-    "reply",
-    "explanation",
-    "reason",
-    "reasoning",
-    "description",
-    "result",
-}
+_SPOKEN = {"answer", "response", "summary", "output", "reply", "result"}
+_EXPLAINED = {"explanation", "reason", "reasoning", "description", "justification"}
 
 _FORMAT_DEFAULTS = {
     "date-time": "2026-01-15T09:30:00Z",
@@ -44,17 +34,21 @@ _FORMAT_DEFAULTS = {
 }
 
 
-def instance(schema: Json, text: str) -> Any:
-    """Return a value that is valid for *schema*; the words and numbers of *text* go where they fit."""
-    return _Maker(schema, Hints(text)).make(schema, "", 0)
+def instance(schema: Json, text: str, background: str = "") -> Any:
+    """Return a value that is valid for *schema*; the words and numbers of *text* go where they fit.
+
+    Fields that want a sentence (`answer`, `summary`) get the one of *text*, or else of *background*, that answers *text*.
+    """
+    return _Maker(schema, Hints(text), background).make(schema, "", 0)
 
 
 class _Maker:
     """One instance in the making: the root schema for references and the values not used yet."""
 
-    def __init__(self, root: Json, hints: Hints) -> None:
+    def __init__(self, root: Json, hints: Hints, background: str) -> None:
         self._root = root
         self._hints = hints
+        self._background = background
         self._makers: dict[str, Callable[[Json, str, int], Any]] = {
             "object": self._object,
             "array": self._array,
@@ -217,7 +211,7 @@ class _Maker:
         if form in _FORMAT_DEFAULTS:
             return _FORMAT_DEFAULTS[form]
         if set(words(key)[-1:]) & _SPOKEN:
-            return _fitted(grounded(self._hints.text, ""), schema)
+            return _fitted(grounded(self._hints.text, self._background), schema)
         if set(words(key)[-1:]) & _EXPLAINED:
             return _fitted(self._hints.text.strip() or key, schema)
         return _fitted(next(filter(None, (*self._hints.names(), self._hints.topic(), key)), "text"), schema)

@@ -58,6 +58,7 @@ class _Reading:
     violations: list[tuple[str, str]] = field(default_factory=list)
 
     def message(self, value: Any, name: str, path: str) -> Any:
+        """Read one message; fields are checked one by one."""
         if not isinstance(value, dict):
             return self._wrong(path, f"{_PACKAGE}.{name}", value)
         fields, result = _FIELDS[name], {}

@@ -24,5 +24,6 @@ def after(text: str, label: str) -> str:
 
 
 def quoted_question(text: str) -> str:
+    """The question a list of choices is for."""
     found = re.search(r"relevant to the\s+question: '(.*?)'\n", text, re.DOTALL)
     return found.group(1) if found else after(text, "Question|Query")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -174,12 +173,12 @@ def _is_said(sign: str, text: str) -> bool:
 
 def _call(tool: Tool, prompt: Prompt, *, alone: bool) -> list[Part]:
     """One call; or one per place when the question lists several for a tool that takes one."""
-    text = _material(prompt)
+    text = prompt.material
     key = _place_key(tool)
     places = Hints(prompt.question).places() if key and alone and prompt.mode != "ANY" else []
     if key and len(places) > 1:
         return [call_part(tool.name, {**instance(tool.schema, text), key: place}) for place in places]
-    args = instance(_schema(tool), text if alone else _clause(tool, prompt) or text)
+    args = instance(_schema(tool), text if alone else _clause(tool, prompt) or text, prompt.background)
     return [call_part(tool.name, args if isinstance(args, dict) else {})]
 
 
@@ -203,19 +202,3 @@ def _clause(tool: Tool, prompt: Prompt) -> str | None:
         r"(?<=[.;!?])\s+|\n|,?\s+and\s+(?=(?:also\s+)?(?:use|call)\b)|,\s+(?=(?:use|call)\b)", prompt.question
     )
     return next((clause for clause in clauses if _place(tool.name, clause.lower()) >= 0), None)
-
-
-def _material(prompt: Prompt) -> str:
-    """The text arguments are taken from: the question, then what the tools said, then the conversation."""
-    results = [json.dumps(response, ensure_ascii=False) for _, response in prompt.results]
-    earlier = [text for role, text in prompt.earlier[-2:] if role == "user"] if len(prompt.question) < 40 else []
-    return "\n".join([prompt.question, *results, *earlier])
-
-
-def values(response: Any) -> str:
-    """What a function response says, as readable text."""
-    if isinstance(response, dict) and len(response) == 1:
-        return values(next(iter(response.values())))
-    if isinstance(response, str):
-        return response
-    return json.dumps(response, ensure_ascii=False)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
@@ -86,7 +87,7 @@ class Answer:
         self._silence = silence
         self._expires = expires
         self._limit = settings.max_response_bytes
-        self._body: list[bytes] = []
+        self._body = BytesIO()  # grows without copies, and hands its bytes over without one
         self._size = 0
         self._heard: float | None = None
         self._pending = 0
@@ -117,7 +118,7 @@ class Answer:
         self.check()
         self.complete = True
         if self._decoder is None:
-            return [self._unary(b"".join(self._body))]
+            return [self._unary(self._body.getvalue())]
         chunks = self._decode(self._decoder.finish)
         self.chunks += chunks
         if self._failure is None:
@@ -171,13 +172,13 @@ class Answer:
     def _keep(self, data: bytes) -> None:
         self._size += len(data)
         if self._status >= 300 and self._size > KEPT_BODY_BYTES:
-            self._body.append(data[: max(0, KEPT_BODY_BYTES - (self._size - len(data)))])
-            raise self._status_error(b"".join(self._body))
+            self._body.write(data[: max(0, KEPT_BODY_BYTES - (self._size - len(data)))])
+            raise self._status_error(self._body.getvalue())
         if self._size > self._limit:
             raise self._invalid(
                 f"the answer is larger than {self._limit:,} bytes; raise max_response_bytes= if that is expected"
             )
-        self._body.append(data)
+        self._body.write(data)
 
     def _check_deadline(self, now: float) -> None:
         if self._expires is not None and now > self._expires:
@@ -188,7 +189,7 @@ class Answer:
             raise self._status_error(body)
         if self._inflater is not None and not self._inflater.complete:
             raise self._invalid(f"the compressed answer of {self._url} was cut short", is_retryable=True)
-        if not body.strip():
+        if not body or body.isspace():
             raise self._invalid(f"{self._url} answered {self._status} with an empty body", is_retryable=True)
         if self._call.wire is None:
             return self._plain(body)
@@ -287,10 +288,9 @@ class Answer:
 
     def _check_stream_end(self, decoder: EventDecoder) -> None:
         if not self.chunks:
-            head = decoder.head
-            if not head.strip():
+            if decoder.said_nothing:
                 raise self._invalid(f"{self._url} answered {self._status} with an empty stream", is_retryable=True)
-            raise self._not_an_answer(head)
+            raise self._not_an_answer(decoder.head)
         if not any(_is_final(chunk) for chunk in self.chunks):
             raise StreamInterruptedError(
                 f"the stream from {self._url} ended after {len(self.chunks)} events without a finishReason,"

@@ -158,7 +158,7 @@ def _expect(what: str, value: Any, known: Sequence[str], model: str) -> None:
     """Warn about a value that is not documented; it is sent all the same, since the gateway decides."""
     if value not in known:
         documented = f"documented: {', '.join(known)}" if known else "none is documented"
-        warn_once((what, value, model), f"unusual {what} {value!r} for {model} ({documented}); sent as it is")
+        warn_once((what, str(value), model), f"unusual {what} {value!r} for {model} ({documented}); sent as it is")
 
 
 def to_safety_settings(value: Any) -> list[JsonObject]:

@@ -94,13 +94,19 @@ def _file_part(uri: str, mime_type: str | None) -> dict[str, Any]:
 
 
 def _from_file(path: Path, mime_type: str | None) -> dict[str, Any]:
-    data = path.read_bytes()
-    if not data:
-        raise UnsupportedContentError(f"cannot send {path.name}: the file is empty")
-    mime_type = _known_type(mime_type or sniff_mime_type(data) or _type_by_ending(path.name), data)
-    encoded = b64encode(data)
-    del data  # tens of megabytes, and two more copies of them are about to be made
-    return _inline(encoded.decode("ascii"), mime_type)
+    encoded = BytesIO()  # in pieces: the file itself is never in memory as a whole
+    with path.open("rb") as file:
+        head = file.read(_PIECE)
+        if not head:
+            raise UnsupportedContentError(f"cannot send {path.name}: the file is empty")
+        mime_type = _known_type(mime_type or sniff_mime_type(head) or _type_by_ending(path.name), head)
+        encoded.write(b64encode(head))
+        while piece := file.read(_PIECE):
+            encoded.write(b64encode(piece))
+    return _inline(encoded.getvalue().decode("ascii"), mime_type)
+
+
+_PIECE: Final = 3 * 2**18  # whole groups of base64
 
 
 def _from_bytes(data: bytes, mime_type: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -177,12 +178,58 @@ def _with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encode(wire: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a JSON body."""
+    """Return the bytes of a JSON body. Large pictures are written piece by piece: the encoder alone copies twice."""
+    large: list[str] = []
     try:
-        return to_json(wire)
+        slim = _without_large_media(wire, large)
+        if not large:
+            return to_json(wire)
+        head, *others = to_json(slim).split(_HOLE)
+        return _filled(head, large, others) if len(others) == len(large) else to_json(wire)
     except (PydanticSerializationError, ValueError) as error:
         message = f"the request holds something that is not JSON: {error}"
     raise ConfigurationError(message)
+
+
+_LARGE_TEXT: Final = 2**20
+# Stands for a picture while the rest is encoded. No other text but this one is encoded like this.
+_PLACE: Final = "\0picture\0"
+_HOLE: Final = to_json(_PLACE)
+
+
+def _without_large_media(wire: Mapping[str, Any], large: list[str]) -> dict[str, Any]:
+    """Return *wire* with a mark in place of each large inline data, which goes to *large*."""
+    if "contents" not in wire:  # a count of tokens wraps its request
+        return dict(wire)
+    return {**wire, "contents": [_slim_content(content, large) for content in wire["contents"]]}
+
+
+def _slim_content(content: Any, large: list[str]) -> Any:
+    parts = content.get("parts") if isinstance(content, Mapping) else None
+    if not parts or not any("inlineData" in part or "inline_data" in part for part in parts):
+        return content
+    return {**content, "parts": [_slim_part(part, large) for part in parts]}
+
+
+def _slim_part(part: Mapping[str, Any], large: list[str]) -> Mapping[str, Any]:
+    key = "inlineData" if "inlineData" in part else "inline_data"
+    blob = part.get(key)
+    if not isinstance(blob, Mapping) or not isinstance(blob.get("data"), str) or len(blob["data"]) < _LARGE_TEXT:
+        return part
+    large.append(blob["data"])
+    return {**part, key: {**blob, "data": _PLACE}}
+
+
+def _filled(head: bytes, large: list[str], others: list[bytes]) -> bytes:
+    body = BytesIO()  # its getvalue() is no copy
+    body.write(head)
+    for text, behind in zip(large, others, strict=True):
+        body.write(b'"')
+        for at in range(0, len(text), _LARGE_TEXT):
+            body.write(to_json(text[at : at + _LARGE_TEXT])[1:-1])
+        body.write(b'"')
+        body.write(behind)
+    return body.getvalue()
 
 
 def _asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:

@@ -96,7 +96,7 @@ class RetryBudget:
     def take(self, error: APIError) -> bool:
         """Take what one retry costs; False if too little is left."""
         cost = 0.5 if error.status_code == 429 and error.retry_after is not None else 1.0
-        if self.tokens < cost:
+        if self.tokens < cost - 1e-9:  # ten tenths are a little less than one
             return False
         self.tokens -= cost
         return True

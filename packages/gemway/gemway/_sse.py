@@ -7,10 +7,12 @@ objects one after another, or a single object. The first byte that is not white 
 from __future__ import annotations
 
 import re
+from io import BytesIO
 
 _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
 _HEAD = 2048
+_NOTHING = re.compile(rb"\s*$|:|(event|id|retry)(:|$)|data:\s*(\[DONE\])?\s*$")
 
 
 class EventDecoder:
@@ -41,9 +43,14 @@ class EventDecoder:
         if self._start is not None:
             data = self._begin(self._start + data)
         events = self._cutter.feed(data)
-        if self._cutter.size > self._limit:
+        if self._cutter.size > self._limit or max(map(len, events), default=0) > self._limit:
             raise EventTooLargeError(self._limit)
         return [event for event in events if event != _DONE] if _DONE in events else events
+
+    @property
+    def said_nothing(self) -> bool:
+        """Whether there was nothing but white space, comments and the end mark so far (seen in the head)."""
+        return all(_NOTHING.match(line) for line in self.head.removeprefix(_BOM).splitlines())
 
     def finish(self) -> list[bytes]:
         """Return what was left when the stream ended: the last event may lack its blank line."""
@@ -52,12 +59,15 @@ class EventDecoder:
 
     def _begin(self, data: bytes, *, last: bool = False) -> bytes:
         """Look at the first bytes: drop a BOM, and choose how to cut."""
-        if not last and (_BOM.startswith(data) or not data.strip()):
+        if _BOM.startswith(data) and not last:
             self._start = data
             return b""
+        data = data.removeprefix(_BOM).lstrip()
+        if not data:
+            self._start = b""
+            return b""
         self._start = None
-        data = data.removeprefix(_BOM)
-        if data.lstrip()[:1] in (b"{", b"["):
+        if data[:1] in (b"{", b"["):
             self._cutter = _ObjectCutter()
         return data
 
@@ -79,47 +89,56 @@ class _LineCutter:
 
     def __init__(self) -> None:
         self.size = 0
-        self._line: list[bytes] = []
+        self._line = BytesIO()
         self._data: list[bytes] = []
+        self._data_size = 0
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[bytes]:
         if b"\r" in data or self._after_cr:
             data = self._unify_line_ends(data)
         first, *others = data.split(b"\n")
-        if first:
-            self._line.append(first)
-            self.size += len(first)
         if not others:
+            self.size += self._line.write(first)
             return []
         events: list[bytes] = []
-        self._take(b"".join(self._line), events)
+        self._take(self._end_of_line(first), events)
         *lines, rest = others
         for line in lines:
             self._take(line, events)
-        self._line = [rest] if rest else []
-        self.size = sum(map(len, self._data)) + len(rest)
+        self.size = self._data_size + self._line.write(rest)
         return events
 
     def finish(self) -> list[bytes]:
         events: list[bytes] = []
-        self._take(b"".join(self._line), events)
+        self._take(self._end_of_line(b""), events)
         self._take(b"", events)
         return events
+
+    def _end_of_line(self, last: bytes) -> bytes:
+        """Return the line that *last* completes. A line may be a picture: it is copied no more often than it must."""
+        if not self._line.tell():
+            return last
+        self._line.write(last)
+        line, self._line = self._line.getvalue(), BytesIO()
+        return line
 
     def _take(self, line: bytes, events: list[bytes]) -> None:
         if not line:
             if self._data:
                 events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-                self._data = []
+                self._data, self._data_size = [], 0
         elif line.startswith(b"data:"):
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            self._data_size += len(line)
 
     def _unify_line_ends(self, data: bytes) -> bytes:
         """Turn CRLF and CR into LF, also where a CRLF was cut in two."""
+        if not data:
+            return data
         if self._after_cr:
             data = data.removeprefix(b"\n")
-        self._after_cr = data.endswith(b"\r") if data else self._after_cr
+        self._after_cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 

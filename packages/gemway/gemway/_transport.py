@@ -105,7 +105,7 @@ class SyncTransport:
         if self._client is None:
             extensions = _extensions(timeouts)
             wait = None if attempts.expires is None else max(0.0, attempts.expires - self.now())
-            stream = httpx.ByteStream(body or b"")
+            stream = _stream(body or b"")
             request = httpx.Request(method, _url(url), headers=lines, stream=stream, extensions=extensions)
             return self._lease.pool().open(request, wait)
         request = self._client.build_request(method, url, headers=_texts(lines), content=body)
@@ -234,7 +234,7 @@ class AsyncTransport:
         if self._client is None:
             extensions = _extensions(timeouts)
             wait = None if attempts.expires is None else max(0.0, attempts.expires - self.now())
-            stream = httpx.ByteStream(body or b"")
+            stream = _stream(body or b"")
             request = httpx.Request(method, _url(url), headers=lines, stream=stream, extensions=extensions)
             return await (await self._lease.pool()).open(request, wait)
         request = self._client.build_request(method, url, headers=_texts(lines), content=body)
@@ -398,6 +398,25 @@ class _Head:
     def secrets(self, key: Secret | None, extra: Any) -> list[Secret]:
         """Return everything that must not be repeated to the user."""
         return [*self._user.values(), *(extra or {}).values(), *([key] if key else ())]
+
+
+_PIECE = 2**18
+
+
+def _stream(body: bytes) -> httpx.ByteStream:
+    return httpx.ByteStream(body) if len(body) <= _PIECE else _Pieces(body)
+
+
+class _Pieces(httpx.ByteStream):
+    """A large body in pieces: after each send, httpcore copies what is left of the piece that it was given."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for whole in super().__iter__():
+            yield from (whole[at : at + _PIECE] for at in range(0, len(whole), _PIECE))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 import uuid
 from collections.abc import Callable, Iterable
@@ -144,13 +145,16 @@ def _media(part: Part) -> Block:
 def _wav(data: str, mime_type: str) -> str:
     """Return 16-bit mono samples as a WAV file; the MIME type declares their rate (RFC 2586)."""
     samples = decode_base64(data)
-    parameters = dict(field.strip().lower().partition("=")[::2] for field in mime_type.split(";")[1:])
-    rate = int(parameters.get("rate", "24000"))
-    channels = int(parameters.get("channels", "1"))
+    rate, channels = _parameter(mime_type, "rate", 24_000), _parameter(mime_type, "channels", 1)
     frame = 2 * channels
     layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * frame, frame, 16)
     header = b"RIFF" + struct.pack("<I", 36 + len(samples)) + b"WAVE" + layout + b"data"
     return base64.b64encode(header + struct.pack("<I", len(samples)) + samples).decode("ascii")
+
+
+def _parameter(mime_type: str, name: str, default: int) -> int:
+    found = re.search(rf";\s*{name}=(\d+)", mime_type, re.IGNORECASE)
+    return int(found[1]) if found else default
 
 
 def _file(part: Part) -> Block:

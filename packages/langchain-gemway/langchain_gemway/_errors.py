@@ -122,6 +122,8 @@ if TYPE_CHECKING:
     class ModelRefusalError(OutputParserException):
         """The model or a filter refused to answer."""
 
+        def __init__(self, message: str, *, raw_message: Any = None) -> None: ...
+
 else:
     # Where langchain-core has it (1.7.5), its class and the parser's: code for either version catches it.
     _refusal = getattr(langchain, "ModelRefusalError", None)

@@ -5,8 +5,8 @@ has no room for that, so the message's `additional_kwargs` hold, and only where 
 
 - `CALL_SIGNATURES`: tool call id -> signature; the key that ChatGoogleGenerativeAI uses too.
 - `SERVER_IDS`: ids of calls that the server gave; others were made up here and are never sent.
-- `PARTS`: the parts in order, as `{"text": length}`, `{"thought": length}` or `{"call": id}`, each with its
-  `signature`; beside list content only `{"call": id, "at": number of blocks before it}`.
+- `PARTS`: the parts in order, as `{"text": length}`, `{"thought": length}`, `{"call": id}` or `{"block": {...}}` (what
+  a server did on its side), texts with their `signature`; beside list content only `{"call": id, "at": blocks before}`.
 - `REASONING`: thoughts that nobody asked for, where the content stays a string.
 """
 

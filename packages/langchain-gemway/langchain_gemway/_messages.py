@@ -239,8 +239,8 @@ class _Said:
         parts: list[Part] = []
         rest = {"text": text, "thought": thoughts if isinstance(thoughts, str) else ""}
         for entry in self._layout:
-            if "call" in entry:
-                parts += self._take(entry["call"])
+            if "call" in entry or "block" in entry:
+                parts += self._take(entry["call"]) if "call" in entry else to_parts(entry["block"], self._source)
                 continue
             kind = "text" if "text" in entry else "thought"
             said, rest[kind] = rest[kind][: entry[kind]], rest[kind][entry[kind] :]

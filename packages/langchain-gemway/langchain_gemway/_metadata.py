@@ -118,13 +118,12 @@ def citations(grounding: Any) -> list[dict[str, Any]]:
     if not isinstance(grounding, dict):
         return []
     chunks = grounding.get("grounding_chunks") or []
-    found = []
-    for support in grounding.get("grounding_supports") or ():
-        segment = support.get("segment") or {}
-        for index in support.get("grounding_chunk_indices") or ():
-            if index < len(chunks):
-                found.append(_citation(segment, chunks[index]))
-    return found
+    return [
+        _citation(support.get("segment") or {}, chunks[index])
+        for support in grounding.get("grounding_supports") or ()
+        for index in support.get("grounding_chunk_indices") or ()
+        if index < len(chunks)
+    ]
 
 
 def _citation(segment: Mapping[str, Any], chunk: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from langchain_gemway._messages import LateSystem, to_request
 from langchain_gemway._tools import BoundTools, to_bound_tools
 
 CLIENT_OPTIONS: Final = (
-    *("api_key", "base_url", "timeout", "max_retries", "deadline", "default_headers", "auth", "extra_body"),
+    *("api_key", "base_url", "timeout", "max_retries", "deadline", "default_headers", "auth"),
     *("inline_data_casing", "max_connections", "max_response_bytes", "proxy", "verify", "auth_header"),
     *("auth_scheme", "retry_budget", "retry_image_timeouts", "on_retry"),
 )
@@ -29,6 +29,7 @@ REQUEST_OPTIONS: Final = (
     *("thinking_budget", "thinking_level", "include_thoughts", "media_resolution", "speech_config"),
     *("response_mime_type", "response_schema", "response_json_schema", "response_format", "generation_config"),
     *("safety_settings", "cached_content", "labels", "tool_config", "tool_choice", "parallel_tool_calls", "strict"),
+    "extra_body",
 )
 """Options of a request that are fields of the model under the same name."""
 
@@ -38,7 +39,16 @@ _BODY: Final = frozenset({"safety_settings", "cached_content", "labels", "extra_
 _PER_CALL: Final = {"timeout": "timeout", "max_retries": "max_retries", "deadline": "deadline"}
 _SECRETS: Final = frozenset(
     {
-        *("api_key", "default_headers", "extra_headers", "auth", "proxy", "http_client", "http_async_client", "on_retry"),
+        *(
+            "api_key",
+            "default_headers",
+            "extra_headers",
+            "auth",
+            "proxy",
+            "http_client",
+            "http_async_client",
+            "on_retry",
+        ),
         *(alias for alias, name in gemway.ALIASES.items() if name in {"api_key", "default_headers", "proxy"}),
         *("http_options", "client_options", "media_fetcher"),
     }

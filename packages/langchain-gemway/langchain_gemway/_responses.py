@@ -26,6 +26,7 @@ from langchain_gemway._tools import BoundTools
 Shape = Literal["text", "v0", "v1"]
 
 _CALLS: Final = frozenset({"tool_call", "invalid_tool_call"})
+_MEDIA: Final = frozenset({"image", "audio", "video", "file"})
 _TEXT: Final = {"text"}
 _PLAIN_CANDIDATE: Final = frozenset({"content", "index"})
 
@@ -111,7 +112,7 @@ def _message(response: GenerateContentResponse, candidate: Candidate | None, rea
         additional_kwargs=extra,
         response_metadata=metadata,
         tool_calls=[_bare(block) for block in blocks if block["type"] == "tool_call"],
-        invalid_tool_calls=[block for block in blocks if block["type"] == "invalid_tool_call"],
+        invalid_tool_calls=[_invalid(block) for block in blocks if block["type"] == "invalid_tool_call"],
     )
 
 
@@ -154,6 +155,10 @@ def _bare(call: Block) -> dict[str, Any]:
     return {"name": call["name"], "args": call["args"], "id": call["id"], "type": "tool_call"}
 
 
+def _invalid(call: Block) -> Any:
+    return {name: call[name] for name in ("type", "name", "args", "id", "error")}
+
+
 # What the content has no room for
 
 
@@ -189,6 +194,8 @@ def _entries(blocks: Iterable[Block]) -> list[dict[str, Any]]:
         elif block["type"] in _FIELDS:
             kind, field = _FIELDS[block["type"]]
             entries += _text_entries(kind, len(block[field]), block.get("extras", {}))
+        elif block["type"] not in _MEDIA and block["type"] not in _CALLS:
+            entries.append({"block": {name: value for name, value in block.items() if name != "index"}})
     return entries
 
 
@@ -205,9 +212,10 @@ def _text_entries(kind: str, length: int, extras: Mapping[str, Any]) -> list[dic
 
 def _text_layout(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the order of the parts where it is not plainly: text, then calls, none of the text signed."""
+    entries = [entry for entry in entries if entry.get("block", {}).get("type") != "refusal"]
     if not any("signature" in entry and "thought" in entry for entry in entries):
         entries = [entry for entry in entries if "thought" not in entry]
-    is_signed = any("signature" in entry for entry in entries)
+    is_signed = any("signature" in entry or "block" in entry for entry in entries)
     kinds = ["call" in entry for entry in entries]
     return entries if is_signed or kinds != sorted(kinds) else []
 
@@ -232,10 +240,15 @@ def _annotate(blocks: list[Block], metadata: Mapping[str, Any]) -> None:
         for block in texts:
             end = start + len(block["text"])
             if citation["start_index"] < end or block is texts[-1]:
-                shifted = {name: citation[name] - start for name in ("start_index", "end_index") if name in citation}
-                block.setdefault("annotations", []).append({**citation, **shifted})
+                block.setdefault("annotations", []).append(_moved(citation, start))
                 break
             start = end
+
+
+def _moved(citation: Mapping[str, Any], start: int) -> dict[str, Any]:
+    """Return a citation with its offsets counted from *start*."""
+    offsets = {name: citation[name] - start for name in ("start_index", "end_index") if name in citation}
+    return {**citation, **offsets}
 
 
 # How answers end
@@ -254,9 +267,10 @@ def _ending(
         extras = {"reason": reason}
         return [{"type": "refusal", "refusal": words or f"The {what} was blocked: {reason}.", "extras": extras}]
     if finish == "MALFORMED_FUNCTION_CALL":
-        said = metadata.get("finish_message") or ""
-        bad = {"type": "invalid_tool_call", "name": None, "args": said, "id": new_call_id()}
-        return [{**bad, "error": f"MALFORMED_FUNCTION_CALL: {said}"}]
+        said = metadata.get("finish_message") or finish
+        if said.lstrip().startswith("{"):  # LangChain would take it for the arguments of a call
+            said = f"{finish}: {said}"
+        return [{"type": "invalid_tool_call", "name": None, "args": said, "id": new_call_id(), "error": finish}]
     if is_empty:
         _warn_about_nothing(finish, usage, reading)
     return []
@@ -353,7 +367,7 @@ class ChunkReader:
             additional_kwargs=extra,
             response_metadata=metadata,
             usage_metadata=to_usage(usage),
-            invalid_tool_calls=[block for block in ending if block["type"] == "invalid_tool_call"],
+            invalid_tool_calls=[_invalid(block) for block in ending if block["type"] == "invalid_tool_call"],
             chunk_position="last",
         )
 
@@ -428,10 +442,10 @@ class ChunkReader:
         self._texts += [block["text"] for block in blocks if block["type"] == "text"]
         if self._shape == "text":
             self._entries += _entries(blocks)
-            strange = [block for block in blocks if block["type"] not in {"text", "reasoning", *_CALLS}]
-            if not strange:
+            if _MEDIA.isdisjoint(block["type"] for block in blocks):
                 return _content(blocks, "text"), {}
-            return [to_v0(b) for b in blocks if b["type"] not in {"reasoning", *_CALLS}], {"model_provider": PROVIDER}
+            # Nobody could tell that pictures would come; to keep the string one would have to hide them.
+            return [to_v0(b) for b in blocks if b["type"] in {"text", *_MEDIA}], {"model_provider": PROVIDER}
         self._listed += [{**block, "base64": ""} if "base64" in block else block for block in blocks]
         if self._shape == "v1":
             shown = [to_call_chunk(block) if block["type"] == "tool_call" else block for block in blocks]
@@ -453,7 +467,7 @@ def _merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for entry in entries:
         before = merged[-1] if merged else {}
         kind = next(iter(entry))
-        continues = kind != "call" and kind in before and "signature" not in before
+        continues = kind in {"text", "thought"} and kind in before and "signature" not in before
         if continues and not (entry[kind] and "signature" in entry):
             merged[-1] = {**before, **entry, kind: before[kind] + entry[kind]}
         else:
@@ -503,8 +517,10 @@ class _Folded:
             self._extra.update(candidate.__pydantic_extra__ or {})
 
     def response(self) -> tuple[GenerateContentResponse, Candidate | None]:
-        usage = {"usage_metadata": UsageMetadata.model_construct(**self._usage)} if self._usage else {}
-        response = GenerateContentResponse.model_construct(**self._top, **usage)
+        top = dict(self._top)
+        if self._usage:
+            top["usage_metadata"] = UsageMetadata.model_construct(**self._usage)
+        response = GenerateContentResponse.model_construct(**top)
         if self._candidate is None:
             return response, None
         return response, Candidate.model_construct(**self._candidate, **self._extra)

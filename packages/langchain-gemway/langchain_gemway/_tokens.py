@@ -14,7 +14,9 @@ from typing import Any, Final
 from gemway import capabilities
 from pydantic_core import to_json
 
-_PIECE: Final = re.compile(r"[A-Za-z]{1,5}|\d{1,3}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\d_A-Za-z]{1,3}|[^\w\s]|_|\n+")
+_PIECE: Final = re.compile(
+    r"[A-Za-z]{1,5}|\d{1,3}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\d_A-Za-z]{1,3}|[^\w\s]|_|\n+"
+)
 _MEDIUM: Final = {"image": 258, "application": 258, "audio": 32 * 60, "video": 263 * 60}
 _NEWER_PICTURE: Final = 1120
 _PER_CONTENT: Final = 3

@@ -99,11 +99,14 @@ def _remembered(tool: Any, dialect: Dialect) -> _Converted:
     if found and found[0]() is tool and found[1] == stamp:
         return found[2]
     converted = _function(*_described(tool), dialect)
+
+    def forget(_: object) -> None:
+        _known.pop(key, None)
+
     try:
-        reference = weakref.ref(tool, lambda _: _known.pop(key, None) and None)
-    except TypeError:
-        return converted
-    _known[key] = (reference, stamp, converted)
+        _known[key] = (weakref.ref(tool, forget), stamp, converted)
+    except TypeError:  # some callables cannot be referred to weakly
+        pass
     return converted
 
 
@@ -239,7 +242,7 @@ def _from_google(tool: BaseModel, dialect: Dialect) -> Sequence[_Converted]:
 def camelised(value: Any) -> Any:
     """Return Google's options in camelCase, all the way down."""
     if isinstance(value, Mapping):
-        return {_camel(key): camelised(item) for key, item in value.items()}
+        return {_camel(key): item if key == "headers" else camelised(item) for key, item in value.items()}
     return [camelised(item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -259,8 +262,8 @@ def _with_integers(value: Any, schema: Any, root: Mapping[str, Any]) -> Any:
         properties = _members(schema, root)
         return {key: _with_integers(item, properties.get(key, {}), root) for key, item in value.items()}
     if isinstance(value, list):
-        items = next((one["items"] for one in _branches(schema, root) if isinstance(one.get("items"), Mapping)), {})
-        return [_with_integers(item, items, root) for item in value]
+        each = [one["items"] for one in _branches(schema, root) if isinstance(one.get("items"), Mapping)]
+        return [_with_integers(item, each[0] if each else {}, root) for item in value]
     return value
 
 

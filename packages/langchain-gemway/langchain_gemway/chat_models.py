@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import gemway
 from gemway import AsyncClient, Client, ConfigurationError, WireRequest
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput, LangSmithParams, ModelProfile
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, SystemMessage
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._events import EventWriter
-from langchain_gemway._fetching import Fetcher, afetched, fetched
+from langchain_gemway._fetching import afetched, fetched
 from langchain_gemway._messages import LateSystem
 from langchain_gemway._options import (
     CLIENT_OPTIONS,
@@ -122,7 +122,7 @@ class ChatGemway(BaseChatModel):
     max_response_bytes: int | None = None
     on_retry: Callable[[Any], object] | None = Field(default=None, exclude=True, repr=False)
     media_fetcher: Any = Field(default=None, exclude=True, repr=False)
-    """Loads media that messages name by http(s) URL; without one the URLs are sent."""
+    """A `gemway.MediaFetcher` for media that messages name by http(s) URL; without one the URLs are sent."""
     late_system: LateSystem = "merge"
     """What becomes of system messages after others: part of the instruction, the user's words, or an error."""
     count_tokens: bool = False
@@ -175,7 +175,7 @@ class ChatGemway(BaseChatModel):
 
     if TYPE_CHECKING:
         # Every name that `_canonical` accepts, so that mypy and pyright accept it too.
-        def __init__(
+        def __init__(  # noqa: PLR0913 - the options of the model, under all their names
             self,
             *,
             model: str | None = None,
@@ -221,7 +221,7 @@ class ChatGemway(BaseChatModel):
             max_connections: int | None = None,
             max_response_bytes: int | None = None,
             on_retry: Callable[[gemway.RetryEvent], object] | None = None,
-            media_fetcher: Fetcher | None = None,
+            media_fetcher: gemway.MediaFetcher | None = None,
             late_system: LateSystem = "merge",
             count_tokens: bool = False,
             streaming: bool | None = None,
@@ -492,7 +492,7 @@ class ChatGemway(BaseChatModel):
 
     async def _amessage_chunks(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, v1: bool | None = None
-    ) -> Any:
+    ) -> AsyncGenerator[AIMessageChunk, None]:
         with langchain_errors():
             call = self._call(messages, stop, kwargs, v1=v1)
             reader = ChunkReader(call.reading)
@@ -519,9 +519,7 @@ class ChatGemway(BaseChatModel):
         dialect = media_dialect(changes.get("schema_dialect") or self.schema_dialect)
         config = self._memory.config(options, model, dialect)
         late_system = changes.get("late_system") or self.late_system
-        body, tools = to_body(
-            messages, options, config, model=model, late_system=late_system, dialect=dialect
-        )
+        body, tools = to_body(messages, options, config, model=model, late_system=late_system, dialect=dialect)
         reading = to_reading(body, model=model, v1=self.output_version == "v1" if v1 is None else v1, tools=tools)
         return _Call(model, body, changes, reading)
 
@@ -601,11 +599,11 @@ class ChatGemway(BaseChatModel):
             )
             parser = AnswerParser(build=to_builder(schema), tool=name, allow_none=allow_none)
         elif method in {"json_schema", "json_mode"}:
-            wanted = {"response_mime_type": "application/json"}
-            if method == "json_schema":
-                wanted = {"response_json_schema": described}
-                if self.schema_dialect == "openapi":
-                    wanted = {"response_schema": described}
+            wanted = (
+                {"response_mime_type": "application/json"}
+                if method == "json_mode"
+                else {_SCHEMA_OPTION[self.schema_dialect]: described}
+            )
             bound: Any = self.bind_tools(tools, strict=strict) if tools else self
             llm = bound.bind(**wanted, **kwargs, ls_structured_output_format=traced_format)
             parser = AnswerParser(build=to_builder(schema))
@@ -623,9 +621,7 @@ class ChatGemway(BaseChatModel):
         """Return about how many tokens *text* has."""
         return len(self.get_token_ids(text))
 
-    def get_num_tokens_from_messages(
-        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
-    ) -> int:
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Return about how many tokens a prompt has, with its system messages, tools and pictures.
 
         With `count_tokens=True` the gateway is asked; where it cannot count, the estimate is returned.
@@ -655,7 +651,7 @@ class ChatGemway(BaseChatModel):
     def _made(self, kind: str, cls: type, http_client: str, changes: Mapping[str, Any] | None) -> Any:
         """Return the client for the settings of now, a new one only if they have changed."""
         values = self.__dict__
-        given = tuple([values[name] for name in _CLIENT_FIELDS]) + (values[http_client],)
+        given = (*[values[name] for name in CLIENT_OPTIONS], values[http_client])
         if changes and not _CLIENT_CHANGES.isdisjoint(changes):
             return cls(**_client_options({**values, **changes}, http_client))
         known = self._clients.get(kind)
@@ -695,7 +691,7 @@ class ChatGemway(BaseChatModel):
             value = _secret_headers(value)
         super().__setattr__(name, value)
         if not name.startswith("_"):
-            self.__dict__.pop("_serialized", None)
+            vars(self).pop("_serialized", None)  # made of the settings, once
             if name == "api_key":
                 self._key_is_from_environment = False
             elif name == "model" and not self._own_profile:
@@ -716,14 +712,13 @@ class ChatGemway(BaseChatModel):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         copied = self.__copy__()
-        for name, value in copied.__dict__.items():
-            if isinstance(value, dict | list):
-                copied.__dict__[name] = copy.deepcopy(value, memo)
+        values = vars(copied)
+        values.update({name: copy.deepcopy(one, memo) for name, one in values.items() if isinstance(one, dict | list)})
         return copied
 
 
-_CLIENT_FIELDS = tuple(name for name in CLIENT_OPTIONS if name != "extra_body")
-_CLIENT_CHANGES = frozenset(_CLIENT_FIELDS) - {"timeout", "max_retries", "deadline", "default_headers"} | {
+_SCHEMA_OPTION = {"json_schema": "response_json_schema", "openapi": "response_schema"}
+_CLIENT_CHANGES = frozenset(CLIENT_OPTIONS) - {"timeout", "max_retries", "deadline", "default_headers"} | {
     "http_client",
     "http_async_client",
 }
@@ -767,8 +762,8 @@ def _find_key(options: dict[str, Any], *, lenient: bool) -> bool:
 
 
 def _client_options(values: Mapping[str, Any], http_client: str) -> dict[str, Any]:
-    """Return the arguments of a client. `extra_body` is not among them: it is merged here, per call."""
-    given = {name: values[name] for name in _CLIENT_FIELDS if values.get(name) is not None}
+    """Return the arguments of a client."""
+    given = {name: values[name] for name in CLIENT_OPTIONS if values.get(name) is not None}
     given["headers"] = given.pop("default_headers", None)
     return {**given, "retry_budget": values["retry_budget"], "http_client": values.get(http_client)}
 
@@ -800,10 +795,9 @@ def _described(schema: Any) -> dict[str, Any]:
     """Return the JSON Schema for a schema of any form, with its name as `title`."""
     if schema is None:
         return {"title": "answer"}
-    if isinstance(schema, type) and callable(describe := getattr(schema, "model_json_schema", None)):
-        found: dict[str, Any] = describe()
-        return {"title": schema.__name__, **found}
-    if isinstance(schema, Mapping) and "properties" in schema and "title" in schema:
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return {"title": schema.__name__, **schema.model_json_schema()}
+    if isinstance(schema, dict) and "properties" in schema and "title" in schema:
         return dict(schema)
     return convert_to_json_schema(schema)
 

@@ -285,7 +285,7 @@ class Gemway(FunctionCallingLLM):
     ) -> Any:
         """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
         if (form := self._form(output_cls)) is None:
-            return super().structured_predict(output_cls, prompt, dict(llm_kwargs or {}), **prompt_args)
+            return super().structured_predict(output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args)
         with _structured_events(output_cls, prompt, prompt_args) as predicted:
             messages = self._formatted(prompt, prompt_args)
             predicted(form.to_object(self.chat(messages, **form.options(llm_kwargs))))
@@ -296,7 +296,9 @@ class Gemway(FunctionCallingLLM):
     ) -> Any:
         """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
         if (form := self._form(output_cls)) is None:
-            return await super().astructured_predict(output_cls, prompt, dict(llm_kwargs or {}), **prompt_args)
+            return await super().astructured_predict(
+                output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args
+            )
         with _structured_events(output_cls, prompt, prompt_args) as predicted:
             messages = self._formatted(prompt, prompt_args)
             predicted(form.to_object(await self.achat(messages, **form.options(llm_kwargs))))
@@ -306,7 +308,7 @@ class Gemway(FunctionCallingLLM):
         self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
     ) -> Generator[Any, None, None]:
         if (form := self._form(output_cls)) is None:
-            return super()._structured_stream_call(output_cls, prompt, dict(llm_kwargs or {}), **prompt_args)
+            return super()._structured_stream_call(output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args)
         messages = self._formatted(prompt, prompt_args)
         return _objects(self.stream_chat(messages, **form.options(llm_kwargs)), form)
 
@@ -314,12 +316,17 @@ class Gemway(FunctionCallingLLM):
         self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
     ) -> AsyncGenerator[Any, None]:
         if (form := self._form(output_cls)) is None:
-            return await super()._structured_astream_call(output_cls, prompt, dict(llm_kwargs or {}), **prompt_args)
+            return await super()._structured_astream_call(
+                output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args
+            )
         messages = self._formatted(prompt, prompt_args)
         return _aobjects(await self.astream_chat(messages, **form.options(llm_kwargs)), form)
 
     def _form(self, output_cls: type[Any]) -> Form | None:
-        """Return how the model is to spell an object, or None where LlamaIndex's own programs ask for it in words."""
+        """Return how the model is to spell an object, or None where LlamaIndex's own programs ask for it in words.
+
+        These write into the prompt and the options that they are given, so they get copies.
+        """
         mode, accepts = self.pydantic_program_mode, capabilities(self.model)
         if mode == PydanticProgramMode.FUNCTION:
             return CallForm(output_cls, self.schema_dialect)

@@ -1,0 +1,107 @@
+"""How many functions of ours run for a call, a chunk, a message: a bound on cost that no busy machine can blur.
+
+A ceiling lies about a tenth above what was counted when it was set. Whoever has to raise one runs
+`tests/benchmarks` first, and says in the change what was bought with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gemway
+from gemway import AsyncClient, WireRequest
+from gemway_emulator import Emulator, reply
+
+MODEL = "gemini-2.5-flash"
+QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
+OURS = str(Path(gemway.__file__).parent)
+
+
+def calls(action: Callable[[], Any]) -> int:
+    """Return how many functions of ours *action* calls; a generator counts each time it goes on."""
+    count = 0
+
+    def profile(frame: Any, event: str, _: Any) -> None:
+        nonlocal count
+        count += event == "call" and frame.f_code.co_filename.startswith(OURS)
+
+    sys.setprofile(profile)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def chunks(count: int) -> Any:
+    """Return a streamed answer of *count* events."""
+    message = {"content": {"role": "model", "parts": [{"text": "word "}]}, "index": 0}
+    events = [{"candidates": [message]} for _ in range(count - 1)]
+    return reply.stream([*events, {"candidates": [{**message, "finishReason": "STOP"}]}])
+
+
+def per_chunk(emulator: Emulator, read: Callable[[], Any]) -> float:
+    """Return how many calls each further chunk of a stream costs."""
+    counted = {}
+    for size in (10, 10, 210):  # the first one warms up
+        emulator.enqueue(chunks(size))
+        counted[size] = calls(read)
+    return (counted[210] - counted[10]) / 200
+
+
+def conversation(messages: int) -> dict[str, Any]:
+    """Return a request with a history."""
+    turns = [{"role": ("user", "model")[i % 2], "parts": [{"text": f"message {i}"}]} for i in range(messages)]
+    return {"contents": turns}
+
+
+def test_a_call(client):
+    """One answer costs some dozens of calls, most of them about the connection."""
+    client.generate_content(MODEL, QUESTION)
+
+    assert calls(lambda: client.generate_content(MODEL, QUESTION)) <= 0
+
+
+def test_an_async_call(emulator):
+    """Without blocking it costs hardly more: each time that a coroutine goes on counts, too."""
+    loop = asyncio.new_event_loop()
+    client = AsyncClient(base_url=emulator.base_url, api_key=emulator.api_key)
+
+    def ask() -> None:
+        loop.run_until_complete(client.generate_content(MODEL, QUESTION))
+
+    ask()
+    counted = calls(ask)
+    loop.run_until_complete(client.aclose())
+    loop.close()
+
+    assert counted <= 0
+
+
+def test_each_chunk(client, emulator):
+    """Each chunk of a stream costs a handful, however many came before it."""
+    assert per_chunk(emulator, lambda: list(client.stream_generate_content(MODEL, QUESTION))) <= 0
+
+
+def test_each_message(client):
+    """The messages of a request are checked and written by pydantic, not by functions of ours."""
+    short, long = conversation(1), conversation(201)
+    client.generate_content(MODEL, short)
+
+    more = calls(lambda: client.generate_content(MODEL, long)) - calls(lambda: client.generate_content(MODEL, short))
+
+    assert more / 200 <= 0
+
+
+def test_each_message_of_an_adapter(client):
+    """What an adapter wrote is sent as it is."""
+    short, long = WireRequest(conversation(1)), WireRequest(conversation(201))
+    client.generate_content(MODEL, short)
+
+    more = calls(lambda: client.generate_content(MODEL, long)) - calls(lambda: client.generate_content(MODEL, short))
+
+    assert more / 200 <= 0

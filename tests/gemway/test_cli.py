@@ -1,0 +1,356 @@
+"""The command line: pictures, galleries, conversations, and what a gateway supports. Run as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gemway import Image
+from gemway.cli import main
+from gemway_emulator import Emulator, reply
+from gemway_emulator._pictures import draw
+
+
+@pytest.fixture
+def gemway(gateway_environment, monkeypatch, tmp_path, capsys):
+    """Run `gemway ...` in an empty folder; returns exit code, output and messages."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def run(*arguments: str):
+        monkeypatch.setattr(sys, "argv", ["gemway", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return ended.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+# gemway image
+
+
+def test_a_picture(gemway, emulator, tmp_path):
+    """The issue's first line: ratio, size, file; one line says what came."""
+    code, out, err = gemway("image", "a neon fox, cinematic", "--aspect-ratio", "16:9", "--size", "2K", "-o", "fox.png")
+
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"fox\.png  \(2752x1536 pixels, [\d,]+ bytes, [\d,]+ tokens, \d+\.\d s\)\n", out)
+    assert Image((tmp_path / "fox.png").read_bytes()).width == 2752
+    assert emulator.requests[-1].json["generationConfig"]["imageConfig"] == {"aspectRatio": "16:9", "imageSize": "2K"}
+
+
+def test_an_edit(gemway, emulator, tmp_path):
+    """The second line: a file goes in, another one comes out under a name made of the prompt."""
+    (tmp_path / "fox.png").write_bytes(draw("a fox", (64, 64)))
+
+    code, out, _ = gemway("image", "--edit", "fox.png", "make it blue")
+
+    parts = emulator.requests[-1].json["contents"][0]["parts"]
+    assert (code, out.split()[0]) == (0, "make-it-blue.png")
+    assert [next(iter(part)) for part in parts] == ["text", "inlineData"]
+
+
+def test_unquoted_words_are_one_prompt(gemway, emulator):
+    """Three words are not three pictures."""
+    gemway("image", "a", "tin", "robot", "--with-text")
+
+    assert [entry.json["contents"][0]["parts"] for entry in emulator.requests] == [[{"text": "a tin robot"}]]
+    assert emulator.requests[0].json["generationConfig"]["responseModalities"] == ["TEXT", "IMAGE"]
+
+
+def test_names_are_never_taken_twice(gemway, tmp_path):
+    """A second picture of the same prompt gets a number; `-o` refuses a name that is taken, before anything is billed."""
+    gemway("image", "a fox")
+    gemway("image", "a fox")
+    code, _, err = gemway("image", "a fox", "-o", "a-fox.png")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-fox-2.png", "a-fox.png"]
+    assert code == 1
+    assert err == "error: a-fox.png: is there already; choose another name or add --overwrite\n"
+    assert gemway("image", "a fox", "-o", "a-fox.png", "--overwrite")[0] == 0
+
+
+def test_another_type_than_the_name_says(gemway, emulator, tmp_path):
+    """The file gets the right extension, and the user is told."""
+    jpeg = Path(tmp_path / "in.jpg")
+    Image(draw("a fox", (32, 32))).to_pil().convert("RGB").save(jpeg)
+    emulator.enqueue(reply.image(jpeg.read_bytes(), mime_type="image/jpeg"))
+
+    code, out, err = gemway("image", "a fox", "-o", "fox.png")
+
+    assert (code, out.split()[0]) == (0, "fox.jpg")
+    assert "image/jpeg: written to fox.jpg" in err
+
+
+def test_a_gallery_grows(gemway, tmp_path):
+    """Each picture is kept with what was asked; the page shows all, and what was made from what."""
+    gemway("image", "a tin robot", "--gallery", "shown", "--aspect-ratio", "1:1")
+    code, out, _ = gemway("image", "make it green", "--edit", "shown/a-tin-robot.png", "--gallery", "shown")
+
+    html = (tmp_path / "shown" / "gallery.html").read_text(encoding="utf-8")
+    record = json.loads((tmp_path / "shown" / "make-it-green.png.json").read_text(encoding="utf-8"))
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["shown/make-it-green.png", "shown/gallery.html"]
+    assert html.count("<figure") == 2
+    assert html.index("a tin robot") < html.index("make it green")
+    assert 'href="#picture-1"' in html
+    assert (record["prompt"], record["sources"]) == ("make it green", ["a-tin-robot.png"])
+
+
+def test_a_gallery_leaves_strangers_alone(gemway, tmp_path):
+    """Other files in the folder are neither shown nor changed."""
+    folder = tmp_path / "shown"
+    folder.mkdir()
+    (folder / "notes.json").write_text('["mine"]')
+    (folder / "broken.png.json").write_text("{")
+    (folder / "holiday.png").write_bytes(draw("x", (8, 8)))
+
+    gemway("image", "a fox", "--gallery", "shown")
+
+    assert (folder / "gallery.html").read_text(encoding="utf-8").count("<figure") == 1
+    assert (folder / "notes.json").read_text() == '["mine"]'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        (("image", "x", "--edit", "missing.png"), {}, "missing.png: No such file"),
+        (("image", "x", "-o", "nowhere/x.png"), {}, "nowhere: there is no such folder"),
+        (("image", "x", "-o", "."), {}, "is a folder"),
+        (("image", "x"), {"GEMWAY_API_KEY": "wrong-key-1234"}, "401 .*GEMWAY_API_KEY"),
+        (("image", "x"), {"GEMWAY_API_KEY": ""}, "no API key.*GEMWAY_API_KEY"),
+        (("image", "x"), {"GEMWAY_BASE_URL": ""}, "no gateway address.*GEMWAY_BASE_URL"),
+        (("image", "x", "--base-url", "http://127.0.0.1:9"), {}, "is the address right"),
+        (("image", " "), {}, "the prompt is empty"),
+        (("image", "x", "--edit", "text.txt"), {}, "type of the media"),
+        (("chat",), {"GEMWAY_API_KEY": ""}, "no API key"),
+    ],
+)
+def test_errors_are_one_line(gemway, monkeypatch, tmp_path, arguments, environment, says):
+    """What is wrong and what to do next, exit code 1, no traceback, no key."""
+    (tmp_path / "text.txt").write_text("no picture")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    code, out, err = gemway(*arguments)
+
+    assert (code, out) == (1, "")
+    assert re.fullmatch(f"error: .*{says}.*\n", err)
+    assert "wrong-key-1234" not in err
+
+
+def test_refusals_are_one_line(gemway, emulator):
+    """With the model's words."""
+    emulator.enqueue(reply.blocked("IMAGE_SAFETY", prompt=False, message="Unable to show\nthe image."))
+
+    assert gemway("image", "x") == (1, "", "error: the answer was blocked (IMAGE_SAFETY): Unable to show the image\n")
+
+
+def test_warnings_are_one_line(gemway, emulator):
+    """A wrong ratio is told, and the picture kept."""
+    emulator.enqueue(reply.image(width=64, height=64))
+
+    code, out, err = gemway("image", "x", "-a", "16:9")
+
+    assert (code, out.split()[0]) == (0, "x.png")
+    assert re.fullmatch(r"warning: asked for a picture of 16:9 and got 64x64 pixels.*\n", err)
+
+
+# gemway doctor
+
+
+def rows(out: str) -> dict[str, tuple[str, str]]:
+    """Return check -> (verdict, detail) of the table."""
+    cells = [re.split(r"\s{2,}", line.strip(), maxsplit=2) for line in out.splitlines()]
+    return {row[0]: (row[1], row[2]) for row in cells if len(row) == 3}
+
+
+ALL = ["address", "key", "model list", "text", "streaming", "tools", "tools, OpenAPI dialect"]
+ALL += ["JSON by schema", "JSON, OpenAPI dialect", "pictures"]
+
+
+def test_a_healthy_gateway(gemway, emulator):
+    """Everything is tried once; countTokens, which may be billed, is not."""
+    code, out, err = gemway("doctor", "--model", "gemini-3-flash-preview")
+
+    found = rows(out)
+    assert (code, err) == (0, "")
+    assert [name for name in ALL if found[name][0] != "yes"] == []
+    assert found["countTokens"][0] == "skipped"
+    assert "signed, with id" in found["tools"][1]
+    assert "688x384" in found["pictures"][1]
+    assert not any("countTokens" in entry.path for entry in emulator.requests)
+    assert emulator.api_key not in out
+
+
+def test_count_tokens_is_asked_for_with_a_warning(gemway, emulator):
+    """It can cost as much as a generation."""
+    code, out, err = gemway("doctor", "--count-tokens", "--no-pictures")
+
+    assert code == 0
+    assert rows(out)["countTokens"][0] == "yes"
+    assert rows(out)["pictures"][0] == "skipped"
+    assert "bill" in err
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "check", "verdict"),
+    [
+        ("no_stream_route", "streaming", "partly"),
+        ("no_model_routes", "model list", "no"),
+        ("count_tokens_zero", "countTokens", "no"),
+        ("no_signatures", "tools", "yes"),
+    ],
+)
+def test_what_a_gateway_lacks_is_shown(gemway, emulator, misbehaviour, check, verdict):
+    """A missing feature is a row, not the end: the exit code is that of the text answer."""
+    emulator.misbehave = [misbehaviour]
+
+    code, out, _ = gemway("doctor", "--count-tokens")
+
+    assert (code, rows(out)[check][0]) == (0, verdict)
+
+
+def test_an_ignored_ratio_is_found(gemway, emulator):
+    """Gateways drop imageConfig without a word."""
+    emulator.enqueue(*[reply.text("ready")] * 2)
+    emulator.enqueue(*[reply.text("no call")] * 2, *[reply.text("no json")] * 2, reply.image(width=64, height=64))
+
+    code, out, _ = gemway("doctor")
+
+    found = rows(out)
+    assert code == 0
+    assert found["pictures"][0] == "partly"
+    assert [found[name][0] for name in ALL[5:9]] == ["no"] * 4
+
+
+def test_a_refused_key(gemway, monkeypatch, emulator):
+    """The key's row says so, the rest is not tried, exit code 1, and the key is nowhere."""
+    monkeypatch.setenv("GEMWAY_API_KEY", "sk-very-secret-1234")
+
+    code, out, err = gemway("doctor")
+
+    found = rows(out)
+    assert code == 1
+    assert (found["key"][0], found["text"][0], found["pictures"][0]) == ("no", "no", "skipped")
+    assert "sk-very-secret" not in out + err
+    assert len(emulator.requests) == 2
+
+
+@pytest.mark.parametrize("name", ["GEMWAY_BASE_URL", "GEMWAY_API_KEY"])
+def test_a_missing_set_up(gemway, monkeypatch, name):
+    """One row, with the variable's name."""
+    monkeypatch.delenv(name)
+
+    code, out, _ = gemway("doctor")
+
+    assert code == 1
+    assert rows(out)["set-up"][0] == "no"
+    assert name in out
+
+
+# gemway chat
+
+
+def chat(emulator: Emulator, typed: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `gemway chat` in a process of its own, as in a terminal, with *typed* as input."""
+    environment = {**os.environ, "GEMWAY_BASE_URL": emulator.base_url, "GEMWAY_API_KEY": emulator.api_key}
+    command = [sys.executable, "-c", "from gemway.cli import main; main()", "chat", *arguments]
+    return subprocess.run(
+        command, input=typed, cwd=folder, env=environment, capture_output=True, text=True, timeout=100
+    )
+
+
+def test_a_conversation(emulator, tmp_path):
+    """Answers are streamed, earlier turns are sent along with their signatures, /exit ends with 0."""
+    emulator.enqueue(reply.text("Hello, Ada!"), reply.text("Your name is Ada."))
+
+    done = chat(
+        emulator,
+        "I am Ada\n\nWho am I?\n/history\n/exit\n",
+        "-m",
+        "gemini-3-flash-preview",
+        "--system",
+        "Be kind.",
+        folder=tmp_path,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Hello, Ada!" in done.stdout
+    assert "gemini-3-flash-preview> Your name is Ada." in done.stdout
+    first, second = emulator.requests
+    assert first.path.endswith(":streamGenerateContent?alt=sse")
+    assert second.json["systemInstruction"] == {"parts": [{"text": "Be kind."}]}
+    assert [content["role"] for content in second.json["contents"]] == ["user", "model", "user"]
+
+
+def test_failures_do_not_end_a_conversation(emulator, tmp_path):
+    """A failed question is told, forgotten, and the next one asked."""
+    emulator.enqueue(reply.error(400, message="Not like this."), reply.text("Fine."))
+
+    done = chat(emulator, "one\n/nonsense\ntwo\n", folder=tmp_path)
+
+    assert done.returncode == 0
+    assert "error: 400" in done.stderr
+    assert "there is no /nonsense" in done.stderr
+    assert [content["parts"][0]["text"] for content in emulator.requests[-1].json["contents"]] == ["two"]
+
+
+def test_clear_begins_anew(emulator, tmp_path):
+    """What was said before is not sent."""
+    chat(emulator, "one\n/clear\ntwo\n/quit\n", folder=tmp_path)
+
+    assert [content["parts"][0]["text"] for content in emulator.requests[-1].json["contents"]] == ["two"]
+
+
+def test_pictures_in_a_conversation(emulator, tmp_path):
+    """An image model's pictures are written to files, and go back signed when the next thing is said."""
+    done = chat(emulator, "a fox\nmake it blue\n", "-m", "gemini-3.1-flash-image-preview", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["picture-2.png", "picture.png"]
+    model_turn = emulator.requests[-1].json["contents"][1]["parts"]
+    assert [bool(part.get("thoughtSignature")) for part in model_turn if "inlineData" in part] == [True]
+
+
+# The program
+
+
+def test_without_the_extra(tmp_path):
+    """One line that says how to install it."""
+    block = "import sys; sys.modules['typer'] = None; from gemway.cli import main; main()"
+
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path, timeout=100)
+
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "gemway: the command line needs typer and rich; install them with: pip install 'gemway[cli]'"
+    )
+
+
+def test_help_and_version(gemway):
+    """The commands are named; the version is the package's."""
+    import gemway as package
+
+    code, out, _ = gemway("--help")
+
+    assert code == 0
+    assert [name for name in ("image", "chat", "doctor") if name not in out] == []
+    assert gemway("--version")[1] == f"gemway {package.__version__}\n"
+
+
+def test_the_entry_point_is_declared():
+    """`pip install gemway` puts `gemway` on the path."""
+    import source_tree as source
+
+    project = (source.ROOT / "packages" / "gemway" / "pyproject.toml").read_text(encoding="utf-8")
+
+    assert '[project.scripts]\ngemway = "gemway.cli:main"' in project
