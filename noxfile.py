@@ -21,8 +21,22 @@ MODULES = ("gemway", "gemway_emulator", "langchain_gemway", "llama_index.llms.ge
 # What LlamaIndex's own base classes leave untyped stays so in what is derived from them.
 TYPED = ("gemway", "gemway.types", "gemway_emulator", "langchain_gemway")
 CONSTRAINTS = Path("constraints.txt").absolute()
-# The oldest frameworks that the adapters are held to; the core's bounds are those of its pyproject.toml.
-MINIMUMS = ("httpx==0.27.0", "pydantic==2.11.0", "langchain-core==1.6.0", "llama-index-core==0.14.5")
+# For each part: its packages, what their tests need, and the oldest versions of what they declare. LangChain's tests
+# need httpx 0.28.1, and what LlamaIndex is made of needs pydantic 2.11.5.
+MINIMUMS = {
+    "core": (
+        ("gemway", "gemway-emulator"),
+        ("httpx==0.27.0", "pydantic==2.11.0", "starlette==0.46.0", "uvicorn==0.34.0", "pillow==10.0.0"),
+    ),
+    "langchain": (
+        ("langchain-gemway",),
+        ("langchain-core==1.6.0", "httpx==0.28.1", "pydantic==2.11.0", "langchain", "langgraph", "langchain-tests"),
+    ),
+    "llama-index": (
+        ("llama-index-llms-gemway", "llama-index-tools-gemway"),
+        ("llama-index-core==0.14.5", "httpx==0.27.0", "pydantic==2.11.5"),
+    ),
+}
 
 
 @nox.session
@@ -47,10 +61,13 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session(python="3.10")
-def minimums(session: nox.Session) -> None:
+@nox.parametrize("part", list(MINIMUMS), ids=list(MINIMUMS))
+def minimums(session: nox.Session, part: str) -> None:
     """Run the tests of the packages with the oldest dependencies that they declare."""
-    session.install(*packages(), *dependencies("tests"), *MINIMUMS)
-    run_tests(session, *(f"tests/{name}" for name in PACKAGES), *session.posargs)
+    tested, oldest = MINIMUMS[part]
+    installed = packages(*dict.fromkeys((*MINIMUMS["core"][0], *tested)))
+    session.install(*installed, *dependencies("pytest"), *oldest)
+    run_tests(session, *(f"tests/{name}" for name in tested), *session.posargs)
 
 
 @nox.session
@@ -66,6 +83,7 @@ def types(session: nox.Session) -> None:
     """Check the types of all packages, and that what they export is typed completely."""
     install(session, "tests", "types")
     session.run("mypy", "--strict", *(arg for module in MODULES for arg in ("-p", module)))
+    session.run("pytest", "-q", "tests/typing")
     # pyright looks for packages as their users have them: installed, and from outside of the checkout.
     session.install("--no-deps", "--force-reinstall", *(f"./packages/{name}" for name in PACKAGES))
     script = Path("tests/architecture/public_types.py").absolute()
@@ -109,13 +127,13 @@ def build(session: nox.Session) -> None:
 def install(session: nox.Session, *groups: str) -> None:
     """Install the packages in editable mode, and *groups* of pyproject.toml, at the versions of constraints.txt."""
     session.env["UV_BUILD_CONSTRAINT"] = session.env["PIP_BUILD_CONSTRAINT"] = str(CONSTRAINTS)
-    session.install("-c", str(CONSTRAINTS), *packages(extras="tests" in groups), *dependencies(*groups))
+    session.install("-c", str(CONSTRAINTS), *packages(), *dependencies(*groups))
 
 
-def packages(*, extras: bool = True) -> list[str]:
-    """Return what pip is told to install the packages in editable mode, with or without the core's optional pieces."""
-    optional = {"gemway": "[aiohttp,cli,pillow]"} if extras else {}
-    return [argument for name in PACKAGES for argument in ("-e", f"packages/{name}{optional.get(name, '')}")]
+def packages(*names: str) -> list[str]:
+    """Return what pip is told to install packages in editable mode, with the core's optional pieces."""
+    optional = {"gemway": "[aiohttp,cli,pillow]"}
+    return [argument for name in names or PACKAGES for argument in ("-e", f"packages/{name}{optional.get(name, '')}")]
 
 
 def dependencies(*groups: str) -> list[str]:

@@ -36,3 +36,13 @@ def gateway_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GEMWAY_BASE_URL", emulator.base_url)
     monkeypatch.setenv("GEMWAY_API_KEY", emulator.api_key)
     return emulator
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the numbers that tests recorded as `replaced lines` (tests/examples/test_swap.py), also with xdist."""
+    passed = terminalreporter.getreports("passed")
+    lines = sorted(str(text) for report in passed for name, text in report.user_properties if name == "replaced lines")
+    if lines:
+        terminalreporter.section("replaced lines")
+        for line in lines:
+            terminalreporter.write_line(line)

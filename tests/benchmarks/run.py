@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="parts of names of exercises or rows, with commas between them")
-    parser.add_argument("--contenders", default="", help="names, with commas between them; the floors take part anyway")
+    parser.add_argument(
+        "--contenders", default="", help="names, with commas between them; floors take part in any case"
+    )
     parser.add_argument("--no-peers", action="store_true", help="without the peers")
     parser.add_argument("--rounds", type=int, help="rounds of every measure, instead of 1 to 5")
     parser.add_argument("--curves", action="store_true")
@@ -66,11 +68,11 @@ def _is_wanted(name: str, options: argparse.Namespace) -> bool:
     contender = CONTENDERS[name]
     if contender.is_peer and (options.no_peers or options.quick or options.curves):
         return False
-    floors = {"httpx", *report.FLOORS.values()}
+    if options.contenders and name in options.contenders.split(","):
+        return True
     if options.curves:
-        floors = {"httpx"} if not options.quick else set()
-        return name in floors or (contender.family != "http" and contender.options is not None) or name == "gemway"
-    return not options.contenders or name in floors | set(options.contenders.split(","))
+        return not options.contenders and (name == "gemway" or contender.options is not None)
+    return not options.contenders or name in {"httpx", *report.FLOORS.values()}
 
 
 def _measure(field: Field, options: argparse.Namespace) -> dict[str, Any]:

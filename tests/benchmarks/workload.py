@@ -136,7 +136,8 @@ def check(exercise: str, value: Any) -> None:
     elif exercise == "structured":
         assert value.name == PERSON["name"], value
     elif exercise == "picture_out":
-        assert value.startswith(b"\x89PNG") and value.endswith(b"IEND\xaeB`\x82"), value[:20]
+        assert value[:4] == b"\x89PNG", value[:20]
+        assert value[-8:-4] == b"IEND", value[-20:]
     elif exercise == "stream":
         assert "".join(value) == "".join(map(WORD.format, range("".join(value).count(" ")))), value[:3]
     else:

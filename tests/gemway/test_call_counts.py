@@ -63,7 +63,7 @@ def test_a_call(client):
     """One answer costs some dozens of calls, most of them about the connection."""
     client.generate_content(MODEL, QUESTION)
 
-    assert calls(lambda: client.generate_content(MODEL, QUESTION)) <= 0
+    assert calls(lambda: client.generate_content(MODEL, QUESTION)) <= 95
 
 
 def test_an_async_call(emulator):
@@ -79,29 +79,29 @@ def test_an_async_call(emulator):
     loop.run_until_complete(client.aclose())
     loop.close()
 
-    assert counted <= 0
+    assert counted <= 140
 
 
 def test_each_chunk(client, emulator):
     """Each chunk of a stream costs a handful, however many came before it."""
-    assert per_chunk(emulator, lambda: list(client.stream_generate_content(MODEL, QUESTION))) <= 0
+    assert per_chunk(emulator, lambda: list(client.stream_generate_content(MODEL, QUESTION))) <= 25
 
 
 def test_each_message(client):
-    """The messages of a request are checked and written by pydantic, not by functions of ours."""
+    """The messages of a request are checked and written by pydantic; functions of ours hardly look at them."""
     short, long = conversation(1), conversation(201)
     client.generate_content(MODEL, short)
 
     more = calls(lambda: client.generate_content(MODEL, long)) - calls(lambda: client.generate_content(MODEL, short))
 
-    assert more / 200 <= 0
+    assert more / 200 <= 3.5
 
 
 def test_each_message_of_an_adapter(client):
-    """What an adapter wrote is sent as it is."""
+    """What an adapter wrote is sent as it is, and costs no more."""
     short, long = WireRequest(conversation(1)), WireRequest(conversation(201))
     client.generate_content(MODEL, short)
 
     more = calls(lambda: client.generate_content(MODEL, long)) - calls(lambda: client.generate_content(MODEL, short))
 
-    assert more / 200 <= 0
+    assert more / 200 <= 3.5

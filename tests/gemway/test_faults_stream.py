@@ -176,9 +176,11 @@ def leave_by_context(client):
 
 
 def leave_by_exception(client):
-    with pytest.raises(ZeroDivisionError):
+    try:
         for _ in client.stream_generate_content(MODEL, ASK):
             raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass
 
 
 def leave_by_forgetting(client):
@@ -218,9 +220,11 @@ async def aleave_by_context(client):
 
 
 async def aleave_by_exception(client):
-    with pytest.raises(ZeroDivisionError):
+    try:
         async for _ in client.stream_generate_content(MODEL, ASK):
             raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass
 
 
 async def aleave_by_cancelling(client):

@@ -24,7 +24,7 @@ async def test_14_model_override_changes_the_url(chat: Make, emulator: Emulator)
     model = chat("gemini-2.5-pro")
 
     answers = [model.invoke("Hello", model="gemini-2.5-flash"), await model.ainvoke("Hello", model="gemini-2.5-flash")]
-    chunks = [chunk for chunk in model.stream("Hello", model="gemini-2.5-flash")]
+    chunks = [*model.stream("Hello", model="gemini-2.5-flash")]
     achunks = [chunk async for chunk in model.astream("Hello", model="gemini-2.5-flash")]
 
     assert all("/models/gemini-2.5-flash:" in request.path for request in emulator.requests)

@@ -180,13 +180,11 @@ def test_47_broken_streams_raise_after_what_arrived(chat: Make, emulator: Emulat
     got: list[str] = []
 
     with pytest.raises(langchain.ModelConnectionError) as raised:
-        for chunk in model.stream("Hello"):
-            got.append(str(chunk.content))
+        got.extend(str(chunk.content) for chunk in model.stream("Hello"))
     assert isinstance(raised.value, gemway.StreamInterruptedError)
     assert raised.value.is_retryable
     with pytest.raises(langchain.ModelAPIError):
-        for chunk in model.stream("Hello"):
-            got.append(str(chunk.content))
+        got.extend(str(chunk.content) for chunk in model.stream("Hello"))
     assert got == ["Once", "Once"]
 
 

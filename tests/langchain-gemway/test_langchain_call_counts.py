@@ -7,6 +7,7 @@ A ceiling lies about a tenth above what was counted when it was set. Whoever has
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,11 +45,14 @@ def calls(action: Callable[[], Any]) -> int:
         nonlocal count
         count += event == "call" and frame.f_code.co_filename.startswith(OURS)
 
+    gc.collect()
+    gc.disable()  # finalizers of earlier tests' objects are not what is counted
     sys.setprofile(profile)
     try:
         action()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 
@@ -88,7 +92,7 @@ def test_invoke(model):
     """One answer costs the core's calls, and about as many again for both conversions."""
     model.invoke("Hello")
 
-    assert calls(lambda: model.invoke("Hello")) <= 0
+    assert calls(lambda: model.invoke("Hello")) <= 195
 
 
 def test_ainvoke(model):
@@ -100,7 +104,7 @@ def test_ainvoke(model):
     loop.run_until_complete(model.aclose())
     loop.close()
 
-    assert counted <= 0
+    assert counted <= 245
 
 
 def test_tools_are_converted_once(model):
@@ -118,12 +122,12 @@ def test_structured_output(model):
     chain = model.with_structured_output(Search)
     chain.invoke("Find boats")
 
-    assert calls(lambda: chain.invoke("Find boats")) <= 0
+    assert calls(lambda: chain.invoke("Find boats")) <= 215
 
 
 def test_each_chunk(model, emulator):
     """Each chunk of a stream costs a handful, however many came before it."""
-    assert per_chunk(emulator, lambda: list(model.stream("Hello"))) <= 0
+    assert per_chunk(emulator, lambda: list(model.stream("Hello"))) <= 36
 
 
 def test_each_message(model):
@@ -131,4 +135,4 @@ def test_each_message(model):
     short, long = conversation(1), conversation(51)
     model.invoke(short)
 
-    assert (calls(lambda: model.invoke(long)) - calls(lambda: model.invoke(short))) / 200 <= 0
+    assert (calls(lambda: model.invoke(long)) - calls(lambda: model.invoke(short))) / 200 <= 23

@@ -107,8 +107,12 @@ class TestIntegration(_Capable, ChatModelIntegrationTests):
     _emulator: Emulator
 
     @pytest.fixture(autouse=True)
-    def _gateway(self, gateway_environment: Emulator, local_files: None) -> None:
+    def _gateway(self, gateway_environment: Emulator, local_files: None, request: pytest.FixtureRequest) -> None:
         type(self)._emulator = gateway_environment
+        if request.node.originalname == "test_json_mode":
+            # Without a schema the emulator cannot know which keys a prompt asks for in words.
+            joke = '{"setup": "Why do cats purr?", "punchline": "They have no hands to clap."}'
+            gateway_environment.enqueue(*[reply.text(joke) for _ in range(4)])
 
     @property
     def chat_model_params(self) -> dict[str, Any]:

@@ -142,8 +142,9 @@ def test_s20_nothing_visible_before_the_limit_warns(emulator: Emulator, gemway, 
     emulator.enqueue(reply.stream([chunk(None, "MAX_TOKENS", USAGE)]))
     llm = gemway(max_tokens=64)
 
+    ask = (lambda: list(llm.stream_chat(HELLO))[-1]) if streamed else (lambda: llm.chat(HELLO))
     with pytest.warns(UserWarning, match=r"3 tokens.*64"):
-        response = list(llm.stream_chat(HELLO))[-1] if streamed else llm.chat(HELLO)
+        response = ask()
 
     assert response.message.content == ""
 
@@ -189,10 +190,10 @@ def test_s21_no_candidates_is_an_error(emulator: Emulator, llm: Gemway) -> None:
 def test_s21_an_empty_stop_is_an_empty_message(emulator: Emulator, llm: Gemway, method: str) -> None:
     """Agents end so: one warning, and a message that is empty rather than missing."""
     emulator.enqueue(reply.stream([chunk(None, "STOP", USAGE)]))
+    ask = (lambda: llm.chat(HELLO)) if method == "chat" else (lambda: list(llm.stream_chat(HELLO))[-1])
 
     with pytest.warns(UserWarning, match="without saying anything"):
-        found = getattr(llm, method)(HELLO)
-        response = found if method == "chat" else list(found)[-1]
+        response = ask()
 
     assert response.message.content == ""
     assert llm.get_tool_calls_from_response(response, error_on_no_tool_call=False) == []

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from gemway import ConfigurationError
+from gemway import BadRequestError, ConfigurationError
 from gemway_emulator import Emulator, reply
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.base.llms.types import ChatMessage
@@ -132,7 +132,7 @@ def test_s05_the_key_is_never_shown(emulator: Emulator, gemway) -> None:
     try:
         llm.chat([ChatMessage(content="Hello")])
         emulator.enqueue(reply.error(400, message=f"bad key {KEY}"))
-        with pytest.raises(Exception) as raised:
+        with pytest.raises(BadRequestError) as raised:
             llm.complete("Hello")
     finally:
         get_dispatcher().event_handlers.remove(events)
@@ -147,7 +147,7 @@ def test_s05_the_key_is_never_shown(emulator: Emulator, gemway) -> None:
 
 def test_s05_validation_errors_do_not_show_the_key() -> None:
     """A value of the wrong type is refused without a dump of the others."""
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(ValueError, match="temperature") as raised:
         Gemway("m", api_key=KEY, base_url="https://gateway.example", temperature="hot")
 
     assert KEY not in str(raised.value)

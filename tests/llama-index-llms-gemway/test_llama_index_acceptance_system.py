@@ -10,6 +10,7 @@ import pytest
 from gemway_emulator import Emulator, reply
 from llama_index.core import Document, MockEmbedding, SummaryIndex, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.llms.gemway import Gemway
 from llama_index.llms.gemway._requests import to_ask
 
@@ -17,17 +18,18 @@ TEXT = "The Eiffel Tower stands in Paris. The Eiffel Tower was built in 1889. It
 
 
 def _median_ms(call, times: int) -> float:
+    """Return the milliseconds of CPU that a call takes in this thread: what else the machine does is not in them."""
     call()
     taken = []
     for _ in range(times):
-        started = time.perf_counter()
+        started = time.thread_time()
         call()
-        taken.append((time.perf_counter() - started) * 1000)
+        taken.append((time.thread_time() - started) * 1000)
     return statistics.median(taken)
 
 
 def test_s49_a_chat_costs_little_more_than_http(emulator: Emulator, llm: Gemway) -> None:
-    """Less than two milliseconds on top of httpx (one on an idle machine)."""
+    """Less than a millisecond on top of httpx."""
     messages = [ChatMessage(content="Hello")]
     body = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
     url = f"{emulator.base_url}/v1beta/models/gemini-2.5-flash:generateContent"
@@ -36,7 +38,7 @@ def test_s49_a_chat_costs_little_more_than_http(emulator: Emulator, llm: Gemway)
 
     ours = _median_ms(lambda: llm.chat(messages), 40)
 
-    assert ours - floor < 2
+    assert ours - floor < 1
 
 
 def _long_history() -> list[ChatMessage]:
@@ -79,7 +81,8 @@ def test_s50_engines_work_in_a_small_window(emulator: Emulator, gemway, max_toke
     index = VectorStoreIndex.from_documents([Document(text=TEXT)] * 2, embed_model=MockEmbedding(embed_dim=4))
 
     assert "1889" in str(index.as_query_engine(llm=llm).query("When was the Eiffel Tower built?"))
-    engine = index.as_chat_engine(chat_mode="condense_plus_context", llm=llm)
+    memory = ChatMemoryBuffer.from_defaults(llm=llm)
+    engine = index.as_chat_engine(chat_mode="condense_plus_context", llm=llm, memory=memory)
     assert "1889" in str(engine.chat("When was the Eiffel Tower built?"))
     summary = SummaryIndex.from_documents([Document(text=TEXT)])
     assert "1889" in str(summary.as_query_engine(llm=llm).query("When was the Eiffel Tower built?"))

@@ -9,7 +9,7 @@ from gemway import ConfigurationError
 from gemway_emulator import Emulator, reply
 from llama_index.core.agent.workflow import AgentStream, AgentWorkflow, FunctionAgent, ReActAgent, ToolCallResult
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ThinkingBlock, ToolCallBlock
-from llama_index.core.memory import Memory
+from llama_index.core.memory import ChatMemoryBuffer, Memory
 from llama_index.core.tools import FunctionTool, ToolMetadata
 from llama_index.llms.gemway import Gemway
 from pydantic import BaseModel, Field
@@ -17,6 +17,11 @@ from pydantic import BaseModel, Field
 HELLO = [ChatMessage(content="Hello")]
 PRO = "gemini-3-pro-preview"
 PNG = b"\x89PNG\r\n\x1a\nrest of the picture"
+
+
+def buffer() -> ChatMemoryBuffer:
+    """Return a memory that holds no database open, as core's default does."""
+    return ChatMemoryBuffer.from_defaults(token_limit=100_000)
 
 
 def add(a: int, b: int) -> int:
@@ -241,10 +246,8 @@ def test_s35_one_call_where_parallel_ones_are_not_allowed(emulator: Emulator, ll
     if how == "predict_and_call":
         assert llm.predict_and_call([ADD], "go").response == "3"
         return
-    if how == "chat":
-        response = llm.chat_with_tools([ADD], "go")
-    else:
-        response = list(llm.stream_chat_with_tools([ADD], "go"))[-1]
+    streamed = how == "stream"
+    response = list(llm.stream_chat_with_tools([ADD], "go"))[-1] if streamed else llm.chat_with_tools([ADD], "go")
     assert [call.tool_kwargs for call in llm.get_tool_calls_from_response(response)] == [{"a": 1, "b": 2}]
 
 
@@ -333,7 +336,7 @@ async def test_s37_thoughts_reach_the_agents_stream(emulator: Emulator, gemway) 
     emulator.enqueue(reply.stream(chunks))
     agent = FunctionAgent(llm=gemway(include_thoughts=True), tools=[ADD])
 
-    handler = agent.run("2 + 2?")
+    handler = agent.run("2 + 2?", memory=buffer())
     events = [event async for event in handler.stream_events() if isinstance(event, AgentStream)]
     output = await handler
 
@@ -405,7 +408,7 @@ async def test_s39_agent_forces_its_first_tool(emulator: Emulator, gemway) -> No
     """`initial_tool_choice` is said at the first step only."""
     emulator.enqueue(reply.tool_call("add", {"a": 2, "b": 3}), reply.text("5"))
 
-    await FunctionAgent(llm=gemway(), tools=[ADD], initial_tool_choice="add").run("2 + 3?")
+    await FunctionAgent(llm=gemway(), tools=[ADD], initial_tool_choice="add").run("2 + 3?", memory=buffer())
 
     first, second = emulator.requests
     assert first.json["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"] == ["add"]
@@ -416,7 +419,7 @@ async def test_s39_agent_with_structured_output(emulator: Emulator, gemway) -> N
     """`output_cls` is made of the conversation at the end."""
     emulator.enqueue(reply.text("It is 5."), reply.text('{"value": 5}'))
 
-    output = await FunctionAgent(llm=gemway(), tools=[ADD], output_cls=Inner).run("2 + 3?")
+    output = await FunctionAgent(llm=gemway(), tools=[ADD], output_cls=Inner).run("2 + 3?", memory=buffer())
 
     assert output.get_pydantic_model(Inner) == Inner(value=5)
 
@@ -426,7 +429,9 @@ async def test_s39_agent_sees_a_picture(emulator: Emulator, gemway) -> None:
     picture = ImageBlock(image=PNG, image_mimetype="image/png")
     emulator.enqueue(reply.text("A cat."))
 
-    await FunctionAgent(llm=gemway(), tools=[ADD]).run(ChatMessage(blocks=[TextBlock(text="What is it?"), picture]))
+    await FunctionAgent(llm=gemway(), tools=[ADD]).run(
+        ChatMessage(blocks=[TextBlock(text="What is it?"), picture]), memory=buffer()
+    )
 
     assert transcript(emulator) == [("user", ["text", "inlineData"])]
 
@@ -436,7 +441,7 @@ async def test_s39_agent_with_parallel_tools(emulator: Emulator, gemway) -> None
     calls = [("add", {"a": n, "b": n}) for n in (1, 2, 3)]
     emulator.enqueue(reply.tool_calls(calls), reply.text("2, 4, 6"))
 
-    await FunctionAgent(llm=gemway(PRO), tools=[ADD]).run("double 1, 2, 3")
+    await FunctionAgent(llm=gemway(PRO), tools=[ADD]).run("double 1, 2, 3", memory=buffer())
 
     assert transcript(emulator)[1:] == [("model", ["functionCall"] * 3), ("user", ["functionResponse"] * 3)]
     answers = emulator.requests[-1].json["contents"][2]["parts"]
@@ -447,7 +452,7 @@ async def test_s39_agent_with_a_tool_that_fails(emulator: Emulator, gemway) -> N
     """The model is told, and goes on."""
     emulator.enqueue(reply.tool_call("fail", {"reason": "no luck"}), reply.text("It failed."))
 
-    output = await FunctionAgent(llm=gemway(), tools=[FunctionTool.from_defaults(fail)]).run("try")
+    output = await FunctionAgent(llm=gemway(), tools=[FunctionTool.from_defaults(fail)]).run("try", memory=buffer())
 
     assert str(output) == "It failed."
     assert "no luck" in str(emulator.requests[-1].json["contents"][2])
@@ -460,7 +465,7 @@ async def test_s39_react_agent(emulator: Emulator, gemway) -> None:
         reply.text("Thought: I know.\nAnswer: It is 5."),
     )
 
-    assert str(await ReActAgent(llm=gemway(), tools=[ADD]).run("2 + 3?")) == "It is 5."
+    assert str(await ReActAgent(llm=gemway(), tools=[ADD]).run("2 + 3?", memory=buffer())) == "It is 5."
 
 
 async def test_s40_handoff_keeps_signatures_and_pairs(emulator: Emulator, gemway) -> None:
@@ -477,7 +482,7 @@ async def test_s40_handoff_keeps_signatures_and_pairs(emulator: Emulator, gemway
         reply.text("It is 5."),
     )
 
-    output = await AgentWorkflow(agents=agents, root_agent="A").run("2 + 3?")
+    output = await AgentWorkflow(agents=agents, root_agent="A").run("2 + 3?", memory=buffer())
 
     assert str(output) == "It is 5."
     issued = set()
@@ -501,7 +506,7 @@ def test_agents_that_cannot_call_say_so_early(gemway) -> None:
 async def test_tool_results_are_events(emulator: Emulator, gemway) -> None:
     """The usual event stream of an agent, with ids that match."""
     emulator.enqueue(reply.tool_call("add", {"a": 2, "b": 3}), reply.text("5"))
-    handler = FunctionAgent(llm=gemway(PRO), tools=[ADD]).run("2 + 3?")
+    handler = FunctionAgent(llm=gemway(PRO), tools=[ADD]).run("2 + 3?", memory=buffer())
 
     results = [event async for event in handler.stream_events() if isinstance(event, ToolCallResult)]
     await handler

@@ -80,7 +80,9 @@ def conversation(rounds: int) -> list[ChatMessage]:
             ChatMessage(role="user", content=f"question {number}"),
             ChatMessage(
                 role="assistant",
-                blocks=[ToolCallBlock(tool_call_id=f"call-{number}", tool_name="Search", tool_kwargs={"query": "boats"})],
+                blocks=[
+                    ToolCallBlock(tool_call_id=f"call-{number}", tool_name="Search", tool_kwargs={"query": "boats"})
+                ],
             ),
             ChatMessage(
                 role="tool", content="a boat", additional_kwargs={"tool_call_id": f"call-{number}", "name": "Search"}
@@ -101,7 +103,7 @@ def test_chat(model):
     """One answer costs the core's calls, and about as many again for both conversions."""
     model.chat(QUESTION)
 
-    assert calls(lambda: model.chat(QUESTION)) <= 0
+    assert calls(lambda: model.chat(QUESTION)) <= 185
 
 
 def test_achat(model):
@@ -113,7 +115,7 @@ def test_achat(model):
     loop.run_until_complete(model.aclose())
     loop.close()
 
-    assert counted <= 0
+    assert counted <= 250
 
 
 def test_tools_are_converted_once(model):
@@ -124,7 +126,7 @@ def test_tools_are_converted_once(model):
     many = calls(lambda: model.chat_with_tools(twenty, "Hello"))
     few = calls(lambda: model.chat_with_tools(twenty[:2], "Hello"))
 
-    assert (many - few) / 18 <= 0
+    assert (many - few) / 18 <= 3
 
 
 def test_structured_predict(model):
@@ -132,12 +134,12 @@ def test_structured_predict(model):
     prompt = PromptTemplate("Find boats")
     model.structured_predict(Search, prompt)
 
-    assert calls(lambda: model.structured_predict(Search, prompt)) <= 0
+    assert calls(lambda: model.structured_predict(Search, prompt)) <= 210
 
 
 def test_each_chunk(model, emulator):
     """Each chunk of a stream costs a handful, however many came before it."""
-    assert per_chunk(emulator, lambda: list(model.stream_chat(QUESTION))) <= 0
+    assert per_chunk(emulator, lambda: list(model.stream_chat(QUESTION))) <= 60
 
 
 def test_each_message(model):
@@ -145,4 +147,4 @@ def test_each_message(model):
     short, long = conversation(1), conversation(51)
     model.chat(short)
 
-    assert (calls(lambda: model.chat(long)) - calls(lambda: model.chat(short))) / 200 <= 0
+    assert (calls(lambda: model.chat(long)) - calls(lambda: model.chat(short))) / 200 <= 19

@@ -73,7 +73,6 @@ def test_every_recorded_signature_goes_back(gemway_emulator: Emulator) -> None:
     """A received message, as it is and after a journey through JSON, puts its signatures on the wire again."""
     faults = []
     llm = Gemway("gemini-2.5-pro", api_key=gemway_emulator.api_key, base_url=gemway_emulator.base_url)
-    gemway_emulator.misbehave = ()
     with wire.replay() as gateway:
         for record in wire.answers():
             expected = Counter(wire.facts_of(record).signatures)
@@ -99,12 +98,12 @@ def _signatures_sent(llm: Gemway, emulator: Emulator, message: ChatMessage) -> l
 
 def _ask(record: dict[str, Any], gateway: str) -> list[ChatResponse]:
     model = record["model"] or "gemini-2.5-flash"
-    with Gemway(model, api_key=wire.KEY, base_url=f"{gateway}/r/{record['id']}", max_retries=0) as llm:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # empty answers warn
-            if record["endpoint"] == "streamGenerateContent":
-                return list(llm.stream_chat([QUESTION]))
-            return [llm.chat([QUESTION])]
+    llm = Gemway(model, api_key=wire.KEY, base_url=f"{gateway}/r/{record['id']}", max_retries=0)
+    with llm, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # empty answers warn
+        if record["endpoint"] == "streamGenerateContent":
+            return list(llm.stream_chat([QUESTION]))
+        return [llm.chat([QUESTION])]
 
 
 def _outcome(record: dict[str, Any], gateway: str) -> tuple[str, str]:

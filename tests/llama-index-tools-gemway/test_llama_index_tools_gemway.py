@@ -18,6 +18,11 @@ PNG = b"\x89PNG\r\n\x1a\nfirst picture"
 OTHER = b"\x89PNG\r\n\x1a\nsecond picture"
 
 
+def buffer() -> ChatMemoryBuffer:
+    """Return a memory that holds no database open, as core's default does."""
+    return ChatMemoryBuffer.from_defaults(token_limit=100_000)
+
+
 @pytest.fixture
 def spec(emulator: Emulator):
     spec = GemwayToolSpec(api_key=emulator.api_key, base_url=emulator.base_url, max_retries=0)
@@ -163,7 +168,7 @@ async def test_s47_agent_makes_and_changes(emulator: Emulator, llm: Gemway, retu
         reply.image(OTHER),
         reply.text("Done."),
     )
-    handler = FunctionAgent(llm=llm, tools=spec.to_tool_list()).run("draw a fox and make it blue")
+    handler = FunctionAgent(llm=llm, tools=spec.to_tool_list()).run("draw a fox and make it blue", memory=buffer())
 
     results = [event async for event in handler.stream_events() if isinstance(event, ToolCallResult)]
     output = await handler
@@ -182,7 +187,7 @@ async def test_s47_agent_changes_the_users_picture(emulator: Emulator, llm: Gemw
     emulator.enqueue(reply.tool_call("edit_image", {"prompt": "make it blue"}), reply.image(OTHER), reply.text("Done."))
 
     agent = FunctionAgent(llm=llm, tools=spec.to_tool_list())
-    await agent.run(ChatMessage(blocks=[TextBlock(text="make it blue"), attached]))
+    await agent.run(ChatMessage(blocks=[TextBlock(text="make it blue"), attached]), memory=buffer())
 
     assert sent_pictures(emulator, 1) == [encoded(attached)]
     await spec.aclose()
@@ -210,7 +215,7 @@ async def test_s47_one_users_picture_is_not_anothers(emulator: Emulator, llm: Ge
     spec.generate_image("somebody else's")
     emulator.enqueue(reply.tool_call("edit_image", {"prompt": "blue"}), reply.text("There is none."))
 
-    await FunctionAgent(llm=llm, tools=spec.to_tool_list()).run("make it blue")
+    await FunctionAgent(llm=llm, tools=spec.to_tool_list()).run("make it blue", memory=buffer())
 
     assert "there is no picture" in str(emulator.requests[-1].json["contents"])
     await spec.aclose()
@@ -230,7 +235,7 @@ async def test_s47_workflow_of_agents(emulator: Emulator, llm: Gemway, spec: Gem
         reply.text("Done."),
     )
 
-    output = await AgentWorkflow(agents=[painter, editor], root_agent="painter").run("a blue fox")
+    output = await AgentWorkflow(agents=[painter, editor], root_agent="painter").run("a blue fox", memory=buffer())
 
     assert str(output) == "Done."
     assert len(sent_pictures(emulator, 4)) == 1
@@ -239,7 +244,9 @@ async def test_s47_workflow_of_agents(emulator: Emulator, llm: Gemway, spec: Gem
 
 async def test_s47_agent_with_its_own_answers(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
     """Nothing scripted: the emulator calls the tool because its description fits."""
-    handler = FunctionAgent(llm=llm, tools=spec.to_tool_list()[:1]).run("Generate an image of a red fox in the snow")
+    handler = FunctionAgent(llm=llm, tools=spec.to_tool_list()[:1]).run(
+        "Generate an image of a red fox in the snow", memory=buffer()
+    )
 
     results = [event async for event in handler.stream_events() if isinstance(event, ToolCallResult)]
     await handler

@@ -57,8 +57,8 @@ class Driver:
 
     @contextmanager
     def session(self, base_url: str, **options: Any) -> Iterator[Session]:
-        """Open a session; `timeout` is 2 s unless given, so that a bug does not hang the suite."""
-        session = self.make(base_url, **{"api_key": KEY, "timeout": 2.0, **options})
+        """Open a session; `timeout` is 5 s unless given, so that a bug does not hang the suite."""
+        session = self.make(base_url, **{"api_key": KEY, "timeout": 5.0, **options})
         try:
             yield session
         finally:
@@ -74,6 +74,24 @@ class Driver:
         with pytest.raises(kind) as caught:
             self.ask(base_url, **options)
         return caught.value
+
+
+def in_threads(count: int, ask: Callable[[], Answer]) -> list[Answer | Exception]:
+    """Return what *count* calls of *ask* at once return or raise."""
+    results: list[Any] = [None] * count
+
+    def one(number: int) -> None:
+        try:
+            results[number] = ask()
+        except Exception as error:
+            results[number] = error
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
 
 
 class CoreSession:
@@ -92,20 +110,7 @@ class CoreSession:
         return Answer(response.text, response.exchange.attempts, [response.text])
 
     def together(self, count: int, **options: Any) -> list[Answer | Exception]:
-        results: list[Any] = [None] * count
-
-        def one(number: int) -> None:
-            try:
-                results[number] = self.ask(**options)
-            except Exception as error:
-                results[number] = error
-
-        threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return results
+        return in_threads(count, lambda: self.ask(**options))
 
     def close(self) -> None:
         self.client.close()
@@ -172,7 +177,135 @@ CORE = [
     Driver("core", True, False, AsyncCoreSession),
     Driver("core", True, True, AsyncCoreStreamSession),
 ]
-DRIVERS = [*CORE]
+
+
+class ChatSession:
+    """`ChatGemway`, whole answers."""
+
+    def __init__(self, base_url: str, **options: Any) -> None:
+        from langchain_gemway import ChatGemway
+
+        self.model = ChatGemway(model=MODEL, base_url=base_url, **options)
+
+    def ask(self, **options: Any) -> Answer:
+        text = self.model.invoke("hello", **options).text
+        return Answer(text, None, [text])
+
+    def together(self, count: int, **options: Any) -> list[Answer | Exception]:
+        return in_threads(count, lambda: self.ask(**options))
+
+    def close(self) -> None:
+        self.model.close()
+
+
+class ChatStreamSession(ChatSession):
+    """`ChatGemway`, streams."""
+
+    def ask(self, **options: Any) -> Answer:
+        pieces = [chunk.text for chunk in self.model.stream("hello", **options)]
+        return Answer("".join(pieces), None, pieces)
+
+
+class LoopSession:
+    """What asks in an event loop of its own, which ends as `asyncio.run` ends one."""
+
+    model: Any
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+
+    def ask(self, **options: Any) -> Answer:
+        return self.loop.run_until_complete(self.aask(**options))
+
+    async def aask(self, **options: Any) -> Answer:
+        raise NotImplementedError
+
+    def together(self, count: int, **options: Any) -> list[Answer | Exception]:
+        async def all_of_them() -> list[Any]:
+            return await asyncio.gather(*(self.aask(**options) for _ in range(count)), return_exceptions=True)
+
+        return self.loop.run_until_complete(all_of_them())
+
+    def close(self) -> None:
+        try:
+            self.loop.run_until_complete(self.model.aclose())
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        finally:
+            self.loop.close()
+
+
+class AsyncChatSession(LoopSession):
+    """`ChatGemway`, whole answers, in an event loop."""
+
+    def __init__(self, base_url: str, **options: Any) -> None:
+        super().__init__()
+        self.model = ChatSession(base_url, **options).model
+
+    async def aask(self, **options: Any) -> Answer:
+        text = (await self.model.ainvoke("hello", **options)).text
+        return Answer(text, None, [text])
+
+
+class AsyncChatStreamSession(AsyncChatSession):
+    """`ChatGemway`, streams, in an event loop."""
+
+    async def aask(self, **options: Any) -> Answer:
+        pieces = [chunk.text async for chunk in self.model.astream("hello", **options)]
+        return Answer("".join(pieces), None, pieces)
+
+
+class LlamaSession(ChatSession):
+    """LlamaIndex's `Gemway`, whole answers."""
+
+    def __init__(self, base_url: str, **options: Any) -> None:
+        from llama_index.llms.gemway import Gemway
+
+        self.model = Gemway(model=MODEL, base_url=base_url, **options)
+
+    def ask(self, **options: Any) -> Answer:
+        text = self.model.complete("hello", **options).text
+        return Answer(text, None, [text])
+
+
+class LlamaStreamSession(LlamaSession):
+    """LlamaIndex's `Gemway`, streams."""
+
+    def ask(self, **options: Any) -> Answer:
+        pieces = [chunk.delta or "" for chunk in self.model.stream_complete("hello", **options)]
+        return Answer("".join(pieces), None, pieces)
+
+
+class AsyncLlamaSession(LoopSession):
+    """LlamaIndex's `Gemway`, whole answers, in an event loop."""
+
+    def __init__(self, base_url: str, **options: Any) -> None:
+        super().__init__()
+        self.model = LlamaSession(base_url, **options).model
+
+    async def aask(self, **options: Any) -> Answer:
+        text = (await self.model.acomplete("hello", **options)).text
+        return Answer(text, None, [text])
+
+
+class AsyncLlamaStreamSession(AsyncLlamaSession):
+    """LlamaIndex's `Gemway`, streams, in an event loop."""
+
+    async def aask(self, **options: Any) -> Answer:
+        pieces = [chunk.delta or "" async for chunk in await self.model.astream_complete("hello", **options)]
+        return Answer("".join(pieces), None, pieces)
+
+
+ADAPTERS = [
+    Driver("langchain", False, False, ChatSession),
+    Driver("langchain", False, True, ChatStreamSession),
+    Driver("langchain", True, False, AsyncChatSession),
+    Driver("langchain", True, True, AsyncChatStreamSession),
+    Driver("llamaindex", False, False, LlamaSession),
+    Driver("llamaindex", False, True, LlamaStreamSession),
+    Driver("llamaindex", True, False, AsyncLlamaSession),
+    Driver("llamaindex", True, True, AsyncLlamaStreamSession),
+]
+DRIVERS = [*CORE, *ADAPTERS]
 
 every_driver = pytest.mark.parametrize("driver", DRIVERS, ids=str)
 unary_drivers = pytest.mark.parametrize("driver", [one for one in DRIVERS if not one.streams], ids=str)

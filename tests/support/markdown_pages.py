@@ -45,4 +45,4 @@ def links(page: Path) -> list[str]:
     """Return the relative links of *page*, without anchors."""
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     targets = [match["target"].split("#")[0] for match in _LINK.finditer(text)]
-    return [target for target in targets if target and "://" not in target and not target.startswith("mailto:")]
+    return [target for target in targets if target and not re.match(r"[a-z]+:", target)]

@@ -218,6 +218,7 @@ class AsyncClient:
                 opened.answer.check()
         except APIError as error:
             failure = opened.answer.interrupted(error)
+            data = b""  # it may repeat the key
         else:
             return
         finally:
@@ -283,7 +284,7 @@ class AsyncClient:
         self._start(state["setup"])
 
     def __repr__(self) -> str:
-        return f"<AsyncClient {self.base_url}>"
+        return f"<AsyncClient {vars(self).get('_setup', 'without set-up')}>"
 
 
 class AsyncStream(Generic[T]):

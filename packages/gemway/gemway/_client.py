@@ -218,6 +218,7 @@ class Client:
                 opened.answer.check()
         except APIError as error:
             failure = opened.answer.interrupted(error)
+            data = b""  # it may repeat the key
         else:
             return
         finally:
@@ -283,7 +284,7 @@ class Client:
         self._start(state["setup"])
 
     def __repr__(self) -> str:
-        return f"<Client {self.base_url}>"
+        return f"<Client {vars(self).get('_setup', 'without set-up')}>"
 
 
 class Stream(Generic[T]):

@@ -27,7 +27,7 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
 @lru_cache(maxsize=4)
 def _errors_of(*modules: Any) -> tuple[type[Exception], ...]:
-    return (*(module.TransportError for module in modules), *(module.InvalidURL for module in modules), OSError)
+    return (*(module.RequestError for module in modules), *(module.InvalidURL for module in modules), OSError)
 
 
 def to_failure(failure: BaseException, url: str, redact: Redactor) -> BaseException:

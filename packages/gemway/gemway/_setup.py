@@ -36,8 +36,8 @@ class Setup:
     """
 
     def __init__(self, options: dict[str, Any], *, lenient: bool = False) -> None:
-        self._options = options
         self.settings = _settings(options)
+        self._options = {**options, "headers": self.settings.headers, "api_key": _hidden(options["api_key"])}
         self.auth = options["auth"]
         self.client = options["http_client"]
         self.on_retry = options["on_retry"]
@@ -77,10 +77,8 @@ class Setup:
 
     def _key(self, *, lenient: bool) -> Any:
         given = self._options["api_key"]
-        if isinstance(given, Secret) or (callable(given) and not hasattr(given, "get_secret_value")):
-            return given
         if given is not None:
-            return checked_key(given)
+            return given
         if self.auth is not None:
             return None
         try:
@@ -96,9 +94,7 @@ class Setup:
             warnings.warn(
                 "http_client= does not travel in a pickle: the copy opens connections of its own", stacklevel=2
             )
-        if options["api_key"] is not None and not callable(options["api_key"]):
-            options["api_key"] = checked_key(options["api_key"])
-        return {**options, "headers": self.settings.headers, "base_url": self.settings.base_url}
+        return {**options, "base_url": self.settings.base_url}
 
     def __setstate__(self, options: dict[str, Any]) -> None:
         Setup.__init__(self, options, lenient=True)
@@ -109,8 +105,11 @@ class Setup:
     def __deepcopy__(self, memo: Any) -> Setup:
         return self  # nothing in it changes
 
+    def __str__(self) -> str:
+        return self.settings.base_url
+
     def __repr__(self) -> str:
-        return f"<Setup {self.settings.base_url}>"
+        return f"<Setup {self}>"
 
 
 def settled(setup: Setup | Exception) -> Setup:
@@ -118,6 +117,13 @@ def settled(setup: Setup | Exception) -> Setup:
     if isinstance(setup, Exception):
         raise setup
     return setup
+
+
+def _hidden(key: Any) -> Any:
+    """Return a key that was given as text as a secret, a callable or None as it is."""
+    if key is None or isinstance(key, Secret) or (callable(key) and not hasattr(key, "get_secret_value")):
+        return key
+    return checked_key(key)
 
 
 def _settings(options: dict[str, Any]) -> Settings:

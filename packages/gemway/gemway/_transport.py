@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
-import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from inspect import isawaitable
+from inspect import iscoroutinefunction
 from random import Random
 from typing import Any
 
 import httpx
 
 from gemway._answer import Redactor
+from gemway._credentials import AsyncKey, Head, SyncKey
 from gemway._exceptions import ConfigurationError
 from gemway._network_errors import to_connection_error, to_failure, transport_errors
 from gemway._pools import AsyncLease, SyncLease, Wiring, limit, retry_budget
-from gemway._protocol import Call
 from gemway._retry import Attempts
-from gemway._settings import Secret, Settings, Timeouts, checked_headers, checked_key
+from gemway._settings import Secret, Timeouts
 from gemway._setup import Setup
-from gemway._version import __version__
 
 
 class SyncTransport:
@@ -41,10 +38,10 @@ class SyncTransport:
     def __init__(self, setup: Setup) -> None:
         self._settings = setup.settings
         self._lease = SyncLease(Wiring(**setup.wiring()))
-        self._key = _SyncKey(setup.key)
+        self._key = SyncKey(setup.key)
         self._auth = setup.auth
-        self._client = setup.client
-        self._head = _Head(setup.settings)
+        self._client = _of_kind(setup.client, asynchronous=False)
+        self._head = Head(setup.settings)
         self.key_can_change = not (setup.key is None or isinstance(setup.key, Secret))
         self.budget = retry_budget(setup.settings.base_url) if setup.has_budget else None
 
@@ -74,7 +71,13 @@ class SyncTransport:
             response, give_back = self._round_trip(attempts, url, lines, timeouts)
         except BaseException as failure:  # noqa: BLE001 - `send` raises it, without the frames that hold the key
             return to_failure(failure, url, redact)
-        raw = response.stream if self._client is None else response.iter_raw()
+        raw = (
+            _read_body(response)
+            if _is_read(response)
+            else response.stream
+            if self._client is None
+            else response.iter_raw()
+        )
         return SyncExchange(response, raw, give_back, url, redact)
 
     def _round_trip(self, attempts: Attempts, url: str, lines: Any, timeouts: Timeouts) -> Any:
@@ -169,10 +172,10 @@ class AsyncTransport:
     def __init__(self, setup: Setup) -> None:
         self._settings = setup.settings
         self._lease = AsyncLease(Wiring(**setup.wiring()))
-        self._key = _AsyncKey(setup.key)
+        self._key = AsyncKey(setup.key)
         self._auth = setup.auth
-        self._client = setup.client
-        self._head = _Head(setup.settings)
+        self._client = _of_kind(setup.client, asynchronous=True)
+        self._head = Head(setup.settings)
         self.key_can_change = not (setup.key is None or isinstance(setup.key, Secret))
         self.budget = retry_budget(setup.settings.base_url) if setup.has_budget else None
 
@@ -201,7 +204,13 @@ class AsyncTransport:
                 response, give_back = await self._round_trip(attempts, url, lines, timeouts)
         except BaseException as failure:  # noqa: BLE001 - `send` raises it, without the frames that hold the key
             return to_failure(failure, url, redact)
-        raw = response.stream if self._client is None else response.aiter_raw()
+        raw = (
+            _aread_body(response)
+            if _is_read(response)
+            else response.stream
+            if self._client is None
+            else response.aiter_raw()
+        )
         return AsyncExchange(response, raw, give_back, url, redact, attempts.expires)
 
     async def _round_trip(self, attempts: Attempts, url: str, lines: Any, timeouts: Timeouts) -> Any:
@@ -306,119 +315,6 @@ class AsyncExchange:
         return f"<AsyncExchange {self.status} {self.url}>"
 
 
-class _SyncKey:
-    """Where the key comes from; a callable is asked for each request, and once for all after a 401."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._lock = threading.Lock()
-        self._fresh: Secret | Exception | None = None
-        self._fresh_at = 0.0
-
-    def ask(self, refused_at: float | None) -> Secret | Exception | None:
-        """Return the key; *refused_at* is when the request was sent that was answered by a 401."""
-        if self._source is None or isinstance(self._source, Secret):
-            return self._source
-        if refused_at is None:
-            return self._call()
-        with self._lock:
-            if self._fresh_at <= refused_at:
-                self._fresh, self._fresh_at = self._call(), time.monotonic()
-            return self._fresh
-
-    def _call(self) -> Secret | Exception:
-        try:
-            found = self._source()
-            if isawaitable(found):
-                _discard(found)
-                raise ConfigurationError("api_key is an async callable: use AsyncClient or the async methods")
-            return checked_key(found)
-        except ConfigurationError as failure:
-            return failure.with_traceback(None)
-
-
-class _AsyncKey:
-    """Where the key comes from; a callable is asked for each request, and once for all after a 401."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
-        self._fresh: Secret | Exception | None = None
-        self._fresh_at = 0.0
-
-    async def ask(self, refused_at: float | None) -> Secret | Exception | None:
-        """Return the key; *refused_at* is when the request was sent that was answered by a 401."""
-        if self._source is None or isinstance(self._source, Secret):
-            return self._source
-        if refused_at is None:
-            return await self._call()
-        async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-            if self._fresh_at <= refused_at:
-                self._fresh, self._fresh_at = await self._call(), time.monotonic()
-            return self._fresh
-
-    async def _call(self) -> Secret | Exception:
-        try:
-            found = self._source()
-            return checked_key(await found if isawaitable(found) else found)
-        except ConfigurationError as failure:
-            return failure.with_traceback(None)
-
-
-class _Head:
-    """The header lines of a client's requests."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._auth_header = settings.auth_header.lower()
-        self._scheme = f"{settings.auth_scheme} " if settings.auth_scheme else ""
-        self._user = {name.lower(): secret for name, secret in settings.headers.items()}
-        self._common = {
-            "host": settings.base_url.split("//", 1)[1].split("/", 1)[0],
-            "user-agent": f"gemway/{__version__}",
-            "content-type": "application/json",
-        }
-
-    def lines(self, call: Call, extra: Any, key: Secret | None) -> list[tuple[bytes, bytes]]:
-        """Return the raw header lines of one request."""
-        fields = dict(self._common)
-        if call.streaming:
-            # A proxy that buffers to compress would hold the whole stream back (nginx, gzip_types).
-            fields["accept"], fields["accept-encoding"] = "text/event-stream", "identity"
-        else:
-            fields["accept"], fields["accept-encoding"] = "application/json", "gzip, deflate"
-        if call.body is not None:
-            fields["content-length"] = str(len(call.body))
-        user = {**self._user, **{name.lower(): value for name, value in checked_headers(extra).items()}}
-        user.pop(self._auth_header, None)  # extra headers never replace the credential
-        fields.update((name, secret.reveal()) for name, secret in user.items())
-        if key is not None:
-            fields[self._auth_header] = self._scheme + key.reveal()
-        return [(name.encode("ascii"), value.encode("ascii")) for name, value in fields.items()]
-
-    def secrets(self, key: Secret | None, extra: Any) -> list[Secret]:
-        """Return everything that must not be repeated to the user."""
-        return [*self._user.values(), *(extra or {}).values(), *([key] if key else ())]
-
-
-_PIECE = 2**18
-
-
-def _stream(body: bytes) -> httpx.ByteStream:
-    return httpx.ByteStream(body) if len(body) <= _PIECE else _Pieces(body)
-
-
-class _Pieces(httpx.ByteStream):
-    """A large body in pieces: after each send, httpcore copies what is left of the piece that it was given."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        for whole in super().__iter__():
-            yield from (whole[at : at + _PIECE] for at in range(0, len(whole), _PIECE))
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self:
-            yield piece
-
-
 @lru_cache(maxsize=1024)
 def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
@@ -453,13 +349,32 @@ def _until(expires: float | None) -> Iterator[None]:
         yield
 
 
+def _is_read(response: Any) -> bool:
+    """Whether the body was read already: by an auth flow that looks into it, or a transport of the user's own."""
+    if not response.is_stream_consumed:
+        return False
+    response.headers.pop("content-encoding", None)  # the HTTP library has undone it
+    return True
+
+
+def _read_body(response: Any) -> Iterator[bytes]:
+    yield response.content
+
+
+async def _aread_body(response: Any) -> AsyncIterator[bytes]:
+    yield response.content
+
+
+def _of_kind(client: Any, *, asynchronous: bool) -> Any:
+    """Return an injected client. Raises `ConfigurationError` if it is of the other kind."""
+    if client is not None and iscoroutinefunction(client.send) is not asynchronous:
+        wanted = "an AsyncClient" if asynchronous else "a Client"
+        raise ConfigurationError(f"http_client= must be {wanted} of httpx or httpx2, not {type(client).__name__}")
+    return client
+
+
 def _texts(lines: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.decode("ascii"), value.decode("ascii")) for name, value in lines]
-
-
-def _discard(awaitable: Any) -> None:
-    if hasattr(awaitable, "close"):
-        awaitable.close()  # a coroutine that nobody will await
 
 
 def _nothing() -> None:
@@ -474,3 +389,22 @@ if hasattr(os, "register_at_fork"):
     # Forked workers must not wait in step.
     os.register_at_fork(after_in_child=SyncTransport.random.seed)
     os.register_at_fork(after_in_child=AsyncTransport.random.seed)
+
+
+_PIECE = 2**18
+
+
+def _stream(body: bytes) -> httpx.ByteStream:
+    return httpx.ByteStream(body) if len(body) <= _PIECE else _Pieces(body)
+
+
+class _Pieces(httpx.ByteStream):
+    """A large body in pieces: after each send, httpcore copies what is left of the piece that it was given."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for whole in super().__iter__():
+            yield from (whole[at : at + _PIECE] for at in range(0, len(whole), _PIECE))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece

@@ -117,6 +117,18 @@ class EmptyResponseError(gemway.EmptyResponseError, ModelAPIError):
     """An answer came, and nothing usable is in it."""
 
 
+class ConfigurationError(gemway.ConfigurationError, ModelInvalidRequestError):
+    """The set-up or the options of a call cannot work: the same call will fail again."""
+
+
+class UnsupportedContentError(gemway.UnsupportedContentError, ModelInvalidRequestError):
+    """A message holds something that cannot be sent: the same call will fail again."""
+
+
+class ContentBlockedError(gemway.ContentBlockedError, ModelInvalidRequestError):
+    """The prompt or the answer was blocked: the same call will fail again."""
+
+
 if TYPE_CHECKING:
 
     class ModelRefusalError(OutputParserException):
@@ -157,6 +169,9 @@ _BOTH: dict[type[Exception], type[Exception]] = {
         InternalServerError,
         APIStatusError,
         EmptyResponseError,
+        ConfigurationError,
+        UnsupportedContentError,
+        ContentBlockedError,
     )
 }
 

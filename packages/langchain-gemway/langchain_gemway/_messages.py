@@ -21,6 +21,9 @@ Content = dict[str, Any]
 LateSystem = Literal["merge", "inline", "error"]
 
 _USER: Final = Source()
+_GEMINI: Final = Source(google=True, model=True)
+_FOREIGN: Final = Source(model=True, foreign=True)
+_UNKNOWN: Final = Source(model=True)
 _MODEL_ROLES: Final = frozenset({"assistant", "ai", "model"})
 _SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 _CALL_BLOCKS: Final = frozenset({"tool_call", "tool_use", "function_call", "tool_call_chunk"})
@@ -111,7 +114,7 @@ def _user_parts(content: Iterable[Any], model: str) -> list[Part]:
 def _chat(message: BaseMessage, model: str) -> Content:
     role = getattr(message, "role", "user").lower()
     if role in _MODEL_ROLES:
-        return {"role": "model", "parts": [*to_parts(message.content, Source(model=True))]}
+        return {"role": "model", "parts": [*to_parts(message.content, _UNKNOWN)]}
     return _human(message, model)
 
 
@@ -220,7 +223,8 @@ class _Said:
         self._message = message
         extra = message.additional_kwargs
         self._google = is_google(message.response_metadata, extra)
-        self._source = Source(google=self._google, model=True)
+        foreign = "model_provider" in message.response_metadata
+        self._source = _GEMINI if self._google else _FOREIGN if foreign else _UNKNOWN
         self._signatures: Mapping[str, str] = (extra.get(CALL_SIGNATURES) or {}) if self._google else {}
         self._server_ids = frozenset(extra.get(SERVER_IDS) or ())
         self._layout: Sequence[Mapping[str, Any]] = extra.get(PARTS) or ()

@@ -33,7 +33,9 @@ REQUEST_OPTIONS: Final = (
 )
 """Options of a request that are fields of the model under the same name."""
 
-_CALL_ONLY: Final = frozenset({"stream", "stream_usage", "late_system", "schema_dialect", "tools"})
+_CALL_ONLY: Final = frozenset({"late_system", "schema_dialect", "tools"})
+# What LangChain itself puts among the options of a call, for itself.
+_LANGCHAINS: Final = frozenset({"stream", "stream_usage", "ls_structured_output_format", "structured_output_format"})
 _HANDLED: Final = frozenset({"tools", "tool_choice", "tool_config", "strict", "parallel_tool_calls"})
 _BODY: Final = frozenset({"safety_settings", "cached_content", "labels", "extra_body"})
 _PER_CALL: Final = {"timeout": "timeout", "max_retries": "max_retries", "deadline": "deadline"}
@@ -57,9 +59,9 @@ _SECRETS: Final = frozenset(
 
 def to_changes(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a call under their canonical names."""
-    changes = gemway.canonical(kwargs, known=_CALL_ONLY, where="ChatGemway")
-    changes.pop("stream", None)
-    changes.pop("stream_usage", None)
+    changes = gemway.canonical(
+        {name: value for name, value in kwargs.items() if name not in _LANGCHAINS}, known=_CALL_ONLY, where="ChatGemway"
+    )
     if changes.get("parallel_tool_calls") is False:
         _warn_about_parallel_calls()
     return changes

@@ -34,10 +34,12 @@ class Source:
     Attributes:
         google: whether it came from Gemini, so that its signatures mean something there.
         model: whether the model said it.
+        foreign: whether it is known that another provider's model said it.
     """
 
     google: bool = False
     model: bool = False
+    foreign: bool = False
 
 
 def to_parts(content: Any, source: Source) -> Iterator[Part]:
@@ -54,7 +56,7 @@ def _to_parts(block: Any, source: Source) -> Iterable[Part]:
     kind = block.get("type")
     convert = _CONVERTERS.get(kind) if isinstance(kind, str) else _by_keys(block)
     if convert is None:
-        if source.model:  # what another provider's model did by itself
+        if source.foreign or (source.model and kind in _FOREIGN):  # what another provider did by itself
             _log.debug("not sent: a %r block of another provider", kind)
             return []
         raise UnsupportedContentError(f"cannot send a {kind!r} block; known: {', '.join(sorted(_CONVERTERS))}")
@@ -291,6 +293,29 @@ def _nothing(block: Block, source: Source) -> Iterable[Part]:
     return []
 
 
+def _generated_image(block: Block, source: Source) -> Iterable[Part]:
+    """Read the picture that OpenAI's built-in tool made."""
+    picture = block.get("result")
+    return [inline_part(picture, None)] if isinstance(picture, str) and picture else []
+
+
+def _search_result(block: Block, source: Source) -> Iterable[Part]:
+    said = [block.get("title"), block.get("source"), *_texts(block.get("content") or ())]
+    return [{"text": "\n".join(str(text) for text in said if text)}]
+
+
+# What servers of other providers did on their side: their model's business, and of no use to Gemini.
+_FOREIGN: Final = frozenset(
+    {
+        *("web_search_call", "file_search_call", "computer_call", "code_interpreter_call", "local_shell_call"),
+        *("mcp_call", "mcp_list_tools", "mcp_approval_request", "custom_tool_call", "compaction"),
+        *("server_tool_use", "web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result"),
+        *("bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "container_upload"),
+        *("mcp_tool_use", "mcp_tool_result", "reasoning_content", "guard_content"),
+    }
+)
+
+
 # Blocks without a type
 
 _WIRE: Final = frozenset(
@@ -384,4 +409,6 @@ _CONVERTERS: Final[dict[str, _Convert]] = {
     "non_standard": _non_standard,
     "invalid_tool_call": _nothing,
     "function_call_signature": _nothing,
+    "image_generation_call": _generated_image,
+    "search_result": _search_result,
 }

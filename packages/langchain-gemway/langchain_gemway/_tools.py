@@ -100,13 +100,11 @@ def _remembered(tool: Any, dialect: Dialect) -> _Converted:
         return found[2]
     converted = _function(*_described(tool), dialect)
 
-    def forget(_: object) -> None:
-        _known.pop(key, None)
-
     try:
-        _known[key] = (weakref.ref(tool, forget), stamp, converted)
+        _known[key] = (weakref.ref(tool), stamp, converted)
+        weakref.finalize(tool, _known.pop, key, None).atexit = False
     except TypeError:  # some callables cannot be referred to weakly
-        pass
+        _known.pop(key, None)
     return converted
 
 

@@ -362,7 +362,7 @@ class ChatGemway(BaseChatModel):
         if limit is not None:
             params["ls_max_tokens"] = limit
         if stops := stop or self.stop:
-            params["ls_stop"] = stops
+            params["ls_stop"] = [stops] if isinstance(stops, str) else stops
         return params
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
@@ -739,6 +739,9 @@ def _canonical(kwargs: Mapping[str, Any], cls: type[ChatGemway]) -> dict[str, An
         options["response_modalities"] = [options["response_modalities"]]
     if headers := options.get("default_headers"):
         options["default_headers"] = _secret_headers(headers)
+    profile = options.get("profile")
+    if profile and profile == to_profile(profile.get("name") or ""):
+        del options["profile"]  # made here, for the model of that name; copies may ask for another
     return options
 
 

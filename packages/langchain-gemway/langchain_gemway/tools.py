@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +15,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackMan
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, create_model
 
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._parts import Source, to_parts
@@ -48,16 +50,22 @@ class _Arguments(BaseModel):
     image_size: str | None = Field(default=None, description='"512", "1K", "2K" or "4K"; leave out for the default.')
 
 
+@lru_cache(maxsize=1)
 def _arguments() -> type[BaseModel]:
     """Return the tool's arguments, with LangGraph's state where LangGraph is installed."""
     if find_spec("langgraph") is None or find_spec("langgraph.prebuilt") is None:
         return _Arguments
     from langgraph.prebuilt import InjectedState
 
-    class GenerateImageArguments(_Arguments):
-        messages: Annotated[Any, InjectedToolArg, InjectedState("messages")] = None
+    conversation: Any = (Annotated[Any, InjectedToolArg, InjectedState("messages")], None)
+    return create_model("GenerateImageArguments", __base__=_Arguments, __module__=__name__, messages=conversation)
 
-    return GenerateImageArguments
+
+def __getattr__(name: str) -> Any:
+    """Let pickles find the arguments, which are made when the first tool is."""
+    if name == "GenerateImageArguments":
+        return _arguments()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class GenerateImage(BaseTool):
@@ -72,7 +80,7 @@ class GenerateImage(BaseTool):
     Args:
         model: an image model.
         api_key, base_url: as for ChatGemway; default `GEMWAY_API_KEY`, `GEMWAY_BASE_URL`.
-        client: a `gemway.Client` to use instead, for blocking calls.
+        client: a `gemway.Client` or `gemway.AsyncClient` to use instead.
         aspect_ratio, image_size: the default for calls that do not say.
         return_images: `"blocks"` shows the picture to the model, `"text"` only tells that it was made.
     """
@@ -138,7 +146,10 @@ class GenerateImage(BaseTool):
         thread = _thread(config)
         request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
         with langchain_errors():
-            response = await self._async_client().generate_image(prompt, **request)
+            if isinstance(self.client, Client):
+                response = await asyncio.to_thread(self.client.generate_image, prompt, **request)
+            else:
+                response = await self._async_client().generate_image(prompt, **request)
         return self._result(response.images, thread)
 
     def _request(
@@ -177,10 +188,16 @@ class GenerateImage(BaseTool):
         return [{"type": "text", "text": text}, *shown], pictures
 
     def _sync_client(self) -> Client:
-        client: Client = self.client or self._clients.setdefault("sync", self._new(Client))
+        if isinstance(self.client, Client):
+            return self.client
+        if "sync" not in self._clients:
+            self._clients["sync"] = self._new(Client)
+        client: Client = self._clients["sync"]
         return client
 
     def _async_client(self) -> AsyncClient:
+        if isinstance(self.client, AsyncClient):
+            return self.client
         if "async" not in self._clients:
             self._clients["async"] = self._new(AsyncClient)
         client: AsyncClient = self._clients["async"]

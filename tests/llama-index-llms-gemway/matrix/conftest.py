@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +25,36 @@ from llama_index.core.tools import FunctionTool, QueryEngineTool
 TEXTS = {
     "towers": "The Eiffel Tower stands in Paris. The Eiffel Tower was built in 1889 by Gustave Eiffel. "
     "The Eiffel Tower is 330 metres high.",
-    "rivers": "The Danube flows through Vienna. The Danube is 2850 kilometres long. "
-    "The Danube ends in the Black Sea.",
+    "rivers": "The Danube flows through Vienna. The Danube is 2850 kilometres long. The Danube ends in the Black Sea.",
     "bees": "Honey bees live in colonies. Honey bees dance to show their sisters where flowers are. "
     "A colony of honey bees has one queen.",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let core's own leftovers pass: it runs coroutines in loops that it closes without closing what is in them."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen_modules() -> Iterator[None]:
+    """Leave what is there already out of the sweeping, which takes a quarter of a second each time otherwise."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def leftovers() -> Iterator[None]:
+    """Sweep up behind each case, so that no other test finds what core left."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

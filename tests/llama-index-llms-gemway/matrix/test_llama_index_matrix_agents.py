@@ -21,7 +21,8 @@ class Product(BaseModel):
 
 
 async def _run(agent: Any, task: Any = TASK, **options: Any) -> tuple[str, list[ToolCallResult]]:
-    handler = agent.run(task, **options)
+    memory = ChatMemoryBuffer.from_defaults(token_limit=100_000)  # core's default leaves a database open
+    handler = agent.run(task, **{"memory": memory, **options})
     results = [event async for event in handler.stream_events() if isinstance(event, ToolCallResult)]
     return str(await handler), results
 
@@ -49,7 +50,7 @@ async def test_agent_with_output_cls(world: Any) -> None:
     """An object at the end."""
     agent = FunctionAgent(llm=world.llm, tools=[world.multiply], output_cls=Product)
 
-    output = await agent.run(TASK)
+    output = await agent.run(TASK, memory=ChatMemoryBuffer.from_defaults(token_limit=100_000))
 
     assert isinstance(output.get_pydantic_model(Product), Product)
 
@@ -65,7 +66,9 @@ async def test_agent_sees_a_picture(world: Any) -> None:
 
 async def test_agent_with_query_engines(world: Any) -> None:
     """Tools that are query engines: the right one is asked."""
-    answer, results = await _run(FunctionAgent(llm=world.llm, tools=world.engine_tools), "How long is the Danube river?")
+    answer, results = await _run(
+        FunctionAgent(llm=world.llm, tools=world.engine_tools), "How long is the Danube river?"
+    )
 
     assert "rivers" in [result.tool_name for result in results]
     assert "2850" in answer
@@ -105,7 +108,8 @@ async def test_workflow_hands_over(world: Any) -> None:
         name="calculator", description="Multiplies numbers", llm=world.llm, tools=[world.multiply], can_handoff_to=[]
     )
 
-    answer, results = await _run(AgentWorkflow(agents=[clerk, calculator], root_agent="clerk"), TASK)
+    task = "Hand off to the agent calculator: multiply 6 and 7"
+    answer, results = await _run(AgentWorkflow(agents=[clerk, calculator], root_agent="clerk"), task)
 
     assert [result.tool_name for result in results] == ["handoff", "multiply"]
     assert "42" in answer

@@ -6,7 +6,8 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
@@ -16,6 +17,8 @@ from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
     CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
     DocumentBlock,
     ImageBlock,
     LogProb,
@@ -107,6 +110,19 @@ def to_completion_response(response: ChatResponse) -> CompletionResponse:
         logprobs=response.logprobs,
         delta=response.delta,
     )
+
+
+def to_completions(responses: Iterable[ChatResponse]) -> CompletionResponseGen:
+    """Yield the completions for chat responses."""
+    for response in responses:
+        yield to_completion_response(response)
+
+
+async def to_acompletions(responses: AsyncGenerator[ChatResponse, None]) -> CompletionResponseAsyncGen:
+    """Yield the completions for chat responses, and close their source when left early."""
+    async with aclosing(responses):
+        async for response in responses:
+            yield to_completion_response(response)
 
 
 def to_tool_selections(message: ChatMessage) -> list[ToolSelection]:

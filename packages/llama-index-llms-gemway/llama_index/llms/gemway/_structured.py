@@ -1,20 +1,25 @@
-"""Bind answers to a pydantic model: the schema out, whole and partial objects in. Pure."""
+"""Bind answers to a pydantic model: the schema out, whole and partial objects in, and core's events around it."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from llama_index.core.base.llms.types import ChatResponse, ToolCallBlock
 from llama_index.core.bridge.pydantic import BaseModel, ValidationError
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]  # its public address
+from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from llama_index.llms.gemway._tools import to_wire_tools
 from pydantic_core import from_json
 
 from gemway import Dialect, response_schema
+
+dispatcher = get_dispatcher(__name__)
 
 
 class ResponseFormat(dict[str, Any]):
@@ -102,6 +107,47 @@ class CallForm(Form):
     def _spelled(self, response: ChatResponse) -> Any:
         calls = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
         return calls[0].tool_kwargs if calls else response.message.content or ""
+
+
+def objects(responses: Iterable[ChatResponse], form: Form) -> Generator[Any, None, None]:
+    """Yield the object as it grows; the last one is whole. Raises ValueError where it cannot be."""
+    partial, found, response = form.partials(), None, None
+    for response in responses:
+        if (grown := partial(response)) is not None:
+            found = grown
+            yield found
+    if not isinstance(found, form.output_cls):
+        yield form.to_object(response)
+
+
+async def aobjects(responses: AsyncGenerator[ChatResponse, None], form: Form) -> AsyncGenerator[Any, None]:
+    """Yield the object as it grows, as `objects` does."""
+    partial, found, response = form.partials(), None, None
+    async with aclosing(responses):
+        async for response in responses:
+            if (grown := partial(response)) is not None:
+                found = grown
+                yield found
+    if not isinstance(found, form.output_cls):
+        yield form.to_object(response)
+
+
+class Predicted:
+    """Takes the object of one structured call, for its end event."""
+
+    output: Any = None
+
+    def __call__(self, output: Any) -> None:
+        self.output = output
+
+
+@contextmanager
+def structured_events(output_cls: type[Any], prompt: Any, prompt_args: dict[str, Any]) -> Iterator[Predicted]:
+    """Tell of a structured call as core does: its start, and its end with the object."""
+    predicted = Predicted()
+    dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
+    yield predicted
+    dispatcher.event(LLMStructuredPredictEndEvent(output=predicted.output))
 
 
 # What core's programs take out of llm_kwargs, too: they say it themselves.

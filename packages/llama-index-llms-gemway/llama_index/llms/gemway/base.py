@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -21,16 +21,22 @@ from llama_index.core.base.llms.types import (
     MessageRole,
 )
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
-from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]  # its public address
-from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.types import PydanticProgramMode
+from llama_index.llms.gemway._clients import Clients
 from llama_index.llms.gemway._messages import ToolResultMedia
 from llama_index.llms.gemway._requests import Ask, to_ask
-from llama_index.llms.gemway._responses import ChatStream, to_chat_response, to_completion_response, to_tool_selections
-from llama_index.llms.gemway._structured import CallForm, Form, JsonForm
+from llama_index.llms.gemway._responses import (
+    ChatStream,
+    to_acompletions,
+    to_chat_response,
+    to_completion_response,
+    to_completions,
+    to_tool_selections,
+)
+from llama_index.llms.gemway._structured import CallForm, Form, JsonForm, aobjects, objects, structured_events
 from llama_index.llms.gemway._tools import to_wire_tools
 
 from gemway import (
@@ -50,8 +56,6 @@ if TYPE_CHECKING:
     from llama_index.llms.gemway._options import GemwayOptions
     from typing_extensions import Self, Unpack
 
-dispatcher = get_dispatcher(__name__)
-
 _FRAMEWORK: Final = frozenset(
     {
         *("context_window", "is_function_calling_model", "schema_dialect", "tool_result_media", "callback_manager"),
@@ -59,13 +63,6 @@ _FRAMEWORK: Final = frozenset(
         *("pydantic_program_mode", "query_wrapper_prompt"),
     }
 )
-# What a client is made of; options that are None are left to it, but for `retry_budget`, where None means none.
-_WIRING: Final = (
-    *("api_key", "base_url", "default_headers", "auth", "timeout", "max_retries", "deadline", "proxy", "verify"),
-    *("inline_data_casing", "retry_image_timeouts", "max_connections", "max_response_bytes", "auth_header"),
-    *("auth_scheme", "on_retry", "retry_budget"),
-)
-_CLIENT_NAMES: Final = {"default_headers": "headers"}
 # What cannot go to another process.
 _NOT_PICKLED: Final = frozenset({"http_client", "http_async_client", "on_retry"})
 # What a copy shares with its original: it holds locks, connections or code.
@@ -165,8 +162,7 @@ class Gemway(FunctionCallingLLM):
     context_window: int | None = Field(default=None, description="Tokens of prompt and answer; the model's if None.")
     is_function_calling_model: bool | None = Field(default=None, description="The model's if None.")
 
-    _sync: tuple[tuple[Any, ...], Client] | None = PrivateAttr(default=None)
-    _async: tuple[tuple[Any, ...], AsyncClient] | None = PrivateAttr(default=None)
+    _clients: Clients = PrivateAttr(default_factory=Clients)
 
     def __init__(self, model: str | None = None, **options: Unpack[GemwayOptions]) -> None:
         given = canonical({"model": model, **options}, known=_FRAMEWORK, where="Gemway")
@@ -237,11 +233,11 @@ class Gemway(FunctionCallingLLM):
 
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        return _completions(self._stream(self._ask(_to_messages(prompt), kwargs)))
+        return to_completions(self._stream(self._ask(_to_messages(prompt), kwargs)))
 
     @llm_completion_callback()
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
-        return _acompletions(self._astream(await self._aask(_to_messages(prompt), kwargs)))
+        return to_acompletions(self._astream(await self._aask(_to_messages(prompt), kwargs)))
 
     # Tools
 
@@ -260,7 +256,8 @@ class Gemway(FunctionCallingLLM):
         messages = list(chat_history or ())
         if user_msg is not None:
             messages.append(ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg)
-        prepared = {"messages": messages, "parallel_tool_calls": allow_parallel_tool_calls, **kwargs}
+        parallel = allow_parallel_tool_calls and self.parallel_tool_calls is not False
+        prepared = {"messages": messages, "parallel_tool_calls": parallel, **kwargs}
         if tools:
             prepared["tools"] = to_wire_tools([*tools, *(self.tools or ())], dialect=self.schema_dialect)
             if tool_choice is not None or tool_required:
@@ -286,7 +283,7 @@ class Gemway(FunctionCallingLLM):
         """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
         if (form := self._form(output_cls)) is None:
             return super().structured_predict(output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args)
-        with _structured_events(output_cls, prompt, prompt_args) as predicted:
+        with structured_events(output_cls, prompt, prompt_args) as predicted:
             messages = self._formatted(prompt, prompt_args)
             predicted(form.to_object(self.chat(messages, **form.options(llm_kwargs))))
         return predicted.output
@@ -299,7 +296,7 @@ class Gemway(FunctionCallingLLM):
             return await super().astructured_predict(
                 output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args
             )
-        with _structured_events(output_cls, prompt, prompt_args) as predicted:
+        with structured_events(output_cls, prompt, prompt_args) as predicted:
             messages = self._formatted(prompt, prompt_args)
             predicted(form.to_object(await self.achat(messages, **form.options(llm_kwargs))))
         return predicted.output
@@ -310,7 +307,7 @@ class Gemway(FunctionCallingLLM):
         if (form := self._form(output_cls)) is None:
             return super()._structured_stream_call(output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args)
         messages = self._formatted(prompt, prompt_args)
-        return _objects(self.stream_chat(messages, **form.options(llm_kwargs)), form)
+        return objects(self.stream_chat(messages, **form.options(llm_kwargs)), form)
 
     async def _structured_astream_call(
         self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
@@ -320,7 +317,7 @@ class Gemway(FunctionCallingLLM):
                 output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args
             )
         messages = self._formatted(prompt, prompt_args)
-        return _aobjects(await self.astream_chat(messages, **form.options(llm_kwargs)), form)
+        return aobjects(await self.astream_chat(messages, **form.options(llm_kwargs)), form)
 
     def _form(self, output_cls: type[Any]) -> Form | None:
         """Return how the model is to spell an object, or None where LlamaIndex's own programs ask for it in words.
@@ -380,38 +377,18 @@ class Gemway(FunctionCallingLLM):
     # The gateway
 
     def _client(self) -> Client:
-        wiring = self._wiring("http_client")
-        if self._sync is None or self._sync[0] != wiring:
-            self._sync = (wiring, Client(**self._client_options(self.http_client)))
-        return self._sync[1]
+        return self._clients.sync(self.__dict__)
 
     def _aclient(self) -> AsyncClient:
-        wiring = self._wiring("http_async_client")
-        if self._async is None or self._async[0] != wiring:
-            self._async = (wiring, AsyncClient(**self._client_options(self.http_async_client)))
-        return self._async[1]
-
-    def _wiring(self, client: str) -> tuple[Any, ...]:
-        """Return all that a client depends on: it is made anew when an option changed."""
-        fields = self.__dict__
-        return (fields[client], *(fields[name] for name in _WIRING))
-
-    def _client_options(self, http_client: Any) -> dict[str, Any]:
-        options = {
-            _CLIENT_NAMES.get(name, name): value for name in _WIRING if (value := getattr(self, name)) is not None
-        }
-        return {"http_client": http_client, **options, "retry_budget": self.retry_budget}
+        return self._clients.asynchronous(self.__dict__)
 
     def close(self) -> None:
         """Give the connections of the sync methods back. A later call opens new ones."""
-        if self._sync is not None:
-            self._sync[1].close()
+        self._clients.close()
 
     async def aclose(self) -> None:
         """Give all connections back. A later call opens new ones."""
-        self.close()
-        if self._async is not None:
-            await self._async[1].aclose()
+        await self._clients.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -435,13 +412,18 @@ class Gemway(FunctionCallingLLM):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        private = {"_sync": None, "_async": None}
         fields = {name: value for name, value in state["__dict__"].items() if name not in _NOT_PICKLED}
-        return {**state, "__dict__": fields, "__pydantic_private__": private}
+        return {**state, "__dict__": fields, "__pydantic_private__": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with _restored():
             self.__init__(**state["__dict__"])  # type: ignore[misc]  # as BaseComponent does, so that all is checked
+
+    def __copy__(self) -> Self:
+        """Return a copy with clients of its own, so that closing one does not close the other's."""
+        copied = super().__copy__()
+        copied._clients = Clients()
+        return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         own = {name: value for name, value in self.__dict__.items() if name not in _SHARED}
@@ -478,60 +460,6 @@ def _metadata(model: str, context_window: int | None, max_tokens: int | None, ca
 
 def _to_messages(prompt: str) -> list[ChatMessage]:
     return [ChatMessage(content=prompt)]
-
-
-def _completions(responses: Generator[ChatResponse, None, None]) -> CompletionResponseGen:
-    for response in responses:
-        yield to_completion_response(response)
-
-
-async def _acompletions(responses: AsyncGenerator[ChatResponse, None]) -> CompletionResponseAsyncGen:
-    async with aclosing(responses):
-        async for response in responses:
-            yield to_completion_response(response)
-
-
-# Structured answers
-
-
-class _Predicted:
-    """Holds the object of one structured call for its end event."""
-
-    output: Any = None
-
-    def __call__(self, output: Any) -> None:
-        self.output = output
-
-
-@contextmanager
-def _structured_events(output_cls: type[Any], prompt: Any, prompt_args: dict[str, Any]) -> Iterator[_Predicted]:
-    """Tell of a structured call as core does: start, and end with the object."""
-    predicted = _Predicted()
-    dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
-    yield predicted
-    dispatcher.event(LLMStructuredPredictEndEvent(output=predicted.output))
-
-
-def _objects(responses: Any, form: Form) -> Generator[Any, None, None]:
-    """Yield the object as it grows; the last one is whole."""
-    partial, found, response = form.partials(), None, None
-    for response in responses:
-        if (grown := partial(response)) is not None:
-            found = grown
-            yield found
-    if not isinstance(found, form.output_cls):
-        yield form.to_object(response)
-
-
-async def _aobjects(responses: Any, form: Form) -> AsyncGenerator[Any, None]:
-    partial, found, response = form.partials(), None, None
-    async with aclosing(responses):
-        async for response in responses:
-            if (grown := partial(response)) is not None:
-                found = grown
-                yield found
-    if not isinstance(found, form.output_cls):
-        yield form.to_object(response)
 
 
 # Copies

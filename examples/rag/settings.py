@@ -1,0 +1,17 @@
+"""What you may want to change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# The embedding model as `module:Class`; the class is called without arguments. Put yours here, or say --embedding.
+EMBEDDING = "examples.hash_embedding:HashEmbedding"
+
+CHUNK_SIZE = 256  # tokens in one piece of a document
+CHUNK_OVERLAP = 32  # tokens that it shares with the piece before
+PIECES = 3  # pieces that an answer is made from
+HISTORY_TOKENS = 16_000  # what a chat remembers at most; half of the model's window if that is less
+
+DOCUMENTS = Path(__file__).parents[1] / "data"
+STORAGE = Path("out/rag")
+QUESTIONS = Path(__file__).with_name("questions.txt")

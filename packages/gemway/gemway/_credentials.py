@@ -1,0 +1,114 @@
+"""Where the key comes from, and the header lines that carry it. Failures are returned: their frames would hold it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import weakref
+from inspect import isawaitable
+from typing import Any
+
+from gemway._exceptions import ConfigurationError
+from gemway._protocol import Call
+from gemway._settings import Secret, Settings, checked_headers, checked_key
+from gemway._version import __version__
+
+
+class SyncKey:
+    """Where the key comes from; a callable is asked for each request, and once for all after a 401."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._fresh: Secret | Exception | None = None
+        self._fresh_at = 0.0
+
+    def ask(self, refused_at: float | None) -> Secret | Exception | None:
+        """Return the key; *refused_at* is when the request was sent that was answered by a 401."""
+        if self._source is None or isinstance(self._source, Secret):
+            return self._source
+        if refused_at is None:
+            return self._call()
+        with self._lock:
+            if self._fresh_at <= refused_at:
+                self._fresh, self._fresh_at = self._call(), time.monotonic()
+            return self._fresh
+
+    def _call(self) -> Secret | Exception:
+        try:
+            found = self._source()
+            if isawaitable(found):
+                _discard(found)
+                raise ConfigurationError("api_key is an async callable: use AsyncClient or the async methods")
+            return checked_key(found)
+        except ConfigurationError as failure:
+            return failure.with_traceback(None)
+
+
+class AsyncKey:
+    """Where the key comes from; a callable is asked for each request, and once for all after a 401."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
+        self._fresh: Secret | Exception | None = None
+        self._fresh_at = 0.0
+
+    async def ask(self, refused_at: float | None) -> Secret | Exception | None:
+        """Return the key; *refused_at* is when the request was sent that was answered by a 401."""
+        if self._source is None or isinstance(self._source, Secret):
+            return self._source
+        if refused_at is None:
+            return await self._call()
+        async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if self._fresh_at <= refused_at:
+                self._fresh, self._fresh_at = await self._call(), time.monotonic()
+            return self._fresh
+
+    async def _call(self) -> Secret | Exception:
+        try:
+            found = self._source()
+            return checked_key(await found if isawaitable(found) else found)
+        except ConfigurationError as failure:
+            return failure.with_traceback(None)
+
+
+class Head:
+    """The header lines of a client's requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._auth_header = settings.auth_header.lower()
+        self._scheme = f"{settings.auth_scheme} " if settings.auth_scheme else ""
+        self._user = {name.lower(): secret for name, secret in settings.headers.items()}
+        self._common = {
+            "host": settings.base_url.split("//", 1)[1].split("/", 1)[0],
+            "user-agent": f"gemway/{__version__}",
+            "content-type": "application/json",
+        }
+
+    def lines(self, call: Call, extra: Any, key: Secret | None) -> list[tuple[bytes, bytes]]:
+        """Return the raw header lines of one request."""
+        fields = dict(self._common)
+        if call.streaming:
+            # A proxy that buffers to compress would hold the whole stream back (nginx, gzip_types).
+            fields["accept"], fields["accept-encoding"] = "text/event-stream", "identity"
+        else:
+            fields["accept"], fields["accept-encoding"] = "application/json", "gzip, deflate"
+        if call.body is not None:
+            fields["content-length"] = str(len(call.body))
+        user = {**self._user, **{name.lower(): value for name, value in checked_headers(extra).items()}}
+        user.pop(self._auth_header, None)  # extra headers never replace the credential
+        fields.update((name, secret.reveal()) for name, secret in user.items())
+        if key is not None:
+            fields[self._auth_header] = self._scheme + key.reveal()
+        return [(name.encode("ascii"), value.encode("ascii")) for name, value in fields.items()]
+
+    def secrets(self, key: Secret | None, extra: Any) -> list[Secret]:
+        """Return everything that must not be repeated to the user."""
+        return [*self._user.values(), *(extra or {}).values(), *([key] if key else ())]
+
+
+def _discard(awaitable: Any) -> None:
+    if hasattr(awaitable, "close"):
+        awaitable.close()  # a coroutine that nobody will await

@@ -1,0 +1,426 @@
+"""The RAG application keeps its promises: nothing is embedded twice, answers name their source, mishaps are one line."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import source_tree as source
+from gemway_emulator import reply
+from llama_index.core import Settings
+from llama_index.core.base.embeddings.base import BaseEmbedding
+
+CROW = "How did the Crow bring the water in the pitcher within his reach?"
+FILES = {
+    "crow.md": "# The Crow\n\nThe Crow dropped stones into the pitcher until the water was within his reach.",
+    "lion.txt": "The Mouse gnawed the rope with his teeth and set the Lion free.",
+    "far/hare.txt": "The Tortoise won the race, for the Hare lay down by the wayside and slept.",
+}
+
+
+class Recording(BaseEmbedding):
+    """The example's embedding; remembers what it embedded, and fails once at a text that holds a word."""
+
+    seen: ClassVar[list[str]] = []
+    failures: ClassVar[dict[str, BaseException]] = {}
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        for word in [word for word in self.failures if word in text]:
+            raise self.failures.pop(word)
+        self.seen.append(text)
+        return importlib.import_module("examples.hash_embedding").HashEmbedding()._get_text_embedding(text)
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with three documents, one of them further down."""
+    for name, text in FILES.items():
+        path = tmp_path / "documents" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path / "documents"
+
+
+@pytest.fixture
+def rag(gateway_environment, folder, monkeypatch, tmp_path, capsys):
+    """Run a command in a temporary folder; returns its exit code, its output and its error output."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(source.ROOT)
+    monkeypatch.setenv("COLUMNS", "160")
+    Recording.seen.clear()
+    Recording.failures.clear()
+    main = importlib.import_module("examples.rag.__main__").main
+    before = dict(vars(Settings))
+
+    def run(*arguments: str, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    yield run
+    vars(Settings).update(before)
+
+
+@pytest.fixture
+def ingest(rag, folder):
+    """Ingest the documents; returns (exit code, output, error output, what was embedded)."""
+
+    def run() -> tuple[int, str, str, list[str]]:
+        Recording.seen.clear()
+        result = rag("ingest", str(folder), "--embedding", f"{__name__}:Recording")
+        return *result, list(Recording.seen)
+
+    return run
+
+
+def manifest() -> dict:
+    return json.loads(Path("out/rag/library.json").read_text(encoding="utf-8"))
+
+
+# Ingestion
+
+
+def test_the_second_run_embeds_nothing(ingest):
+    """What is in the library stays as it is."""
+    code, printed, _, embedded = ingest()
+
+    assert code == 0
+    assert "3 embedded, 0 unchanged, 0 removed, 0 skipped; the library has 3 pieces" in printed
+    assert "3/3" in printed
+    assert len(embedded) == 3
+    before = manifest()
+
+    _, printed, _, embedded = ingest()
+
+    assert "0 embedded, 3 unchanged" in printed
+    assert embedded == []
+    assert manifest() == before
+
+
+def test_only_what_changed_is_embedded_again(ingest, rag, folder):
+    """A changed document takes the place of its old pieces; a deleted one is forgotten."""
+    ingest()
+    (folder / "lion.txt").write_text("The Lion was set free by a Locksmith.", encoding="utf-8")
+    (folder / "far" / "hare.txt").unlink()
+
+    _, printed, _, embedded = ingest()
+
+    assert "1 embedded, 1 unchanged, 1 removed, 0 skipped; the library has 2 pieces" in printed
+    assert embedded == ["The Lion was set free by a Locksmith."]
+    _, printed, _ = rag("ask", "Who set the Lion free?")
+    assert "Locksmith" in printed
+    assert "rope" not in printed
+    assert "hare.txt" not in printed
+
+
+def test_an_interrupted_ingestion_continues(ingest, rag):
+    """Ctrl-C keeps what was done and says how to go on; the next run does the rest, and only that."""
+    Recording.failures["Mouse"] = KeyboardInterrupt()
+
+    code, printed, _, first = ingest()
+
+    assert code == 130
+    assert "stopped: 1 still to embed; run ingest again to continue" in printed
+    assert len(first) == 2
+
+    code, printed, _, second = ingest()
+
+    assert code == 0
+    assert "1 embedded, 2 unchanged" in printed
+    assert second == [FILES["lion.txt"]]
+    assert "stones" in rag("ask", CROW)[1]
+
+
+def test_an_embedding_that_fails_is_one_line(ingest):
+    """What was embedded before an error is kept."""
+    Recording.failures["Mouse"] = RuntimeError("out of\nquota")
+
+    code, _, error, _ = ingest()
+
+    assert code == 1
+    assert error.count("\n") == 1
+    assert "embedding lion.txt failed: out of quota (2 embedded before are kept" in error
+    assert ingest()[3] == [FILES["lion.txt"]]
+
+
+def test_a_killed_ingestion_continues(rag, folder, tmp_path, monkeypatch):
+    """A run that is killed loses no more than the document it was at."""
+    (tmp_path / "mortal_embedding.py").write_text(
+        "import os\n"
+        "from examples.hash_embedding import HashEmbedding\n"
+        "seen = []\n"
+        "class Mortal(HashEmbedding):\n"
+        "    def _get_text_embedding(self, text):\n"
+        "        if 'Mouse' in text and 'DIE' in os.environ:\n"
+        "            os._exit(9)\n"
+        "        seen.append(text)\n"
+        "        return super()._get_text_embedding(text)\n",
+        encoding="utf-8",
+    )
+    arguments = ["ingest", str(folder), "--embedding", "mortal_embedding:Mortal"]
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.rag", *arguments],
+        env={**os.environ, "PYTHONPATH": str(source.ROOT), "DIE": "1"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 9, done.stderr
+    assert not Path("out/rag/library.json").exists()
+    # As if it had been killed while it wrote.
+    with Path("out/rag/journal.jsonl").open("a", encoding="utf-8") as journal:
+        journal.write('{"name": "lion.txt", "dig')
+    monkeypatch.syspath_prepend(tmp_path)
+
+    code, printed, _ = rag(*arguments)
+
+    assert code == 0
+    assert "1 embedded, 2 unchanged, 0 removed, 0 skipped; the library has 3 pieces" in printed
+    assert sys.modules.pop("mortal_embedding").seen == [FILES["lion.txt"]]
+    assert sorted(path.name for path in Path("out/rag").iterdir()) == ["index-2", "library.json"]
+
+
+def test_another_embedding_makes_the_library_anew(ingest, rag, folder):
+    """Vectors of two models are never mixed."""
+    ingest()
+
+    _, printed, _ = rag("ingest", str(folder))
+
+    assert "3 embedded, 0 unchanged, 0 removed, 0 skipped; the library has 3 pieces" in printed
+    assert manifest()["recipe"]["embedding"] == "examples.hash_embedding:HashEmbedding"
+    assert "stones" in rag("ask", CROW)[1]
+
+
+def test_documents_that_cannot_be_read_are_named_and_skipped(ingest, folder, monkeypatch):
+    """One bad file does not stop the others; a PDF without pypdf says what to install."""
+    (folder / "latin.txt").write_bytes("Füchse".encode("latin-1"))
+    (folder / "paper.pdf").write_bytes(pdf("The Fox"))
+    (folder / "empty.md").write_text("", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "pypdf", None)
+
+    code, printed, _, _ = ingest()
+
+    assert code == 0
+    assert "skipped latin.txt: it is not UTF-8 text" in printed
+    assert "skipped paper.pdf: PDFs are read by pypdf, which is not installed: pip install pypdf" in printed
+    assert "4 embedded, 0 unchanged, 0 removed, 2 skipped; the library has 3 pieces" in printed
+
+
+def test_pdfs_are_read_by_page(rag, ingest, folder):
+    """With pypdf installed, a source in a PDF is named with its page."""
+    pytest.importorskip("pypdf")
+    (folder / "paper.pdf").write_bytes(pdf("The Stag drank at the spring.", "The Fox lost his tail in a trap."))
+    (folder / "broken.pdf").write_bytes(b"no PDF at all")
+
+    _, printed, _, _ = ingest()
+
+    assert "skipped broken.pdf: pypdf cannot read it" in printed
+    assert "paper.pdf, page 2" in rag("ask", "What did the Fox lose in a trap?")[1].splitlines()[1]
+
+
+def pdf(*pages: str) -> bytes:
+    """Return a PDF with one line of text on each page."""
+    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        f"<</Type/Pages/Count {len(pages)}/Kids[{kids}]>>",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    for number, text in enumerate(pages):
+        drawn = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET"
+        objects += [
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents {5 + 2 * number} 0 R"
+            "/Resources<</Font<</F1 3 0 R>>>>>>",
+            f"<</Length {len(drawn)}>>stream\n{drawn}\nendstream",
+        ]
+    data, places = b"%PDF-1.4\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(data))
+        data += f"{number} 0 obj{content}endobj\n".encode()
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    size = len(objects) + 1
+    end = (
+        f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer<</Size {size}/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF"
+    )
+    return data + end.encode()
+
+
+# Answers
+
+
+@pytest.fixture
+def fables(rag):
+    """The library of the fables that come with the examples."""
+    assert rag("ingest")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "word", "name"),
+    [
+        (CROW, "stones", "the-crow-and-the-pitcher.txt"),
+        ("What did the Mouse gnaw with his teeth to set the Lion free?", "rope", "the-lion-and-the-mouse.txt"),
+        ("What did the Dog see in the water?", "shadow", "the-dog-and-the-shadow.txt"),
+    ],
+    ids=["crow", "mouse", "dog"],
+)
+def test_an_answer_names_its_source(rag, fables, emulator, question, word, name):
+    """The answer comes from the best source, cites it by number, and takes one streamed request."""
+    code, printed, _ = rag("ask", question)
+
+    answer, first, *_ = printed.splitlines()
+    assert code == 0
+    assert word in answer
+    assert answer.endswith("[1]")
+    assert first.startswith(f"[1] {name}  0.0")
+    assert routes(emulator) == ["streamGenerateContent"]
+
+
+def routes(emulator) -> list[str]:
+    """Return what the requests asked for."""
+    return [entry.path.rpartition(":")[2].partition("?")[0] for entry in emulator.requests]
+
+
+def test_a_chat_remembers(rag, fables, emulator):
+    """The second question is made to stand alone; /clear forgets."""
+    code, printed, _ = rag("chat", typed="Who set the Lion free?\nWhat did he gnaw?\n/clear\nWho is the Crow?\n/exit\n")
+
+    assert code == 0
+    assert printed.count("from: the-lion-and-the-mouse.txt") == 2
+    assert "rope" in printed
+    first, condensed, second, last = (json.dumps(entry.json) for entry in emulator.requests)
+    assert "Standalone question" in condensed
+    assert "Who set the Lion free?" in condensed
+    assert "What did he gnaw?" in second
+    assert "Lion free?" not in last
+    assert routes(emulator) == [
+        "streamGenerateContent",
+        "generateContent",
+        "streamGenerateContent",
+        "streamGenerateContent",
+    ]
+
+
+def test_a_chat_survives_an_answer_that_fails(rag, fables, emulator):
+    """What went wrong is one line; the next question works, and the failed one is not in the conversation."""
+    emulator.enqueue(reply.error(400, message="no such luck"))
+
+    code, printed, error = rag("chat", typed="Why is the sky blue?\nWho set the Lion free?\n")
+
+    assert code == 0
+    assert error.count("\n") == 1
+    assert "no such luck" in error
+    assert "from: the-lion-and-the-mouse.txt" in printed
+    assert "sky blue" not in json.dumps(emulator.requests[-1].json)
+
+
+def test_an_evaluation_passes(rag, fables, emulator):
+    """Answers from the sources are faithful and relevant; the table is printed and the JSON written."""
+    code, printed, _ = rag("evaluate")
+
+    report = json.loads(Path("out/rag/evaluation.json").read_text(encoding="utf-8"))
+    assert code == 0
+    assert (report["faithfulness"], report["relevancy"]) == (1.0, 1.0)
+    assert [verdict["sources"][0] for verdict in report["verdicts"]][0] == "the-crow-and-the-pitcher.txt"
+    assert len(report["verdicts"]) == 5
+    assert len(emulator.requests) == 15
+    assert "faithfulness 100%, relevancy 100%" in printed
+    assert printed.count(" yes ") == 10
+
+
+def test_an_evaluation_finds_what_was_made_up(rag, fables, emulator, tmp_path):
+    """An answer that no source supports fails."""
+    (tmp_path / "one.txt").write_text(f"# mine\n\n{CROW}\n", encoding="utf-8")
+    emulator.enqueue(reply.text("Bananas conquered Jupiter yesterday."))
+
+    _, printed, _ = rag("evaluate", "--questions", "one.txt", "--output", "new/report.json")
+
+    report = json.loads(Path("new/report.json").read_text(encoding="utf-8"))
+    assert report["faithfulness"] == 0
+    assert report["verdicts"][0]["answer"] == "Bananas conquered Jupiter yesterday."
+    assert "faithfulness 0%" in printed
+
+
+# Mishaps
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ask", "Who?"], "there is no library in out/rag; make one: python -m examples.rag ingest FOLDER"),
+        (["ingest", "nowhere"], "nowhere is no folder"),
+        (["ingest", "--embedding", "nonsense"], "'nonsense' names no embedding; write it as module:Class"),
+        (["ingest", "--embedding", "no_such_module:Model"], "No module named 'no_such_module'"),
+        (["ingest", "--embedding", "collections:OrderedDict"], "OrderedDict, which is no embedding"),
+    ],
+    ids=["no library", "no folder", "no name", "no module", "no embedding"],
+)
+def test_mistakes_are_one_line(rag, arguments, said):
+    """A mistake is said in one line that names the next step."""
+    code, _, error = rag(*arguments)
+
+    assert code == 1
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_library_keeps_to_its_folder(ingest, rag, tmp_path):
+    """Another folder does not wipe out a library by mistake."""
+    ingest()
+
+    code, _, error = rag("ingest", str(tmp_path))
+
+    assert code == 1
+    assert "name another folder with --storage" in error
+    assert len(manifest()["files"]) == 3
+
+
+def test_a_wrong_key_is_one_line(rag, fables, monkeypatch):
+    """The gateway's refusal comes without a traceback and without the key."""
+    monkeypatch.setenv("GEMWAY_API_KEY", "sk-wrong")
+
+    code, _, error = rag("ask", CROW)
+
+    assert code == 1
+    assert "401" in error
+    assert "sk-wrong" not in error
+    assert error.count("\n") == 1
+
+
+def test_an_embedding_that_fails_on_the_question_is_one_line(ingest, rag):
+    """Searching may fail, too."""
+    ingest()
+    Recording.failures["Crow"] = RuntimeError("model went away")
+
+    code, _, error = rag("ask", CROW)
+
+    assert code == 1
+    assert error == "error: searching the library failed: model went away\n"
+
+
+def test_it_runs_without_a_gateway(rag, fables, tmp_path):
+    """With nothing configured, the program starts an emulator."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.rag", "ask", CROW],
+        env={**kept, "HOME": str(tmp_path), "PYTHONPATH": str(source.ROOT), "HTTP_PROXY": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "stones" in done.stdout
+    assert "[1] the-crow-and-the-pitcher.txt" in done.stdout
+    assert done.stderr == ""
