@@ -126,6 +126,8 @@ def build(session: nox.Session) -> None:
 
 def install(session: nox.Session, *groups: str) -> None:
     """Install the packages in editable mode, and *groups* of pyproject.toml, at the versions of constraints.txt."""
+    # nltk, which LlamaIndex splits sentences with, refuses files that uv has linked from its cache.
+    session.env["UV_LINK_MODE"] = "copy"
     session.env["UV_BUILD_CONSTRAINT"] = session.env["PIP_BUILD_CONSTRAINT"] = str(CONSTRAINTS)
     session.install("-c", str(CONSTRAINTS), *packages(), *dependencies(*groups))
 

@@ -48,7 +48,7 @@ LAYERS = (
     {"_exceptions"},
     PURE | {"_settings"},
     {"_setup"},
-    {"_network_errors", "_pools", "_fetcher"},
+    {"_credentials", "_network_errors", "_pools", "_fetcher"},
     {"_transport"},
     {"_client", "_async_client"},
     {"__init__"},

@@ -25,7 +25,8 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
 from langchain_gemway import ChatGemway, register
-from langchain_gemway._responses import ChunkReader, Reading
+from langchain_gemway._responses import Reading
+from langchain_gemway._streams import ChunkReader
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
 Make = Callable[..., ChatGemway]

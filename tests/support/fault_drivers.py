@@ -37,7 +37,7 @@ class Session(Protocol):
         """Ask once and return the whole answer, or raise the library's error (one of ours, too)."""
 
     def together(self, count: int, **options: Any) -> list[Answer | Exception]:
-        """Ask *count* times at once."""
+        """Ask *count* times at once; `#` in a header becomes the number of the call."""
 
     def close(self) -> None:
         """Give everything back."""
@@ -76,13 +76,13 @@ class Driver:
         return caught.value
 
 
-def in_threads(count: int, ask: Callable[[], Answer]) -> list[Answer | Exception]:
+def in_threads(count: int, ask: Callable[[int], Answer]) -> list[Answer | Exception]:
     """Return what *count* calls of *ask* at once return or raise."""
     results: list[Any] = [None] * count
 
     def one(number: int) -> None:
         try:
-            results[number] = ask()
+            results[number] = ask(number)
         except Exception as error:
             results[number] = error
 
@@ -92,6 +92,14 @@ def in_threads(count: int, ask: Callable[[], Answer]) -> list[Answer | Exception
     for thread in threads:
         thread.join()
     return results
+
+
+def numbered(options: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return *options* with the number of a call in its headers."""
+    headers = options.get("headers")
+    if not headers:
+        return options
+    return {**options, "headers": {name: value.replace("#", str(number)) for name, value in headers.items()}}
 
 
 class CoreSession:
@@ -110,7 +118,7 @@ class CoreSession:
         return Answer(response.text, response.exchange.attempts, [response.text])
 
     def together(self, count: int, **options: Any) -> list[Answer | Exception]:
-        return in_threads(count, lambda: self.ask(**options))
+        return in_threads(count, lambda number: self.ask(**numbered(options, number)))
 
     def close(self) -> None:
         self.client.close()
@@ -148,7 +156,9 @@ class AsyncCoreSession:
 
     def together(self, count: int, **options: Any) -> list[Answer | Exception]:
         async def all_of_them() -> list[Any]:
-            return await asyncio.gather(*(self.aask(**options) for _ in range(count)), return_exceptions=True)
+            return await asyncio.gather(
+                *(self.aask(**numbered(options, number)) for number in range(count)), return_exceptions=True
+            )
 
         return self.loop.run_until_complete(all_of_them())
 
@@ -192,7 +202,7 @@ class ChatSession:
         return Answer(text, None, [text])
 
     def together(self, count: int, **options: Any) -> list[Answer | Exception]:
-        return in_threads(count, lambda: self.ask(**options))
+        return in_threads(count, lambda number: self.ask(**numbered(options, number)))
 
     def close(self) -> None:
         self.model.close()
@@ -222,7 +232,9 @@ class LoopSession:
 
     def together(self, count: int, **options: Any) -> list[Answer | Exception]:
         async def all_of_them() -> list[Any]:
-            return await asyncio.gather(*(self.aask(**options) for _ in range(count)), return_exceptions=True)
+            return await asyncio.gather(
+                *(self.aask(**numbered(options, number)) for number in range(count)), return_exceptions=True
+            )
 
         return self.loop.run_until_complete(all_of_them())
 

@@ -100,7 +100,8 @@ def facts_of(record: dict[str, Any]) -> Facts:
 
 
 def _read_parts(parts: list[dict[str, Any]], facts: Facts) -> None:
-    answered = {part["functionResponse"].get("id") for part in parts if "functionResponse" in part}
+    # A functionResponse in the model's own turn answers a call there: neither is the client's.
+    answered = [part["functionResponse"].get("name") for part in parts if "functionResponse" in part]
     for part in parts:
         if part.get("thoughtSignature"):
             facts.signatures.append(part["thoughtSignature"])
@@ -112,5 +113,7 @@ def _read_parts(parts: list[dict[str, Any]], facts: Facts) -> None:
         if "inlineData" in part and not part.get("thought"):
             facts.media.append((part["inlineData"].get("mimeType", ""), part["inlineData"].get("data", "")))
         call = part.get("functionCall")
-        if call is not None and not (call.get("id") and call["id"] in answered):
+        if call is not None and call.get("name") in answered:
+            answered.remove(call["name"])
+        elif call is not None:
             facts.calls.append((call.get("name"), call.get("args") or {}))

@@ -11,7 +11,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from gemway._hidden_pictures import with_pictures_revealed
-from gemway.types import Candidate, Content, Exchange, FunctionCall, GenerateContentResponse, Part, UsageMetadata
+from gemway.types import (
+    Candidate,
+    Content,
+    Exchange,
+    FunctionCall,
+    GenerateContentResponse,
+    Part,
+    UsageMetadata,
+    WireType,
+)
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
 
@@ -25,15 +34,11 @@ def fold(chunks: Iterable[GenerateContentResponse]) -> GenerateContentResponse:
 
 
 class Accumulator:
-    """Folds chunk by chunk.
-
-    Attributes:
-        usage: the usage so far, or None.
-    """
+    """Folds chunk by chunk, in linear time: what it returns is built when it is asked for."""
 
     def __init__(self) -> None:
-        self.usage: UsageMetadata | None = None
         self._top: dict[str, Any] = {}
+        self._usage: dict[str, Any] = {}
         self._candidates: dict[int, _CandidateFold] = {}
         self._exchange: Exchange | None = None
 
@@ -43,14 +48,15 @@ class Accumulator:
         Parts of streamed calls are held back until the call is whole; all others pass as they are.
         """
         self._exchange = self._exchange or chunk.exchange
-        self._top.update(_present(chunk, without=("candidates", "usage_metadata", "exchange")))
+        _update(self._top, chunk, without=_FOLDED)
         if chunk.usage_metadata is not None:
-            self.usage = merged_usage(self.usage, chunk.usage_metadata)
+            self._add_usage(chunk.usage_metadata)
         complete: list[Part] = []
-        for position, candidate in enumerate(chunk.candidates or []):
+        for position, candidate in enumerate(chunk.candidates or ()):
             index = candidate.index if candidate.index is not None else position
-            folded = self._candidates.setdefault(index, _CandidateFold())
-            parts = folded.add(candidate)
+            if index not in self._candidates:
+                self._candidates[index] = _CandidateFold()
+            parts = self._candidates[index].add(candidate)
             if index == 0:
                 complete = parts
         return complete
@@ -60,47 +66,67 @@ class Accumulator:
         first = self._candidates.get(0)
         return first.finish() if first else []
 
+    @property
+    def usage(self) -> UsageMetadata | None:
+        """The usage so far, or None."""
+        return UsageMetadata.model_construct(**self._usage) if self._usage else None
+
     def response(self) -> GenerateContentResponse:
         """Return the response folded so far."""
-        candidates = [self._candidates[index].candidate() for index in sorted(self._candidates)]
-        fields = dict(self._top)
-        if candidates:
-            fields["candidates"] = candidates
-        if self.usage is not None:
+        fields = dict(sorted(self._top.items()))
+        if self._candidates:
+            fields["candidates"] = [self._candidates[index].candidate() for index in sorted(self._candidates)]
+        if self._usage:
             fields["usage_metadata"] = self.usage
         # A picture that was hidden in text may have come in pieces.
         return with_pictures_revealed(GenerateContentResponse.model_construct(**fields)).came_by(self._exchange)
 
+    def _add_usage(self, usage: UsageMetadata) -> None:
+        cached = self._usage.get("cached_content_token_count")
+        _update(self._usage, usage)
+        if cached and not self._usage["cached_content_token_count"]:
+            self._usage["cached_content_token_count"] = cached  # gateways drop it to 0 late (pydantic-ai issue 5205)
 
-def merged_usage(before: UsageMetadata | None, after: UsageMetadata) -> UsageMetadata:
-    """Return the usage after a chunk: its values win, what it leaves out (or zero caches) stays."""
-    if before is None:
-        return after
-    fields = _present(after)
-    if not fields.get("cached_content_token_count", 1):
-        fields.pop("cached_content_token_count")  # gateways drop it to 0 late (pydantic-ai issue 5205)
-    return before.model_copy(update=fields)
+
+_FOLDED = frozenset({"candidates", "usage_metadata"})
+
+
+def _update(target: dict[str, Any], message: WireType, without: frozenset[str] = frozenset()) -> None:
+    """Write the fields of *message* that were sent and are not null, unknown ones included."""
+    values, unknown = message.__dict__, message.__pydantic_extra__ or {}
+    for name in message.__pydantic_fields_set__:
+        if name not in without:
+            value = values[name] if name in values else unknown.get(name)
+            if value is not None:
+                target[name] = value
 
 
 class _CandidateFold:
+    """One candidate, folded. Text is kept in pieces until somebody asks for it."""
+
+    _FOLDED = frozenset({"content"})
+    _CONTENT_FOLDED = frozenset({"parts"})
+
     def __init__(self) -> None:
         self._fields: dict[str, Any] = {}
-        self._role: str | None = None
-        self._content_extra: dict[str, Any] = {}
-        self._parts: list[Part] = []
-        self._call: _CallFold | None = None
+        self._content: dict[str, Any] = {}
         self._has_content = False
+        self._parts: list[Part] = []
+        self._texts: list[str] = []
+        self._text_part: Part | None = None
+        self._call: _CallFold | None = None
 
     def add(self, candidate: Candidate) -> list[Part]:
-        for name, value in _present(candidate, without=("content",)).items():
-            if value != "":  # an empty finishReason takes nothing back
-                self._fields[name] = value
-        if candidate.content is None:
+        reason = self._fields.get("finish_reason")
+        _update(self._fields, candidate, without=self._FOLDED)
+        if reason and not self._fields["finish_reason"]:
+            self._fields["finish_reason"] = reason  # an empty one takes nothing back
+        content = candidate.content
+        if content is None:
             return []
         self._has_content = True
-        self._role = candidate.content.role or self._role
-        self._content_extra.update(_present(candidate.content, without=("parts", "role")))
-        complete = [whole for part in candidate.content.parts or [] for whole in self._take(part)]
+        _update(self._content, content, without=self._CONTENT_FOLDED)
+        complete = [whole for part in content.parts or () for whole in self._take(part)]
         for part in complete:
             self._append(part)
         return complete
@@ -113,13 +139,12 @@ class _CandidateFold:
         return complete
 
     def candidate(self) -> Candidate:
-        parts = [*self._parts, *([self._call.part()] if self._call else [])]
-        fields = dict(self._fields)
+        """Return the candidate folded so far."""
+        self._close_text()
+        fields = dict(sorted(self._fields.items()))
         if self._has_content:
-            content: dict[str, Any] = {**self._content_extra, "parts": parts}
-            if self._role is not None:
-                content["role"] = self._role
-            fields["content"] = Content.model_construct(**content)
+            parts = [*self._parts, *([self._call.part()] if self._call else [])]
+            fields["content"] = Content.model_construct(**dict(sorted(self._content.items())), parts=parts)
         return Candidate.model_construct(**fields)
 
     def _take(self, part: Part) -> list[Part]:
@@ -142,21 +167,31 @@ class _CandidateFold:
         return [part]
 
     def _append(self, part: Part) -> None:
-        """Join text with the text before it, unless one of them is signed or they differ in kind."""
-        last = self._parts[-1] if self._parts else None
-        if (
-            last is not None
-            and _is_plain_text(last)
-            and _is_plain_text(part)
-            and bool(last.thought) == bool(part.thought)
-        ):
-            self._parts[-1] = last.model_copy(update={"text": (last.text or "") + (part.text or "")})
-        elif last is not None and _is_plain_text(last) and _is_signed_rest(part, last):
-            self._parts[-1] = last.model_copy(
-                update={"text": (last.text or "") + (part.text or ""), "thought_signature": part.thought_signature}
-            )
+        """Keep a part; text joins the text before it, unless that is signed or they differ in kind."""
+        before = self._text_part
+        joins = before is not None and bool(before.thought) == bool(part.thought)
+        if part.text is not None and part.model_fields_set <= _TEXT_FIELDS and not part.thought_signature:
+            if not joins:
+                self._close_text()
+                self._text_part = part
+            self._texts.append(part.text)
+        elif joins and part.text == "" and part.model_fields_set <= _TEXT_FIELDS:
+            self._close_text(part.thought_signature)  # the signed, empty end of the text before it
         else:
+            self._close_text()
             self._parts.append(part)
+
+    def _close_text(self, signature: str | None = None) -> None:
+        """Make the pieces of text one part."""
+        if self._text_part is not None:
+            update: dict[str, Any] = {"text": "".join(self._texts)}
+            if signature:
+                update["thought_signature"] = signature
+            self._parts.append(self._text_part.model_copy(update=update))
+        self._text_part, self._texts = None, []
+
+
+_TEXT_FIELDS = frozenset({"text", "thought", "thought_signature"})
 
 
 class _CallFold:
@@ -176,9 +211,9 @@ class _CallFold:
         self._write(call)
 
     def part(self) -> Part:
-        fields = _present(self._call, without=("partial_args", "will_continue", "args"))
+        fields = _present(self._call, "partial_args", "will_continue", "args")
         call = FunctionCall.model_construct(**fields, args=self._args)
-        others = _present(self._part, without=("function_call", "thought_signature"))
+        others = _present(self._part, "function_call", "thought_signature")
         if self._signature:
             others["thought_signature"] = self._signature
         return Part.model_construct(function_call=call, **others)
@@ -214,21 +249,8 @@ def _put(target: Any, steps: list[Any], value: Any) -> None:
         target = found
 
 
-def _is_plain_text(part: Part) -> bool:
-    return part.text is not None and not part.thought_signature and part.model_fields_set <= {"text", "thought"}
-
-
-def _is_signed_rest(part: Part, last: Part) -> bool:
-    """Whether *part* is the signed, empty end of the text before it."""
-    return (
-        part.text == ""
-        and bool(part.thought_signature)
-        and part.model_fields_set <= {"text", "thought", "thought_signature"}
-        and bool(part.thought) == bool(last.thought)
-    )
-
-
-def _present(message: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the fields that were sent and are not null, unknown ones included."""
-    fields = {**message.__dict__, **(message.__pydantic_extra__ or {})}
-    return {name: value for name, value in fields.items() if value is not None and name not in without}
+def _present(message: WireType, *without: str) -> dict[str, Any]:
+    """Return the fields of *message* that were sent and are not null."""
+    fields: dict[str, Any] = {}
+    _update(fields, message, frozenset(without))
+    return fields

@@ -122,10 +122,15 @@ class GenerateContentResponse(WireType):
 
     @property
     def function_calls(self) -> list[FunctionCall]:
-        """The calls that the client is to answer, in order."""
-        answered = {part.function_response.id for part in self.parts if part.function_response}
-        calls = [part.function_call for part in self.parts if part.function_call]
-        return [call for call in calls if not (call.id and call.id in answered)]
+        """The calls that the client is to answer, in order: those that the server answered itself are left out."""
+        calls: list[FunctionCall] = []
+        for part in self.parts:
+            if part.function_call:
+                calls.append(part.function_call)
+            elif part.function_response:
+                answered = next((call for call in calls if _answers(part.function_response, call)), None)
+                calls = [call for call in calls if call is not answered]
+        return calls
 
     @property
     def finish_reason(self) -> str | None:
@@ -997,3 +1002,8 @@ _BLOCK_REASONS: dict[str | int, str] = dict(
 def finish_reason_name(reason: Enum | None) -> str | None:
     """Return the word for a finish reason that may be a number; unknown ones as text."""
     return None if reason is None else _FINISH_REASONS.get(reason, str(reason))
+
+
+def _answers(response: FunctionResponse, call: FunctionCall) -> bool:
+    """Whether *response* is the result of *call*: by id if both have one, else by name."""
+    return response.id == call.id if response.id and call.id else response.name == call.name

@@ -94,21 +94,21 @@ class BlockReader:
         return block
 
     def _call(self, part: Part) -> Block:
-        call = part.function_call
-        args = call.args if isinstance(call.args, dict) else {} if call.args is None else {"input": call.args}  # type: ignore[union-attr]
-        name = call.name or ""  # type: ignore[union-attr]
+        call: Any = part.function_call
+        args = call.args if isinstance(call.args, dict) else {} if call.args is None else {"input": call.args}
+        name = call.name or ""
         if self._tools is not None:
             name, args = self._tools.restored(name, args)
-        block = {"type": "tool_call", "id": call.id or new_call_id(), "name": name, "args": args}  # type: ignore[union-attr]
+        block = {"type": "tool_call", "id": call.id or new_call_id(), "name": name, "args": args}
         return _signed(block, part)
 
     def _served(self, part: Part) -> list[Block]:
         """Return a call that the server answered, with its answer, as what it is: nothing for the client to do."""
-        answer = part.function_response
+        answer: Any = part.function_response
         blocks: list[Block] = []
         for held in self._held:
-            asked = held[0].function_call
-            same = answer.id == asked.id if answer.id and asked.id else answer.name == asked.name  # type: ignore[union-attr]
+            asked: Any = held[0].function_call
+            same = answer.id == asked.id if answer.id and asked.id else answer.name == asked.name
             if same:
                 self._held.remove(held)
                 blocks.append(self._new(_unknown(held[0])))
@@ -158,46 +158,46 @@ def _parameter(mime_type: str, name: str, default: int) -> int:
 
 
 def _file(part: Part) -> Block:
-    file = part.file_data
-    mime_type = file.mime_type or ""  # type: ignore[union-attr]
+    file: Any = part.file_data
+    mime_type = file.mime_type or ""
     kind = _KINDS.get(mime_type.partition("/")[0], "file")
-    block = {"type": kind, "url": file.file_uri or ""}  # type: ignore[union-attr]
+    block = {"type": kind, "url": file.file_uri or ""}
     return {**block, "mime_type": mime_type} if mime_type else block
 
 
 def _code(part: Part) -> Block:
-    code = part.executable_code
-    args = {"code": code.code or "", "language": str(code.language or "PYTHON").lower()}  # type: ignore[union-attr]
-    return {"type": "server_tool_call", "name": "code_interpreter", "args": args, "id": code.id or ""}  # type: ignore[union-attr]
+    code: Any = part.executable_code
+    args = {"code": code.code or "", "language": str(code.language or "PYTHON").lower()}
+    return {"type": "server_tool_call", "name": "code_interpreter", "args": args, "id": code.id or ""}
 
 
 def _code_result(part: Part) -> Block:
-    result = part.code_execution_result
-    outcome = _OUTCOMES.get(str(result.outcome or "OUTCOME_OK"), result.outcome)  # type: ignore[union-attr]
+    result: Any = part.code_execution_result
+    outcome = _OUTCOMES.get(str(result.outcome or "OUTCOME_OK"), result.outcome)
     return {
         "type": "server_tool_result",
-        "tool_call_id": result.id or "",  # type: ignore[union-attr]
+        "tool_call_id": result.id or "",
         "status": "success" if outcome == 1 else "error",
-        "output": result.output or "",  # type: ignore[union-attr]
+        "output": result.output or "",
         "extras": {"block_type": "code_execution_result", "outcome": outcome},
     }
 
 
 def _server_call(part: Part) -> Block:
-    call = part.tool_call
-    kind = str(call.tool_type or "server_tool")  # type: ignore[union-attr]
-    block = {"type": "server_tool_call", "name": kind.lower(), "args": call.args or {}, "id": call.id or ""}  # type: ignore[union-attr]
+    call: Any = part.tool_call
+    kind = str(call.tool_type or "server_tool")
+    block = {"type": "server_tool_call", "name": kind.lower(), "args": call.args or {}, "id": call.id or ""}
     return {**block, "extras": {"tool_type": kind}}
 
 
 def _server_result(part: Part) -> Block:
-    result = part.tool_response
+    result: Any = part.tool_response
     return {
         "type": "server_tool_result",
-        "tool_call_id": result.id or "",  # type: ignore[union-attr]
+        "tool_call_id": result.id or "",
         "status": "success",
-        "output": result.response,  # type: ignore[union-attr]
-        "extras": {"block_type": "tool_response", "tool_type": str(result.tool_type or "server_tool")},  # type: ignore[union-attr]
+        "output": result.response,
+        "extras": {"block_type": "tool_response", "tool_type": str(result.tool_type or "server_tool")},
     }
 
 

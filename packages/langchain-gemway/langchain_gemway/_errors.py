@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gemway
 from langchain_core import exceptions as langchain
@@ -184,7 +184,7 @@ def to_langchain(error: gemway.GemwayError) -> gemway.GemwayError:
     twin = both.__new__(both, *error.args)
     twin.args = error.args
     twin.__dict__.update(error.__dict__)
-    return twin  # type: ignore[return-value]  # every class in the table is a GemwayError
+    return cast("gemway.GemwayError", twin)
 
 
 @contextmanager

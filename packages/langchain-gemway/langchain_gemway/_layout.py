@@ -12,7 +12,13 @@ has no room for that, so the message's `additional_kwargs` hold, and only where 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+Block = dict[str, Any]
+
+CALLS: Final = frozenset({"tool_call", "invalid_tool_call"})
+MEDIA: Final = frozenset({"image", "audio", "video", "file"})
 
 CALL_SIGNATURES: Final = "__gemini_function_call_thought_signatures__"
 SERVER_IDS: Final = "gemway_call_ids"
@@ -29,3 +35,73 @@ def is_google(metadata: dict[str, Any], extra: dict[str, Any]) -> bool:
     if provider := metadata.get("model_provider"):
         return provider in _GOOGLES
     return CALL_SIGNATURES in extra or PARTS in extra
+
+
+def kept(blocks: list[Block], shape: str) -> dict[str, Any]:
+    """Return the additional_kwargs of a message."""
+    extra: dict[str, Any] = {}
+    calls = [block for block in blocks if block["type"] == "tool_call"]
+    for call in calls:
+        keep_call(call, extra)
+    if shape == "text":
+        if thoughts := "".join(block["reasoning"] for block in blocks if block["type"] == "reasoning"):
+            extra[REASONING] = thoughts
+        if parts := text_layout(entries_of(blocks)):
+            extra[PARTS] = parts
+    elif shape == "v0" and (parts := list_layout(blocks)):
+        extra[PARTS] = parts
+    return extra
+
+
+def keep_call(call: Block, extra: dict[str, Any]) -> None:
+    if signature := call.get("extras", {}).get("signature"):
+        extra.setdefault(CALL_SIGNATURES, {})[call["id"]] = signature
+    if not call["id"].startswith("call_") or len(call["id"]) != len("call_") + 32:
+        extra.setdefault(SERVER_IDS, []).append(call["id"])
+
+
+def entries_of(blocks: Iterable[Block]) -> list[dict[str, Any]]:
+    """Return what each block says of the order of the parts."""
+    entries: list[dict[str, Any]] = []
+    for block in blocks:
+        if block["type"] == "tool_call":
+            entries.append({"call": block["id"]})
+        elif block["type"] in _FIELDS:
+            kind, field = _FIELDS[block["type"]]
+            entries += _text_entries(kind, len(block[field]), block.get("extras", {}))
+        elif block["type"] not in MEDIA and block["type"] not in CALLS:
+            entries.append({"block": {name: value for name, value in block.items() if name != "index"}})
+    return entries
+
+
+_FIELDS: Final = {"text": ("text", "text"), "reasoning": ("thought", "reasoning")}
+
+
+def _text_entries(kind: str, length: int, extras: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if "signature" not in extras:
+        return [{kind: length}]
+    signed = extras.get("signed", length)
+    before = [{kind: length - signed}] if length > signed else []
+    return [*before, {kind: signed, "signature": extras["signature"]}]
+
+
+def text_layout(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the order of the parts where it is not plainly: text, then calls, none of the text signed."""
+    entries = [entry for entry in entries if entry.get("block", {}).get("type") != "refusal"]
+    if not any("signature" in entry and "thought" in entry for entry in entries):
+        entries = [entry for entry in entries if "thought" not in entry]
+    is_signed = any("signature" in entry or "block" in entry for entry in entries)
+    kinds = ["call" in entry for entry in entries]
+    return entries if is_signed or kinds != sorted(kinds) else []
+
+
+def list_layout(blocks: Iterable[Block]) -> list[dict[str, Any]]:
+    """Return where calls stand among the blocks, if any block follows one."""
+    places: list[dict[str, Any]] = []
+    count = 0
+    for block in blocks:
+        if block["type"] == "tool_call":
+            places.append({"call": block["id"], "at": count})
+        elif block["type"] not in CALLS:
+            count += 1
+    return places if any(place["at"] < count for place in places) else []

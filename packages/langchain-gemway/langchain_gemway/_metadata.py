@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from gemway.types import Candidate, GenerateContentResponse, ModalityTokenCount, UsageMetadata
 from gemway.types import finish_reason_name as reason_name
-from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
 from langchain_core.messages.ai import UsageMetadata as LangChainUsage
 from pydantic import BaseModel
 
 from langchain_gemway._layout import PROVIDER
+
+if TYPE_CHECKING:
+    from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
 
 _CANDIDATE_FIELDS: Final = (
     "finish_message",
@@ -36,9 +38,9 @@ def to_usage(usage: UsageMetadata | None) -> LangChainUsage | None:
     )
     read = {"cache_read": usage.cached_content_token_count, "tool_use": usage.tool_use_prompt_token_count}
     if details := _counts(read, usage.prompt_tokens_details):
-        counted["input_token_details"] = InputTokenDetails(**details)  # type: ignore[typeddict-item]
+        counted["input_token_details"] = cast("InputTokenDetails", details)
     if details := _counts({"reasoning": usage.thoughts_token_count}, usage.candidates_tokens_details):
-        counted["output_token_details"] = OutputTokenDetails(**details)  # type: ignore[typeddict-item]
+        counted["output_token_details"] = cast("OutputTokenDetails", details)
     return counted
 
 

@@ -211,13 +211,13 @@ def _input_audio(block: Block, source: Source) -> Iterable[Part]:
 
 def _file(block: Block, source: Source) -> Iterable[Part]:
     """Read v1 files, and OpenAI's `file` and `input_file`."""
-    inner = block.get("file") if isinstance(block.get("file"), Mapping) else block
-    told = block.get("mime_type") or inner.get("mime_type")  # type: ignore[union-attr]
-    if isinstance(data := inner.get("file_data"), str):  # type: ignore[union-attr]
+    inner: Any = block.get("file") if isinstance(block.get("file"), Mapping) else block
+    told = block.get("mime_type") or inner.get("mime_type")
+    if isinstance(data := inner.get("file_data"), str):
         return [_inline(data, told or "application/pdf" if data[:5] != "data:" else told)]
-    if isinstance(address := inner.get("file_url"), str):  # type: ignore[union-attr]
+    if isinstance(address := inner.get("file_url"), str):
         return [to_part(address, mime_type=told)]
-    if inner is not block and isinstance(identifier := inner.get("file_id"), str):  # type: ignore[union-attr]
+    if inner is not block and isinstance(identifier := inner.get("file_id"), str):
         return [_by_id(identifier, told)]
     return _media(block, source)
 

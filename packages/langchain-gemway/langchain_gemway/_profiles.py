@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from gemway import Capabilities, capabilities
 from langchain_core.language_models import ModelProfile
@@ -14,7 +14,8 @@ _MEDIA = ("text", "image", "audio", "video", "pdf")
 def to_profile(model: str) -> ModelProfile:
     """Return the profile of *model*, by its name or the known name inside it."""
     known = _known_keys()
-    return {key: value for key, value in _entries(model, capabilities(model)).items() if key in known}  # type: ignore[return-value]
+    entries = _entries(model, capabilities(model))
+    return cast("ModelProfile", {key: value for key, value in entries.items() if key in known})
 
 
 @lru_cache(maxsize=1)

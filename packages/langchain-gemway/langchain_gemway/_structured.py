@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any, Literal
+from operator import itemgetter
+from typing import Any, Literal, cast
 
 from gemway import BLOCKED
 from langchain_core.exceptions import OutputParserException
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, BaseMessageChunk
 from langchain_core.output_parsers import BaseTransformOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
+from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown, parse_partial_json
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from langchain_gemway._errors import ModelRefusalError
 
@@ -167,7 +171,29 @@ def to_builder(schema: Any) -> Callable[[dict[str, Any]], Any]:
     """Return what makes a result of a JSON object: an instance for a pydantic class (v1 or v2), else the dict."""
     if isinstance(schema, type):
         if callable(validate := getattr(schema, "model_validate", None)):
-            return validate  # type: ignore[no-any-return]
+            return cast("Callable[[dict[str, Any]], Any]", validate)
         if callable(parse := getattr(schema, "parse_obj", None)):
-            return parse  # type: ignore[no-any-return]
+            return cast("Callable[[dict[str, Any]], Any]", parse)
     return dict
+
+
+def described(schema: Any) -> dict[str, Any]:
+    """Return the JSON Schema for a schema of any form, with its name as `title`."""
+    if schema is None:
+        return {"title": "answer"}
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return {"title": schema.__name__, **schema.model_json_schema()}
+    if isinstance(schema, dict) and "properties" in schema and "title" in schema:
+        return dict(schema)
+    return convert_to_json_schema(schema)
+
+
+def as_function(schema: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = {name: value for name, value in schema.items() if name not in {"title", "description"}}
+    return {"name": schema["title"], "description": schema.get("description", ""), "parameters": parameters}
+
+
+def with_raw(llm: Runnable[Any, Any], parser: AnswerParser) -> Runnable[LanguageModelInput, Any]:
+    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+    failed = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
