@@ -88,14 +88,15 @@ def chunks_of(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 def facts_of(record: dict[str, Any]) -> Facts:
     """What the wire says about the first candidate, read without any code of ours."""
-    facts = Facts()
+    facts, parts = Facts(), []
     for chunk in chunks_of(record):
         usage = chunk.get("usageMetadata") or {}
         facts.total_tokens = usage.get("totalTokenCount", facts.total_tokens)
         for candidate in (chunk.get("candidates") or [])[:1]:
             reason = candidate.get("finishReason")
             facts.finish = {1: "STOP", 2: "MAX_TOKENS", None: facts.finish}.get(reason, reason)
-            _read_parts((candidate.get("content") or {}).get("parts") or [], facts)
+            parts += (candidate.get("content") or {}).get("parts") or []
+    _read_parts(parts, facts)
     return facts
 
 

@@ -75,7 +75,8 @@ IGNORED: Final = frozenset(
         *("organization", "openai_organization", "service_tier", "user", "store", "metadata", "logit_bias"),
         *("use_responses_api", "use_previous_response_id", "previous_response_id", "include", "truncation"),
         *("include_response_headers", "disabled_params", "default_query", "extra_query", "verbosity"),
-        *("tiktoken_model_name", "prediction", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
+        *("tiktoken_model_name", "prediction", "safety_identifier"),
+        *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
         *("stream_options", "stream_usage", "allowed_openai_params", "http_socket_options", "stream_chunk_timeout"),
         # Anthropic
         *("betas", "context_management", "reuse_last_container", "container", "inference_geo", "cache_control"),
