@@ -124,6 +124,37 @@ def build(session: nox.Session) -> None:
     session.run("python", "tests/architecture/wheel_contents.py", *built)
 
 
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Run the example notebooks against the emulator."""
+    install(session, "notebooks")
+    folder = Path(session.create_tmp())
+    for source in sorted(Path("examples/notebooks").glob("*.py")):
+        session.run("jupytext", "--to", "ipynb", "--output", str(folder / f"{source.stem}.ipynb"), str(source))
+    session.run("pytest", "-q", "--nbmake", "--rootdir", str(folder), "-p", "no:cacheprovider", str(folder))
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure ours, the floors and, where they can be installed, the peers; arguments go to the benchmark."""
+    install(session, "benchmarks")
+    session.run("python", "tests/benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Call a faulty gateway for ten minutes: memory, sockets, threads and tasks must stay flat."""
+    install(session)
+    session.run("python", "tests/soak/run.py", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the core's transport one place at a time: the tests must notice."""
+    install(session, "tests")
+    session.run("python", "tests/mutation/run.py", *session.posargs)
+
+
 def install(session: nox.Session, *groups: str) -> None:
     """Install the packages in editable mode, and *groups* of pyproject.toml, at the versions of constraints.txt."""
     # nltk, which LlamaIndex splits sentences with, refuses files that uv has linked from its cache.

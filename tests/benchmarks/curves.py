@@ -11,7 +11,8 @@ import report
 from processes import Contestant, Field
 
 ROUNDS = 3
-"""How often each point is measured, the last and dearest excepted."""
+_LONG = 100_000
+"""From this size on a point is measured once."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,17 @@ CURVES = (
 )  # fmt: skip
 
 
-def draw(field: Field, *, quick: bool = False) -> dict[str, Any]:
-    """Measure every curve for everybody, print CPU per unit of size, and return all figures."""
+def draw(field: Field, wanted: list[str], *, quick: bool = False) -> dict[str, Any]:
+    """Measure the curves whose titles contain one of *wanted* for everybody, print CPU per unit of size, and return all figures."""
     drawn, errors = [], {}
     for curve in map(_short, CURVES) if quick else CURVES:
+        if not any(want in curve.title for want in wanted):
+            continue
         rows = []
         for contestant in field.contestants.values():
             points: list[tuple[float, float]] = []
             for value in curve.values:
-                rounds = 1 if quick or value == curve.values[-1] else ROUNDS
+                rounds = 1 if quick or value >= _LONG else ROUNDS
                 found = [_point(curve, contestant, value) for _ in range(rounds)]
                 if any(isinstance(each, str) for each in found):
                     errors[f"{curve.title}, {contestant.name}, {value:g}"] = str(found[0])

@@ -42,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Field(names) as field:
         for name, reason in field.absent.items():
             print(f"without {name}: {reason}")
-        made = curves.draw(field, quick=options.quick) if options.curves else _measure(field, options)
+        made = (
+            curves.draw(field, options.only.split(","), quick=options.quick)
+            if options.curves
+            else _measure(field, options)
+        )
     about = {**machine(), "absent": field.absent, "seconds": round(time.time() - begin, 1)}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"about": about, **made}, indent=1) + "\n", encoding="utf-8")
@@ -52,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="parts of names of exercises or rows, with commas between them")
+    parser.add_argument("--only", default="", help="parts of names of measures or curves, with commas between them")
     parser.add_argument(
         "--contenders", default="", help="names, with commas between them; floors take part in any case"
     )

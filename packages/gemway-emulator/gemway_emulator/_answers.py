@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from gemway_emulator import _pictures, _prompt_shapes, _tools, _usage
+from gemway_emulator import _choice_shapes, _pictures, _prompt_shapes, _tools, _usage
 from gemway_emulator._language import grounded, topic
 from gemway_emulator._picture_sizes import picture_size
 from gemway_emulator._prompt import Medium, Prompt, encoded, readable
@@ -70,7 +70,7 @@ def _json(prompt: Prompt) -> str:
     schema = config.get("responseJsonSchema") or config.get("responseSchema")
     if schema is None:
         return json.dumps(_free_json(prompt), ensure_ascii=False)
-    value = instance(schema, prompt.material, prompt.background)
+    value = _choice_shapes.selection(schema, prompt) or instance(schema, prompt.material, prompt.background)
     return str(value) if config.get("responseMimeType") == "text/x.enum" else json.dumps(value, ensure_ascii=False)
 
 

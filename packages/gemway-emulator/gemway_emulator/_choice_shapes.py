@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from gemway_emulator._language import (
     joined,
@@ -23,17 +24,29 @@ def _choices(text: str) -> dict[int, str]:
 
 def select(text: str, prompt: Prompt) -> str:
     """JSON with choice and reason, for selectors."""
+    chosen = [{"choice": number, "reason": reason} for number, reason in _selected(text)]
+    return json.dumps(chosen, ensure_ascii=False)
+
+
+def selection(schema: dict[str, Any], prompt: Prompt) -> dict[str, Any] | None:
+    """The choice as an instance of LlamaIndex's SingleSelection or MultiSelection; None for other schemas and prompts."""
+    if "Some choices are given below" not in prompt.question:
+        return None
+    chosen = [{"index": number, "reason": reason} for number, reason in _selected(prompt.question)]
+    properties = set(schema.get("properties") or {})
+    if properties == {"selections"}:
+        return {"selections": chosen}
+    return chosen[0] if properties == {"index", "reason"} else None
+
+
+def _selected(text: str) -> list[tuple[int, str]]:
+    """(number, reason) of the choices that share words with the question, as many as it allows; always at least one."""
     most = re.search(r"no more than (\d+)", text)
     query, options = quoted_question(text), _choices(text)
     order = ranked(query, options)
-    best = [number for number in order if overlap(query, options[number])][
-        : int(most.group(1)) if most else 1
-    ] or order[:1]
-    chosen = [
-        {"choice": number, "reason": f"Choice {number} is about {joined(keywords(options[number], 3))}."}
-        for number in best
-    ]
-    return json.dumps(chosen, ensure_ascii=False)
+    fitting = [number for number in order if overlap(query, options[number])]
+    best = fitting[: int(most.group(1)) if most else 1] or order[:1]
+    return [(number, f"Choice {number} is about {joined(keywords(options[number], 3))}.") for number in best]
 
 
 def tree_select(text: str, prompt: Prompt) -> str:

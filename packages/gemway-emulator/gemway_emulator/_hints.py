@@ -13,7 +13,7 @@ _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(r"https?://[^\s\"'<>)]+")
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_TIME = re.compile(r"\b\d\d?:\d\d(?::\d\d)?\b")
+_TIME = re.compile(r"\b\d\d?:\d\d(?::\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?\b")
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 _PHONE = re.compile(r"\+?\d[\d ()-]{6,}\d")
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|(?<!\w)'([^'\n]+)'(?!\w)|`([^`\n]+)`|«([^»\n]+)»")
@@ -71,6 +71,10 @@ _FORMATS = {
     "date": _DATE,
     "time": _TIME,
     "uuid": _UUID,
+    **{
+        f"uuid{version}": re.compile(rf"\b\w{{8}}-\w{{4}}-{version}\w{{3}}-\w{{4}}-\w{{12}}\b")
+        for version in range(1, 9)
+    },
 }
 _WORD_FORMATS = (("email", "email"), ("url", "uri"), ("link", "uri"), ("uuid", "uuid"), ("date", "date"))
 

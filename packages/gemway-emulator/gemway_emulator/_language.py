@@ -119,6 +119,8 @@ _STOP_WORDS = frozenset(
 FILLER = "This is the gemway emulator's answer about"
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|No|Inc|approx))\.$")
 
+# A sentence ends at its full stop, or at the quotation mark behind it if a new sentence begins there.
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][\"”])\s+(?=[A-Z\"“])")
 _LABEL = re.compile(r"^(?:(?:Response|Answer|Text|Content|Source)(?: \d+)?:\s*)+")
 
 
@@ -127,7 +129,7 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     for line in text.splitlines():
         pending = ""
-        for piece in re.split(r"(?<=[.!?])\s+", line.strip()):
+        for piece in _SENTENCE_END.split(line.strip()):
             pending = f"{pending} {piece}".strip()
             if pending and not _ABBREVIATION.search(pending):
                 found.append(pending)
@@ -158,12 +160,22 @@ def stem(word: str) -> str:
 
 
 def best_sentences(question: str, context: str, limit: int = 2) -> list[str]:
-    """The sentences of *context* that share most with *question*, verbatim, in their order; rare words weigh more."""
+    """The sentences of *context* that share most with *question*, verbatim, in their order; rare words weigh more.
+
+    Headings answer only what no sentence does.
+    """
     spoken = (_LABEL.sub("", sentence) for sentence in sentences(context) if not sentence.endswith("?"))
     candidates = [sentence for sentence in dict.fromkeys(spoken) if len(content_words(sentence)) > 1]
+    plain = [sentence for sentence in candidates if not _is_heading(sentence)]
+    return _best(question, plain, limit) or _best(question, candidates, limit)
+
+
+def _best(question: str, candidates: list[str], limit: int) -> list[str]:
     wanted = set(content_words(question))
     frequency = Counter(word for sentence in candidates for word in set(content_words(sentence)))
-    scores = {sentence: _score(sentence, wanted, frequency) for sentence in candidates}
+    scores = {
+        sentence: _score(sentence, wanted, frequency) + _quotes_answer(question, sentence) for sentence in candidates
+    }
     best = sorted(candidates, key=lambda sentence: -scores[sentence])[:limit]
     if not best or scores[best[0]] == 0:
         return []
@@ -271,6 +283,7 @@ def grounded(text: str, context: str) -> str:
 def summary(text: str, limit: int = 3) -> str:
     """The sentences of *text* that carry its most frequent words, verbatim."""
     candidates = [s for s in dict.fromkeys(sentences(text)) if len(content_words(s)) > 2 and not s.endswith("?")]
+    candidates = [s for s in candidates if not _is_heading(s)] or candidates
     weights = Counter(content_words(text))
     ranked = sorted(
         candidates, key=lambda s: -sum(weights[word] for word in set(content_words(s))) / (len(words(s)) + 4)
@@ -308,6 +321,25 @@ def triplet(sentence: str) -> tuple[str, str, str] | None:
     rest = re.split(r"[,;.(]", sentence[found.end() :])[0].strip()
     clean = tuple(re.sub(r"[,()]", "", piece).strip() for piece in (subject, predicate, rest))
     return (clean[0], clean[1], clean[2]) if all(clean) else None
+
+
+def _is_heading(line: str) -> bool:
+    """Whether *line* is a title: no verb, no final punctuation, and neither a number nor a `name: value` to tell."""
+    return not re.search(r"[.!?:;,…\"”')\]]$|\d|[:=|]", line) and not _VERB.search(line)
+
+
+# What a question asks for and how a text reports it.
+_SPEECH = {"say": "said", "tell": "told", "reply": "replied", "answer": "answered", "ask": "asked", "shout": "shouted"}
+_ASKED_SPEECH = re.compile(rf"(?i)\bdid\b.+\b({'|'.join(_SPEECH)})\b(?!\s+about)")
+
+
+def _quotes_answer(question: str, sentence: str) -> float:
+    """2 if *question* asks what somebody said and *sentence* quotes it, else 0."""
+    asked = _ASKED_SPEECH.search(question)
+    if asked is None:
+        return 0.0
+    said = _SPEECH[asked.group(1).lower()]
+    return 2.0 if re.search(rf'(?i)\b{said}\b[^"“]*["“]', sentence) else 0.0
 
 
 def _score(sentence: str, wanted: set[str], frequency: Counter[str]) -> float:

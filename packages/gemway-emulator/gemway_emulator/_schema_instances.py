@@ -26,12 +26,14 @@ _FORMAT_DEFAULTS = {
     "uri": "https://example.com/",
     "url": "https://example.com/",
     "uuid": "3f2b8c4e-9d1a-4b7c-8e6f-0a1b2c3d4e5f",
+    **{f"uuid{version}": f"3f2b8c4e-9d1a-{version}b7c-8e6f-0a1b2c3d4e5f" for version in range(1, 9)},
     "ipv4": "192.0.2.1",
     "ipv6": "2001:db8::1",
     "hostname": "example.com",
     "duration": "PT1H",
     "byte": "ZXhhbXBsZQ==",
 }
+_TOLD_FORMAT = re.compile(r"\bFormat:\s*([\w-]+)", re.IGNORECASE)
 
 
 def instance(schema: Json, text: str, background: str = "") -> Any:
@@ -84,7 +86,7 @@ class _Maker:
                 )
             else:
                 break
-        return found
+        return _with_told_format(found)
 
     def _alternative(self, options: list[Any]) -> Json:
         real = [option for option in options if isinstance(option, dict) and _kind(option) != "null"]
@@ -222,8 +224,8 @@ class _Maker:
             found = re.search(_unanchored(pattern), self._hints.text)
             return found.group() if found and re.search(pattern, found.group()) else None
         said = self._hints.string(key, form)
-        if said is not None and form == "date-time" and not re.search(r"(?:Z|[+-]\d\d:?\d\d)$", said):
-            said = said.replace(" ", "T") + ("Z" if said.count(":") == 2 else ":00Z")
+        if said is not None and form in ("date-time", "time"):
+            said = _full_time(said)
         return None if said is None else _fitted(said, schema)
 
     def _integer(self, schema: Json, key: str, depth: int) -> Any:
@@ -260,6 +262,23 @@ def _kind(schema: Json) -> str:
     if "items" in schema or "prefixItems" in schema:
         return "array"
     return "integer" if "minimum" in schema or "maximum" in schema else "string"
+
+
+def _with_told_format(schema: Json) -> Json:
+    """*schema* with the format its description tells: clients put what Google refuses into words (`Format: uuid.`)."""
+    if "format" in schema or _kind(schema) != "string":
+        return schema
+    told = _TOLD_FORMAT.search(str(schema.get("description") or ""))
+    form = told.group(1).lower() if told else ""
+    return {**schema, "format": form} if form in _FORMAT_DEFAULTS else schema
+
+
+def _full_time(said: str) -> str:
+    """A time of day, with or without its date, as RFC 3339 wants it: two-digit hours, seconds, an offset."""
+    said = re.sub(r"^(?=\d:)", "0", said).replace(" ", "T")
+    if re.search(r"(?:Z|[+-]\d\d:?\d\d)$", said):
+        return said
+    return said + ("Z" if said.count(":") == 2 else ":00Z")
 
 
 def _admits_null(schema: Any) -> bool:

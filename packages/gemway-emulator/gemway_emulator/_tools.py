@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from gemway_emulator._choice_shapes import selection
 from gemway_emulator._hints import Hints
 from gemway_emulator._language import content_words, stem, words
 from gemway_emulator._prompt import Prompt, Tool
@@ -74,6 +75,8 @@ _LOOKUP_WORDS = {
     stem(word)
     for word in ["search", "retrieve", "retriever", "lookup", "look", "knowledge", "documents", "wikipedia", "wiki"]
 }
+# Calls that pass the task to another agent, as LlamaIndex, LangGraph and swarms name them.
+_HANDOFF = re.compile(r"(?i)hand_?off|transfer_(?:back_)?to")
 _LOOKUP_KEYS = {"query", "question", "q", "input", "topic", "search_query"}
 
 
@@ -88,7 +91,7 @@ def calls(prompt: Prompt) -> list[Part]:
 def _forced(prompt: Prompt) -> list[Tool]:
     """Mode ANY: always a call, of functions not called since the newest user text if there are any."""
     fresh = [tool for tool in prompt.tools if tool.name not in prompt.called] or prompt.tools
-    named = [] if prompt.called else _named(prompt, fresh)
+    named = [] if _worked(prompt) else _named(prompt, fresh)
     if len(named) > 1:
         return named
     ranked = sorted(fresh, key=lambda tool: -_fit(tool, prompt.question))
@@ -102,11 +105,21 @@ def _wanted(prompt: Prompt) -> list[Tool]:
     ]
     if named := _named(prompt, fresh):
         return named
-    if prompt.called or prompt.results or _named(prompt, prompt.tools):
+    if _worked(prompt) or _named(prompt, [tool for tool in prompt.tools if not _handed_over(tool.name, prompt)]):
         return []
     ranked = sorted(fresh, key=lambda tool: -_fit(tool, prompt.question))
     fitting = [tool for tool in ranked if _fit(tool, prompt.question) >= 2]
     return (fitting or [tool for tool in fresh if _looks_up(tool, prompt.question)])[:1]
+
+
+def _worked(prompt: Prompt) -> bool:
+    """Whether something was done since the newest user text; handing the task over does nothing of it."""
+    return any(not _HANDOFF.search(name) for name in (*prompt.called, *(name for name, _ in prompt.results)))
+
+
+def _handed_over(name: str, prompt: Prompt) -> bool:
+    """Whether *name* is the call that passed the task to the agent that is asked now."""
+    return name in prompt.called and _HANDOFF.search(name) is not None
 
 
 def _named(prompt: Prompt, tools: list[Tool]) -> list[Tool]:
@@ -178,7 +191,9 @@ def _call(tool: Tool, prompt: Prompt, *, alone: bool) -> list[Part]:
     places = Hints(prompt.question).places() if key and alone and prompt.mode != "ANY" else []
     if key and len(places) > 1:
         return [call_part(tool.name, {**instance(tool.schema, text), key: place}) for place in places]
-    args = instance(_schema(tool), text if alone else _clause(tool, prompt) or text, prompt.background)
+    schema = _schema(tool)
+    said = text if alone else _clause(tool, prompt) or text
+    args = selection(schema, prompt) or instance(schema, said, prompt.background)
     return [call_part(tool.name, args if isinstance(args, dict) else {})]
 
 

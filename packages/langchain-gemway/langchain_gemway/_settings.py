@@ -6,7 +6,7 @@ Nothing is opened here: clients of the core are made when they are first needed,
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import gemway
@@ -19,10 +19,6 @@ from langchain_gemway._options import CLIENT_OPTIONS, REQUEST_OPTIONS, ConfigMem
 from langchain_gemway._profiles import to_profile
 
 if TYPE_CHECKING:
-    import httpx
-    from langchain_core.caches import BaseCache
-    from langchain_core.callbacks import Callbacks
-    from langchain_core.rate_limiters import BaseRateLimiter
     from typing_extensions import Self
 
 _FROM_ENVIRONMENT = "GEMWAY_API_KEY"
@@ -122,153 +118,7 @@ class GatewayModel(BaseChatModel):
     _key_is_from_environment: bool = PrivateAttr(default=False)
     _own_profile: bool = PrivateAttr(default=False)
 
-    if TYPE_CHECKING:
-        # Every name that `_canonical` accepts, so that mypy and pyright accept it too.
-        def __init__(  # noqa: PLR0913 - the options of the model, under all their names
-            self,
-            *,
-            model: str | None = None,
-            model_name: str | None = None,
-            model_id: str | None = None,
-            api_key: str | SecretStr | Callable[[], Any] | None = None,
-            google_api_key: str | SecretStr | Callable[[], Any] | None = None,
-            gemini_api_key: str | SecretStr | Callable[[], Any] | None = None,
-            openai_api_key: str | SecretStr | Callable[[], Any] | None = None,
-            anthropic_api_key: str | SecretStr | Callable[[], Any] | None = None,
-            base_url: str | None = None,
-            api_base: str | None = None,
-            openai_api_base: str | None = None,
-            anthropic_api_url: str | None = None,
-            client_options: str | Mapping[str, Any] | None = None,
-            http_options: Any = None,
-            auth: httpx.Auth | Any | None = None,
-            default_headers: Mapping[str, str | SecretStr] | None = None,
-            headers: Mapping[str, str | SecretStr] | None = None,
-            additional_headers: Mapping[str, str | SecretStr] | None = None,
-            timeout: float | httpx.Timeout | Any | None = None,
-            request_timeout: float | httpx.Timeout | Any | None = None,
-            default_request_timeout: float | None = None,
-            max_retries: int | None = None,
-            retries: int | None = None,
-            deadline: float | None = None,
-            extra_body: Mapping[str, Any] | None = None,
-            model_kwargs: Mapping[str, Any] | None = None,
-            additional_kwargs: Mapping[str, Any] | None = None,
-            inline_data_casing: Literal["camel", "snake"] = "camel",
-            schema_dialect: Literal["json_schema", "openapi"] = "json_schema",
-            http_client: Any = None,
-            http_async_client: Any = None,
-            async_http_client: Any = None,
-            proxy: str | None = None,
-            openai_proxy: str | None = None,
-            anthropic_proxy: str | None = None,
-            verify: Any = True,
-            auth_header: str | None = None,
-            auth_scheme: str | None = None,
-            retry_budget: str | None = "shared",
-            retry_image_timeouts: bool = False,
-            max_connections: int | None = None,
-            max_response_bytes: int | None = None,
-            on_retry: Callable[[gemway.RetryEvent], object] | None = None,
-            media_fetcher: gemway.MediaFetcher | None = None,
-            late_system: LateSystem = "merge",
-            count_tokens: bool = False,
-            streaming: bool | None = None,
-            stream_usage: bool | None = None,
-            temperature: float | None = None,
-            top_p: float | None = None,
-            top_k: int | None = None,
-            max_tokens: int | None = None,
-            max_output_tokens: int | None = None,
-            max_completion_tokens: int | None = None,
-            max_tokens_to_sample: int | None = None,
-            stop: str | Sequence[str] | None = None,
-            stop_sequences: str | Sequence[str] | None = None,
-            seed: int | None = None,
-            n: int | None = None,
-            candidate_count: int | None = None,
-            presence_penalty: float | None = None,
-            frequency_penalty: float | None = None,
-            logprobs: bool | None = None,
-            response_logprobs: bool | None = None,
-            top_logprobs: int | None = None,
-            response_modalities: str | Sequence[Any] | None = None,
-            modalities: str | Sequence[Any] | None = None,
-            image_config: Any = None,
-            aspect_ratio: str | None = None,
-            image_size: str | None = None,
-            thinking_budget: int | None = None,
-            thinking_level: str | None = None,
-            reasoning_effort: str | None = None,
-            effort: str | None = None,
-            include_thoughts: bool | None = None,
-            thinking: Mapping[str, Any] | None = None,
-            reasoning: Mapping[str, Any] | None = None,
-            thinking_config: Any = None,
-            output_config: Mapping[str, Any] | None = None,
-            media_resolution: Any = None,
-            speech_config: Any = None,
-            response_mime_type: str | None = None,
-            response_schema: Any = None,
-            response_json_schema: Any = None,
-            response_format: Any = None,
-            generation_config: Any = None,
-            safety_settings: Any = None,
-            cached_content: str | None = None,
-            labels: Mapping[str, str] | None = None,
-            tool_config: Any = None,
-            tool_choice: Any = None,
-            function_call: Any = None,
-            parallel_tool_calls: bool | None = None,
-            strict: bool | None = None,
-            # Options of other providers without a meaning here: accepted, and warned about once.
-            organization: str | None = None,
-            openai_organization: str | None = None,
-            service_tier: str | None = None,
-            user: str | None = None,
-            store: bool | None = None,
-            use_responses_api: bool | None = None,
-            use_previous_response_id: bool | None = None,
-            include_response_headers: bool | None = None,
-            logit_bias: Mapping[Any, Any] | None = None,
-            disabled_params: Mapping[str, Any] | None = None,
-            default_query: Mapping[str, Any] | None = None,
-            verbosity: str | None = None,
-            betas: Sequence[str] | None = None,
-            context_management: Any = None,
-            vertexai: bool | None = None,
-            project: str | None = None,
-            location: str | None = None,
-            transport: str | None = None,
-            credentials: Any = None,
-            api_version: str | None = None,
-            convert_system_message_to_human: bool | None = None,
-            is_chat_model: bool | None = None,
-            container: Any = None,
-            http_socket_options: Any = None,
-            include: Sequence[str] | None = None,
-            inference_geo: str | None = None,
-            prompt_cache_options: Any = None,
-            reuse_last_container: bool | None = None,
-            stream_chunk_timeout: float | None = None,
-            tiktoken_model_name: str | None = None,
-            truncation: str | None = None,
-            user_profile_id: str | None = None,
-            # LangChain's own
-            name: str | None = None,
-            cache: BaseCache | bool | None = None,
-            verbose: bool = False,
-            callbacks: Callbacks = None,
-            tags: list[str] | None = None,
-            metadata: dict[str, Any] | None = None,
-            custom_get_token_ids: Callable[[str], list[int]] | None = None,
-            rate_limiter: BaseRateLimiter | None = None,
-            disable_streaming: bool | Literal["tool_calling"] = False,
-            output_version: str | None = None,
-            profile: ModelProfile | None = None,
-        ) -> None: ...
-
-    else:
+    if not TYPE_CHECKING:  # the constructor that type checkers see is ChatGemway's
 
         def __init__(self, **kwargs: Any) -> None:
             is_restored = kwargs.pop("is_restored", False)

@@ -32,6 +32,9 @@ from langchain_gemway._tools import BoundTools, to_bound_tools
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
+    from typing_extensions import Unpack
+
+    from langchain_gemway._constructor import ConstructorOptions
 
 
 class _Call:
@@ -66,6 +69,10 @@ class ChatGemway(GatewayModel):
         ConfigurationError: at construction, for a missing key, address or model and values that cannot work.
         TypeError: for an unknown option.
     """
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **options: Unpack[ConstructorOptions]) -> None: ...
 
     # What LangChain asks about the model
 
