@@ -14,6 +14,7 @@ PURE = {
     "_answer",
     "_capabilities",
     "_composed_options",
+    "_continuation",
     "_conversation",
     "_error_bodies",
     "_generation_config",

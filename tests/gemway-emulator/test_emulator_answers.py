@@ -192,6 +192,54 @@ def test_json_is_valid_for_its_schema(ask, text, schema, expected):
         assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("form", "text", "expected"),
+    [
+        ("uuid", "Ann, order A-17", "3f2b8c4e-9d1a-4b7c-8e6f-0a1b2c3d4e5f"),
+        ("uuid", "It is 9d1a3f2b-0000-1111-8222-0a1b2c3d4e5f", "9d1a3f2b-0000-1111-8222-0a1b2c3d4e5f"),
+        ("uuid4", "It is 9d1a3f2b-0000-1111-8222-0a1b2c3d4e5f", "3f2b8c4e-9d1a-4b7c-8e6f-0a1b2c3d4e5f"),
+        ("date", "Ann came on 2026-03-01", "2026-03-01"),
+        ("date", "Ann came", "2026-01-15"),
+        ("time", "Ann came at 9:30", "09:30:00Z"),
+        ("date-time", "Ann came on 2026-03-01 09:30", "2026-03-01T09:30:00Z"),
+        ("duration", "Ann said 'soon'", "PT1H"),
+        ("email", "Ann is ann@example.org", "ann@example.org"),
+    ],
+)
+def test_a_format_told_in_words_is_kept(ask, form, text, expected):
+    """Clients move formats that Google refuses to the description: `Format: uuid.`"""
+    field = {"type": "string", "description": f"What it is. Format: {form}."}
+    optional = {"anyOf": [{"type": "string"}, {"type": "null"}], "description": f"Format: {form}."}
+    schema = {
+        "type": "object",
+        "properties": {"one": field, "many": {"type": "array", "items": field}, "other": optional},
+        "required": ["one", "many", "other"],
+    }
+
+    found = as_json(ask, text, schema)
+
+    checker = jsonschema.FormatChecker()
+    assert found["one"] == expected
+    for value in (found["one"], *found["many"], found["other"]):
+        checker.check(value, form.removesuffix("4"))
+
+
+def test_headings_are_no_answers(ask):
+    """A line without a verb and a full stop answers only what no sentence does; lines with facts are no headings."""
+    story = "The Bear and the Honey\n\nA bear was hungry. He found honey.\n\n"
+
+    assert ask.text(f"{story}What did the bear do with honey?") == "A bear was hungry. He found honey."
+    assert ask.text("Bears of the North\n\nIt snowed.\n\nWhich bears?") == "Bears of the North"
+    assert ask.text("population: 3700000 people\nWhat is the population?") == "population: 3700000 people"
+
+
+def test_what_was_said_is_quoted(ask):
+    """A question for somebody's words is answered with the sentence that reports them."""
+    story = 'A fox met a crow. The crow had cheese. "Sing!" The fox said with a grin: "You sing well." The crow sang.'
+
+    assert ask.text(f"{story}\n\nWhat did the fox say to the crow?") == 'The fox said with a grin: "You sing well."'
+
+
 def test_json_is_whole_when_streamed(ask):
     """The joined pieces parse."""
     body = config(

@@ -11,6 +11,7 @@ core = pytest.importorskip("llama_index.core")
 # ruff: noqa: E402 - the templates come from a package that may be absent
 
 from llama_index.core.agent.workflow.codeact_agent import DEFAULT_CODE_ACT_PROMPT
+from llama_index.core.base.base_selector import MultiSelection, SingleSelection
 from llama_index.core.chat_engine import condense_plus_context, condense_question
 from llama_index.core.evaluation import (
     answer_relevancy,
@@ -228,6 +229,32 @@ def test_selectors_choose_by_number_with_a_reason(complete, template, values, ex
     assert json.loads(text)[0]["reason"]
 
 
+@pytest.mark.parametrize("forced", [True, False], ids=["call", "json"])
+@pytest.mark.parametrize(
+    ("template", "model"),
+    [
+        (selectors.DEFAULT_SINGLE_PYD_SELECT_PROMPT_TMPL, SingleSelection),
+        (selectors.DEFAULT_MULTI_PYD_SELECT_PROMPT_TMPL, MultiSelection),
+    ],
+    ids=["single", "multi"],
+)
+def test_pydantic_selectors_get_the_choice_as_an_object(ask, say, template, model, forced):
+    """The number and the reason of the choice that fits, by a forced call or as JSON."""
+    question = template.format(num_choices=2, max_outputs=2, context_list=CHOICES, query_str=QUESTION)
+    body, schema = {"contents": [say(question)]}, model.model_json_schema()
+    if forced:
+        body["tools"] = [{"functionDeclarations": [{"name": model.__name__, "parametersJsonSchema": schema}]}]
+        body["toolConfig"] = {"functionCallingConfig": {"mode": "ANY"}}
+        found = model(**ask.parts(body)[0]["functionCall"]["args"])
+    else:
+        body["generationConfig"] = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+        found = model.model_validate_json(ask.text(body))
+
+    [chosen] = found.selections if model is MultiSelection else [found]
+    assert chosen.index == 2
+    assert "capital" in chosen.reason
+
+
 def test_tree_selection_and_insertion_answer_with_numbers(complete):
     """ANSWER: n; a bare number."""
     assert complete(
@@ -438,6 +465,21 @@ def test_citations(complete):
         complete(CITATION_QA_TEMPLATE, context_str=sources, query_str=QUESTION)
         == "Berlin is the capital of Germany. [2]"
     )
+
+
+def test_the_title_of_a_source_is_not_cited(complete):
+    """The sentence that answers, however well the title fits the question."""
+    story = (
+        "The Ants and the Grasshopper\n\nA Grasshopper begged the Ants for food. They inquired of him, "
+        '"What did you do in summer?" He replied, "I passed the days in singing." They then said in derision: '
+        '"If you were foolish enough to sing all the summer, you must dance supperless to bed in the winter."'
+    )
+    asked = "What did the Ants say to the Grasshopper?"
+
+    said = complete(CITATION_QA_TEMPLATE, context_str=f"Source 1:\n{story}", query_str=asked)
+
+    assert said.startswith("They then said in derision:")
+    assert said.endswith('in the winter." [1]')
 
 
 def test_structured_queries(complete):

@@ -266,6 +266,19 @@ def test_handoffs_name_an_agent_of_the_list(ask):
     assert (name, args["to_agent"]) == ("handoff", "WriterAgent")
 
 
+@pytest.mark.parametrize("handoff", ["handoff", "transfer_to_calculator"])
+def test_the_next_agent_goes_on_with_the_task(ask, handoff):
+    """Handing over does nothing of the task itself; what was done by then counts, and is not repeated."""
+    text = "Hand off to the agent calculator: multiply 6 and 7"
+    handed = history((handoff, {"to_agent": "calculator"}, {"result": "Agent calculator is now handling the request."}))
+    done = [*handed, *history(("multiply", {"a": 6, "b": 7}, {"result": "42"}))]
+    again = {"name": handoff, "description": "Hand off to another agent"}
+
+    assert calls(ask.parts(with_tools(text, TIMES, after=handed))) == [("multiply", {"a": 6, "b": 7})]
+    assert calls(ask.parts(with_tools(text, again, TIMES, after=handed))) == [("multiply", {"a": 6, "b": 7})]
+    assert "42" in ask.text(with_tools(text, TIMES, after=done))
+
+
 def test_structured_output_after_a_tool_uses_its_result(ask):
     """The final JSON of an agent holds what the tool found."""
     schema = {

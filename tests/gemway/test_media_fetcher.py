@@ -8,7 +8,6 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-
 from gemway import MediaFetcher, UnsupportedContentError
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64

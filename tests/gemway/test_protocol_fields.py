@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-
 from gemway import Client, types
 from gemway_emulator import reply
 
@@ -56,8 +57,6 @@ def snake(kind: str) -> dict:
     return {field["snake"]: value_for(name, field) for name, field in TYPES[kind].items()}
 
 
-
-
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind)
 def test_a_field_set_by_its_python_name_goes_out_under_its_wire_name(kind):
     """Setting every documented field writes exactly the documented names, nested messages included."""
@@ -104,7 +103,11 @@ def test_unknown_fields_and_words_are_kept():
     """Fields, parts and enum words of tomorrow survive reading and writing."""
     wire = {
         "candidates": [
-            {"content": {"parts": [{"hologram": {"a_b": 1}}], "role": "model"}, "finishReason": "NEW_REASON", "score": 2}
+            {
+                "content": {"parts": [{"hologram": {"a_b": 1}}], "role": "model"},
+                "finishReason": "NEW_REASON",
+                "score": 2,
+            }
         ],
         "usageMetadata": {"promptTokenCount": "12", "billing_usage": {"x": 1}},
         "turnToken": "t",
@@ -132,3 +135,19 @@ def test_bytes_go_out_as_standard_base64():
     blob = types.Blob(data=b"\xff\xfe\xfb", mime_type="image/png")
 
     assert blob.to_dict() == {"data": "//77", "mimeType": "image/png"}
+
+
+def test_names_of_the_caller_never_become_wire_types():
+    """Types are built at first use, with the names of their own module, whatever the caller imported."""
+    program = (
+        "from gemway.types import GenerateContentResponse\n"
+        "UsageMetadata = Part = Content = int\n"
+        "def read(Candidate=str, Content=str):\n"
+        "    UsageMetadata = Part = float\n"
+        "    return GenerateContentResponse.model_validate({'candidates': [{'content': {'parts': [{'text': 'a'}]}}]})\n"
+        "print(read().text)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("a\n", "")

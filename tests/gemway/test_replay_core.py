@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 import wire_recordings as wire
-
 from gemway import APIStatusError, Client, fold
 from gemway.types import GenerateContentResponse
 

@@ -7,12 +7,11 @@ from itertools import pairwise
 
 import pytest
 import wire_recordings as wire
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from gemway import Accumulator, fold
 from gemway._sse import EventDecoder
 from gemway.types import GenerateContentResponse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 TRICKY = {"text": 'a "quoted" \\ brace } [ \u2028 \u0085 ü 😀 \r\n data: x', "n": [1, {"b": "}"}]}
 EVENTS = [json.dumps(TRICKY, ensure_ascii=False).encode(), b'{"x":1}', b"{}", json.dumps({"k": "é" * 50}).encode()]

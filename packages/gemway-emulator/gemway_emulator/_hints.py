@@ -14,7 +14,15 @@ _URL = re.compile(r"https?://[^\s\"'<>)]+")
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\b\d\d?:\d\d(?::\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?\b")
-_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
+_HEX = "[0-9a-f]"
+_UUIDS = {
+    f"uuid{version}": re.compile(
+        rf"(?i)\b{_HEX}{{8}}-{_HEX}{{4}}-{version or _HEX}{_HEX}{{3}}-{_HEX}{{4}}-{_HEX}{{12}}\b"
+    )
+    for version in ("", *range(1, 9))
+}
+_DURATION = re.compile(r"\bP(?=T?\d)[\dYMWDTHS.]*[YMWDHS]\b")
+_IPV4 = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
 _PHONE = re.compile(r"\+?\d[\d ()-]{6,}\d")
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|(?<!\w)'([^'\n]+)'(?!\w)|`([^`\n]+)`|«([^»\n]+)»")
 _NAME = r"[A-Z][\w'-]*(?:[ -][A-Z][\w'-]*)*"
@@ -70,11 +78,9 @@ _FORMATS = {
     "date-time": _DATE_TIME,
     "date": _DATE,
     "time": _TIME,
-    "uuid": _UUID,
-    **{
-        f"uuid{version}": re.compile(rf"\b\w{{8}}-\w{{4}}-{version}\w{{3}}-\w{{4}}-\w{{12}}\b")
-        for version in range(1, 9)
-    },
+    "duration": _DURATION,
+    "ipv4": _IPV4,
+    **_UUIDS,
 }
 _WORD_FORMATS = (("email", "email"), ("url", "uri"), ("link", "uri"), ("uuid", "uuid"), ("date", "date"))
 

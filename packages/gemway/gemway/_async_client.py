@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from gemway import _protocol as protocol
 from gemway import _requests as requests
 from gemway._answer import Opened
+from gemway._continuation import Continuation, joined
 from gemway._exceptions import APIError, NotFoundError
 from gemway._retry import Attempts, Memory, Options, RetryEvent
 from gemway._setup import Setup, settled
@@ -45,6 +47,7 @@ class AsyncClient:
         extra_body: merged into every body, last and deeply.
         inline_data_casing: `"snake"` for gateways that only read `inline_data` and `mime_type`.
         max_connections: connections open at the same time; further calls wait.
+        max_continuations: how often an answer that stops with CONTINUATION is gone on with; usage is summed.
         max_response_bytes: the largest answer, decompressed, or event of a stream.
         proxy: address of a proxy; default as HTTP(S)_PROXY and NO_PROXY say.
         verify: False, an `ssl.SSLContext`, or True for the system's trust (SSL_CERT_FILE is obeyed).
@@ -72,6 +75,7 @@ class AsyncClient:
         extra_body: Mapping[str, Any] | None = None,
         inline_data_casing: str = "camel",
         max_connections: int = 1000,
+        max_continuations: int = 0,
         max_response_bytes: int | None = None,
         proxy: str | None = None,
         verify: Any = True,
@@ -117,8 +121,13 @@ class AsyncClient:
         """
         chosen = Options.take(options)
         call = protocol.generate_content(model, request, self._setup.settings)
-        opened = await self._open(call, chosen)
-        return cast("GenerateContentResponse", opened.first[0])
+        hops = Continuation(call, self._setup.settings.max_continuations)
+        answers = []
+        while hops.call is not None:
+            opened = await self._open(hops.begin(), chosen)
+            answers.append(hops.passed(opened.first[0]))
+            hops.ended()
+        return joined(answers)
 
     def stream_generate_content(
         self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
@@ -203,6 +212,14 @@ class AsyncClient:
             await self._transport.aclose()
 
     async def _chunks(self, call: protocol.Call, options: Options) -> AsyncGenerator[GenerateContentResponse, None]:
+        hops = Continuation(call, self._setup.settings.max_continuations)
+        while hops.call is not None:
+            async with aclosing(self._one_stream(hops.begin(), options)) as chunks:
+                async for chunk in chunks:
+                    yield hops.passed(chunk)
+            hops.ended()
+
+    async def _one_stream(self, call: protocol.Call, options: Options) -> AsyncGenerator[GenerateContentResponse, None]:
         opened = await self._open(call, options)
         try:
             for chunk in opened.first:

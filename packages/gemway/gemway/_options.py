@@ -38,7 +38,7 @@ OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
                 *("model", "api_key", "base_url", "auth", "default_headers", "extra_headers", "timeout"),
                 *("max_retries", "deadline", "http_client", "http_async_client", "proxy", "verify"),
                 *("inline_data_casing", "retry_budget", "retry_image_timeouts", "max_connections"),
-                *("max_response_bytes", "auth_header", "auth_scheme", "on_retry", "media_fetcher"),
+                *("max_response_bytes", "max_continuations", "auth_header", "auth_scheme", "on_retry", "media_fetcher"),
             ),
             "client",
         ),

@@ -73,6 +73,7 @@ class Settings:
     extra_body: Mapping[str, Any] | None = field(default=None, repr=False)
     inline_data_casing: str = "camel"
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    max_continuations: int = 0
     retry_image_timeouts: bool = False
     auth_header: str = "Authorization"
     auth_scheme: str = "Bearer"

@@ -138,6 +138,8 @@ def _settings(options: dict[str, Any]) -> Settings:
         deadline=checked_seconds("deadline", options["deadline"]),
         extra_body=options["extra_body"],
         inline_data_casing=options["inline_data_casing"],
+        max_continuations=options["max_continuations"]
+        and checked_count("max_continuations", options["max_continuations"]),
         max_response_bytes=DEFAULT_MAX_RESPONSE_BYTES if limit is None else checked_count("max_response_bytes", limit),
         retry_image_timeouts=options["retry_image_timeouts"],
         auth_header=options["auth_header"],

@@ -7,7 +7,9 @@ came. Nothing here interprets an answer beyond the short helpers of `GenerateCon
 
 from __future__ import annotations
 
+import sys
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -62,6 +64,19 @@ class WireType(BaseModel):
         hide_input_in_errors=True,
         protected_namespaces=(),
     )
+
+    @classmethod
+    def model_rebuild(
+        cls,
+        *,
+        force: bool = False,
+        raise_errors: bool = True,
+        _parent_namespace_depth: int = 2,
+        _types_namespace: Mapping[str, Any] | None = None,
+    ) -> bool | None:
+        """Build the validator. Pydantic would look names up where the caller stands; ours are our module's."""
+        names = vars(sys.modules[cls.__module__]) if _types_namespace is None else _types_namespace
+        return super().model_rebuild(force=force, raise_errors=raise_errors, _types_namespace=names)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the message as plain JSON data in the wire's spelling, without what was not set."""

@@ -64,6 +64,7 @@ class ConstructorOptions(TypedDict, total=False):
     retry_image_timeouts: bool
     max_connections: int | None
     max_response_bytes: int | None
+    max_continuations: int | None
     on_retry: Callable[[gemway.RetryEvent], object] | None
     media_fetcher: gemway.MediaFetcher | None
     late_system: LateSystem

@@ -18,8 +18,8 @@ from langchain_gemway._tools import BoundTools, to_bound_tools
 
 CLIENT_OPTIONS: Final = (
     *("api_key", "base_url", "timeout", "max_retries", "deadline", "default_headers", "auth"),
-    *("inline_data_casing", "max_connections", "max_response_bytes", "proxy", "verify", "auth_header"),
-    *("auth_scheme", "retry_budget", "retry_image_timeouts", "on_retry"),
+    *("inline_data_casing", "max_connections", "max_response_bytes", "max_continuations", "proxy", "verify"),
+    *("auth_header", "auth_scheme", "retry_budget", "retry_image_timeouts", "on_retry"),
 )
 """Options of the core's client that are fields of the model under the same name."""
 

@@ -65,6 +65,8 @@ class GatewayModel(BaseChatModel):
     retry_image_timeouts: bool = False
     max_connections: int | None = None
     max_response_bytes: int | None = None
+    max_continuations: int | None = None
+    """How often an answer that stops with CONTINUATION is gone on with; default 0."""
     on_retry: Callable[[Any], object] | None = Field(default=None, exclude=True, repr=False)
     media_fetcher: Any = Field(default=None, exclude=True, repr=False)
     """A `gemway.MediaFetcher` for media that messages name by http(s) URL; without one the URLs are sent."""

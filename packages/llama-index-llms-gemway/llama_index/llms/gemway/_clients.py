@@ -10,8 +10,8 @@ from gemway import AsyncClient, Client
 # What a client is made of; options that are None are left to it, but for `retry_budget`, where None means none.
 _OPTIONS: Final = (
     *("api_key", "base_url", "default_headers", "auth", "timeout", "max_retries", "deadline", "proxy", "verify"),
-    *("inline_data_casing", "retry_image_timeouts", "max_connections", "max_response_bytes", "auth_header"),
-    *("auth_scheme", "on_retry", "retry_budget"),
+    *("inline_data_casing", "retry_image_timeouts", "max_connections", "max_response_bytes", "max_continuations"),
+    *("auth_header", "auth_scheme", "on_retry", "retry_budget"),
 )
 _NAMES: Final = {"default_headers": "headers"}
 _Wiring = tuple[Any, ...]

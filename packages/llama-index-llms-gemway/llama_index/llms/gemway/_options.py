@@ -76,6 +76,7 @@ class GemwayOptions(TypedDict, total=False):
     retry_image_timeouts: bool | None
     max_connections: int | None
     max_response_bytes: int | None
+    max_continuations: int | None
     auth_header: str | None
     auth_scheme: str | None
     on_retry: Callable[..., object] | None

@@ -415,6 +415,8 @@ def _chat_response(
         ("request_id", response.request_id),
     )
     additional.update({name: value for name, value in named if value is not None})
+    if response.exchange and response.exchange.attempts > 1:
+        additional.update(attempts=response.exchange.attempts, waited=response.exchange.waited)
     return ChatResponse(
         message=draft.message(), raw=raw, delta=delta, logprobs=_logprobs(response), additional_kwargs=additional
     )

@@ -149,6 +149,9 @@ class Gemway(FunctionCallingLLM):
     retry_image_timeouts: bool | None = None
     max_connections: int | None = None
     max_response_bytes: int | None = None
+    max_continuations: int | None = Field(
+        default=None, description="How often an answer that stops with CONTINUATION is gone on with; 0 if None."
+    )
     auth_header: str | None = None
     auth_scheme: str | None = None
     on_retry: Any = Field(default=None, exclude=True, repr=False)
@@ -171,6 +174,8 @@ class Gemway(FunctionCallingLLM):
             given["api_key"] = SecretStr(given["api_key"])
         if options.get("retry_budget", "shared") is None:
             given["retry_budget"] = None
+        if headers := given.pop("extra_headers", None):
+            given["default_headers"] = {**(given.get("default_headers") or {}), **headers}
         super().__init__(**given)
         self._check()
 

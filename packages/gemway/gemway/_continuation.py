@@ -1,0 +1,75 @@
+"""Go on where a model stopped with CONTINUATION: the same request again, with the token it gave. Pure.
+
+https://ai.google.dev/api/generate-content, Candidate.continuationToken. Usage is cumulative within one
+request and is summed over the requests; the answers are joined.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gemway._accumulate import fold
+from gemway._protocol import Call, with_wire
+from gemway.types import GenerateContentResponse, UsageMetadata
+
+UNFINISHED = "CONTINUATION"
+
+
+class Continuation:
+    """The requests that one answer takes: the first, and at most so many more.
+
+    Attributes:
+        call: what to send next, or None when the answer is complete.
+    """
+
+    def __init__(self, call: Call, most: int) -> None:
+        self.call: Call | None = call
+        self._left = most
+        self._sent = call
+        self._token: str | None = None
+        self._usage: UsageMetadata | None = None
+        self._spent: UsageMetadata | None = None
+
+    def begin(self) -> Call:
+        """Return what to send now."""
+        self._sent, self.call = self.call or self._sent, None
+        self._token = self._usage = None
+        return self._sent
+
+    def passed(self, message: GenerateContentResponse) -> GenerateContentResponse:
+        """Look at a message on its way to the user; return it with the usage of the requests before."""
+        if not self._left and self._spent is None:
+            return message
+        for candidate in message.candidates or ():
+            self._token = candidate.continuation_token if candidate.finish_reason == UNFINISHED else self._token
+        self._usage = message.usage_metadata or self._usage
+        if self._spent is None or message.usage_metadata is None:
+            return message
+        return message.model_copy(update={"usage_metadata": summed(self._spent, message.usage_metadata)})
+
+    def ended(self) -> None:
+        """Note that one request's answer is complete; `call` is set if another is to follow."""
+        if self._token and self._left and self._sent.wire is not None:
+            self._left -= 1
+            self.call = with_wire(self._sent, {**self._sent.wire, "continuationToken": self._token})
+            self._spent = summed(self._spent, self._usage) if self._usage else self._spent
+
+
+def joined(answers: list[GenerateContentResponse]) -> GenerateContentResponse:
+    """Return the one answer that several hops amount to; their usage is summed already."""
+    return answers[0] if len(answers) == 1 else fold(answers)
+
+
+def summed(before: UsageMetadata | None, after: UsageMetadata) -> UsageMetadata:
+    """Return the usage of two requests together: counts are added, details are those of both."""
+    if before is None:
+        return after
+    fields: dict[str, Any] = {**before.__dict__, **{name: value for name, value in after if value is not None}}
+    for name in ("prompt", "candidates", "cached_content", "thoughts", "tool_use_prompt", "total"):
+        counts = [getattr(usage, f"{name}_token_count") for usage in (before, after)]
+        if any(count is not None for count in counts):
+            fields[f"{name}_token_count"] = sum(count or 0 for count in counts)
+    for name in ("prompt", "candidates", "cache", "tool_use_prompt"):
+        details = [detail for usage in (before, after) for detail in getattr(usage, f"{name}_tokens_details") or ()]
+        fields[f"{name}_tokens_details"] = details or None
+    return UsageMetadata.model_construct(**{name: value for name, value in fields.items() if value is not None})
