@@ -173,9 +173,10 @@ def best_sentences(question: str, context: str, limit: int = 2) -> list[str]:
 def _best(question: str, candidates: list[str], limit: int) -> list[str]:
     wanted = set(content_words(question))
     frequency = Counter(word for sentence in candidates for word in set(content_words(sentence)))
-    scores = {
-        sentence: _score(sentence, wanted, frequency) + _quotes_answer(question, sentence) for sentence in candidates
-    }
+    scores = {sentence: _score(sentence, wanted, frequency) for sentence in candidates}
+    for sentence in candidates:
+        if _quotes_answer(question, sentence):
+            scores[sentence] += 2 * len(wanted)  # outweighs any number of shared words
     best = sorted(candidates, key=lambda sentence: -scores[sentence])[:limit]
     if not best or scores[best[0]] == 0:
         return []
@@ -333,13 +334,13 @@ _SPEECH = {"say": "said", "tell": "told", "reply": "replied", "answer": "answere
 _ASKED_SPEECH = re.compile(rf"(?i)\bdid\b.+\b({'|'.join(_SPEECH)})\b(?!\s+about)")
 
 
-def _quotes_answer(question: str, sentence: str) -> float:
-    """2 if *question* asks what somebody said and *sentence* quotes it, else 0."""
+def _quotes_answer(question: str, sentence: str) -> bool:
+    """Whether *question* asks what somebody said, and *sentence* quotes it."""
     asked = _ASKED_SPEECH.search(question)
     if asked is None:
-        return 0.0
+        return False
     said = _SPEECH[asked.group(1).lower()]
-    return 2.0 if re.search(rf'(?i)\b{said}\b[^"“]*["“]', sentence) else 0.0
+    return re.search(rf'(?i)\b{said}\b[^"“]*["“]', sentence) is not None
 
 
 def _score(sentence: str, wanted: set[str], frequency: Counter[str]) -> float:

@@ -47,7 +47,8 @@ class Accumulator:
 
         Parts of streamed calls are held back until the call is whole; all others pass as they are.
         """
-        self._exchange = self._exchange or chunk.exchange
+        if not self._top:
+            self._exchange = chunk.exchange  # only the first chunk knows it
         _update(self._top, chunk, without=_FOLDED)
         if chunk.usage_metadata is not None:
             self._add_usage(chunk.usage_metadata)
@@ -55,7 +56,7 @@ class Accumulator:
         for position, candidate in enumerate(chunk.candidates or ()):
             index = candidate.index if candidate.index is not None else position
             if index not in self._candidates:
-                self._candidates[index] = _CandidateFold()
+                self._candidates[index] = _CandidateFold(index if candidate.index is not None else None)
             parts = self._candidates[index].add(candidate)
             if index == 0:
                 complete = parts
@@ -89,6 +90,9 @@ class Accumulator:
 
 
 _FOLDED = frozenset({"candidates", "usage_metadata"})
+_CONTENT = frozenset({"content"})
+_PARTS = frozenset({"parts"})
+_PLAIN_CANDIDATE = frozenset({"content", "index"})
 
 
 def _update(target: dict[str, Any], message: WireType, without: frozenset[str] = frozenset()) -> None:
@@ -104,11 +108,8 @@ def _update(target: dict[str, Any], message: WireType, without: frozenset[str] =
 class _CandidateFold:
     """One candidate, folded. Text is kept in pieces until somebody asks for it."""
 
-    _FOLDED = frozenset({"content"})
-    _CONTENT_FOLDED = frozenset({"parts"})
-
-    def __init__(self) -> None:
-        self._fields: dict[str, Any] = {}
+    def __init__(self, index: int | None) -> None:
+        self._fields: dict[str, Any] = {} if index is None else {"index": index}
         self._content: dict[str, Any] = {}
         self._has_content = False
         self._parts: list[Part] = []
@@ -117,19 +118,24 @@ class _CandidateFold:
         self._call: _CallFold | None = None
 
     def add(self, candidate: Candidate) -> list[Part]:
-        reason = self._fields.get("finish_reason")
-        _update(self._fields, candidate, without=self._FOLDED)
-        if reason and not self._fields["finish_reason"]:
-            self._fields["finish_reason"] = reason  # an empty one takes nothing back
+        if not candidate.__pydantic_fields_set__ <= _PLAIN_CANDIDATE:  # the first and the last chunk
+            self._say(candidate)
         content = candidate.content
         if content is None:
             return []
         self._has_content = True
-        _update(self._content, content, without=self._CONTENT_FOLDED)
+        if content.role != self._content.get("role") or content.__pydantic_extra__:
+            _update(self._content, content, without=_PARTS)
         complete = [whole for part in content.parts or () for whole in self._take(part)]
         for part in complete:
             self._append(part)
         return complete
+
+    def _say(self, candidate: Candidate) -> None:
+        reason = self._fields.get("finish_reason")
+        _update(self._fields, candidate, without=_CONTENT)
+        if reason and not self._fields["finish_reason"]:
+            self._fields["finish_reason"] = reason  # an empty one takes nothing back
 
     def finish(self) -> list[Part]:
         """Take an open call as whole as it will get: the stream ended."""

@@ -67,6 +67,8 @@ def to_metadata(
         metadata["id"] = response.response_id
     if response.request_id:
         metadata["request_id"] = response.request_id
+    if response.exchange and response.exchange.attempts > 1:
+        metadata.update(attempts=response.exchange.attempts, waited=response.exchange.waited)
     if response.prompt_feedback:
         metadata["prompt_feedback"] = plain(response.prompt_feedback)
         if response.block_reason:

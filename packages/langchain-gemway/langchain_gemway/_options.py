@@ -6,7 +6,9 @@ Options are named once, in the core; here they are gathered, put together, and t
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final, cast
 
 import gemway
@@ -29,11 +31,11 @@ REQUEST_OPTIONS: Final = (
     *("thinking_budget", "thinking_level", "include_thoughts", "media_resolution", "speech_config"),
     *("response_mime_type", "response_schema", "response_json_schema", "response_format", "generation_config"),
     *("safety_settings", "cached_content", "labels", "tool_config", "tool_choice", "parallel_tool_calls", "strict"),
-    "extra_body",
+    *("extra_body", "tools"),
 )
 """Options of a request that are fields of the model under the same name."""
 
-_CALL_ONLY: Final = frozenset({"late_system", "schema_dialect", "tools"})
+_CALL_ONLY: Final = frozenset({"late_system", "schema_dialect"})
 # What LangChain itself puts among the options of a call, for itself.
 _LANGCHAINS: Final = frozenset({"stream", "stream_usage", "ls_structured_output_format", "structured_output_format"})
 _HANDLED: Final = frozenset({"tools", "tool_choice", "tool_config", "strict", "parallel_tool_calls"})
@@ -67,9 +69,8 @@ def to_changes(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
+@cache
 def _warn_about_parallel_calls() -> None:
-    import warnings
-
     warnings.warn("parallel_tool_calls=False cannot be said to Gemini and is ignored", stacklevel=2)
 
 

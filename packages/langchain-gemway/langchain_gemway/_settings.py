@@ -112,6 +112,8 @@ class GatewayModel(BaseChatModel):
     labels: dict[str, str] | None = None
     tool_config: Any = None
     tool_choice: Any = None
+    tools: Any = Field(default=None, exclude=True, repr=False)
+    """Tools for every call, such as `[{"googleSearch": {}}]`; those of `bind_tools` take their place."""
     parallel_tool_calls: bool | None = None
     strict: bool | None = None
 
@@ -260,7 +262,7 @@ def _canonical(kwargs: Mapping[str, Any], cls: type[GatewayModel]) -> dict[str, 
         options["stop"] = list(options["stop"])
     if isinstance(options.get("response_modalities"), str):
         options["response_modalities"] = [options["response_modalities"]]
-    if headers := options.get("default_headers"):
+    if headers := {**(options.get("default_headers") or {}), **(options.pop("extra_headers", None) or {})}:
         options["default_headers"] = _secret_headers(headers)
     profile = options.get("profile")
     if profile and profile == to_profile(profile.get("name") or ""):

@@ -6,10 +6,10 @@ The shape of the content is settled by what was asked for, else by the first chu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from gemway import Accumulator, EmptyResponseError
-from gemway.types import Candidate, GenerateContentResponse, Part, UsageMetadata
+from gemway.types import GenerateContentResponse, UsageMetadata
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
@@ -38,8 +38,6 @@ from langchain_gemway._responses import (
     shape_of,
 )
 
-_PLAIN_CANDIDATE: Final = frozenset({"content", "index"})
-
 
 class ChunkReader:
     """Turns the chunks of an answer into message chunks. The last one carries usage and response metadata."""
@@ -50,16 +48,14 @@ class ChunkReader:
         self._shape: Shape | None = "v1" if reading.v1 else "v0" if reading.lists else None
         self._only_text_so_far = self._shape is None
         self._calls = 0
-        self._accumulator: Accumulator | None = None
+        self._accumulator = Accumulator()
         self._texts: list[str] = []
         self._entries: list[dict[str, Any]] = []
         self._listed: list[Block] = []
-        self._folded = _Folded()
 
     def read(self, chunk: GenerateContentResponse) -> AIMessageChunk | None:
         """Return what *chunk* adds to the message, if anything."""
-        self._folded.add(chunk)
-        parts = self._parts(chunk)
+        parts = self._accumulator.add(chunk)
         if not parts:
             return None
         if self._only_text_so_far and len(parts) == 1 and parts[0].model_fields_set == ONLY_TEXT:
@@ -86,17 +82,15 @@ class ChunkReader:
         yield self._last()
 
     def _rest(self) -> AIMessageChunk | None:
-        left = self._accumulator.finish() if self._accumulator else []
-        return self._chunk([*self._blocks.read(left), *self._blocks.flush()])
+        return self._chunk([*self._blocks.read(self._accumulator.finish()), *self._blocks.flush()])
 
     def _last(self) -> AIMessageChunk:
-        response, candidate = self._folded.response()
+        response = self._accumulator.response()
+        candidate = response.candidates[0] if response.candidates else None
         if candidate is None and response.prompt_feedback is None:
             raise EmptyResponseError("the gateway's stream held no candidates", response=response)
         reading = self._reading
         metadata = to_metadata(response, candidate, model=reading.model, text="".join(self._texts))
-        if self._folded.request_id:
-            metadata["request_id"] = self._folded.request_id
         is_empty = not (self._texts or self._entries or self._listed)
         ending = ending_of(metadata, response.usage_metadata, reading, is_empty=is_empty)
         return self._ended(ending, metadata, response.usage_metadata)
@@ -141,20 +135,6 @@ class ChunkReader:
                 whole["text"] += block["text"]
         annotate(list(texts.values()), metadata)
         return [{**block, "text": ""} for block in texts.values() if "annotations" in block]
-
-    def _parts(self, chunk: GenerateContentResponse) -> list[Part]:
-        """Return the parts that are whole; calls whose arguments come in pieces are put together first."""
-        candidates = chunk.candidates
-        if not candidates:
-            return []
-        first = candidates[0]
-        if first.index:  # another candidate's chunk
-            return []
-        parts = (first.content.parts or []) if first.content else []
-        in_pieces = any(part.function_call is not None and _in_pieces(part) for part in parts)
-        if self._accumulator is None and in_pieces:
-            self._accumulator = Accumulator()
-        return parts if self._accumulator is None else self._accumulator.add(chunk)
 
     def _chunk(self, blocks: list[Block]) -> AIMessageChunk | None:
         if not blocks:
@@ -208,11 +188,6 @@ class ChunkReader:
         return [to_v0(block) for block in listed], {"model_provider": PROVIDER}
 
 
-def _in_pieces(part: Part) -> bool:
-    call = part.function_call
-    return bool(call and (call.will_continue or call.partial_args or not call.name))
-
-
 def _merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return layout entries with the pieces of one text counted together."""
     merged: list[dict[str, Any]] = []
@@ -225,54 +200,3 @@ def _merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         else:
             merged.append(entry)
     return merged
-
-
-class _Folded:
-    """What the chunks say beside their parts: the last value of each field, cumulative usage."""
-
-    def __init__(self) -> None:
-        self.request_id: str | None = None
-        self._usage: dict[str, Any] = {}
-        self._candidate: dict[str, Any] | None = None
-        self._extra: dict[str, Any] = {}
-        self._top: dict[str, Any] = {}
-
-    def add(self, chunk: GenerateContentResponse) -> None:
-        if chunk.usage_metadata is not None:
-            self._add_usage(chunk.usage_metadata)
-        if chunk.model_version:
-            self._top["model_version"] = chunk.model_version
-        if chunk.response_id:
-            self._top["response_id"] = chunk.response_id
-        if chunk.prompt_feedback is not None:
-            self._top["prompt_feedback"] = chunk.prompt_feedback
-        if chunk.model_status is not None:
-            self._top["model_status"] = chunk.model_status
-        if chunk.exchange is not None:
-            self.request_id = chunk.exchange.request_id
-        if chunk.candidates and not chunk.candidates[0].index:
-            self._add_candidate(chunk.candidates[0])
-
-    def _add_usage(self, usage: UsageMetadata) -> None:
-        counts = {name: value for name, value in usage.__dict__.items() if value is not None}
-        if counts.get("cached_content_token_count") == 0:
-            del counts["cached_content_token_count"]  # gateways drop it to 0 late
-        self._usage.update(counts)
-
-    def _add_candidate(self, candidate: Candidate) -> None:
-        if self._candidate is None:
-            self._candidate = {}
-        if not candidate.model_fields_set <= _PLAIN_CANDIDATE:
-            said = {name: value for name, value in candidate.__dict__.items() if value is not None and value != ""}
-            said.pop("content", None)
-            self._candidate.update(said)
-            self._extra.update(candidate.__pydantic_extra__ or {})
-
-    def response(self) -> tuple[GenerateContentResponse, Candidate | None]:
-        top = dict(self._top)
-        if self._usage:
-            top["usage_metadata"] = UsageMetadata.model_construct(**self._usage)
-        response = GenerateContentResponse.model_construct(**top)
-        if self._candidate is None:
-            return response, None
-        return response, Candidate.model_construct(**self._candidate, **self._extra)
