@@ -37,7 +37,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def pytest_sessionfinish() -> None:
     """Write what was noted; each worker of xdist has a file of its own."""
     if _tests:
-        path = Path(os.environ["GEMWAY_COVERING"], f"{os.getpid()}.json")
+        path = Path(os.environ["MUTATION_COVERING"], f"{os.getpid()}.json")
         path.write_text(json.dumps(_tests), encoding="utf-8")
 
 

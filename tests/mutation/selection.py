@@ -55,7 +55,7 @@ def learn(tree: Path, folder: Path, workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files = [str(path.relative_to(tree)) for name in TESTS for path in sorted((tree / "tests/gemway").glob(name))]
     command = [sys.executable, "-m", "pytest", *PYTEST, "-n", str(workers), "-p", "covering", *files]
-    environment = {**os.environ, "GEMWAY_COVERING": str(folder), "PYTHONPATH": os.pathsep.join(paths_of(tree))}
+    environment = {**os.environ, "MUTATION_COVERING": str(folder), "PYTHONPATH": os.pathsep.join(paths_of(tree))}
     subprocess.run([*command, "-k", "not langchain and not llama"], cwd=tree, env=environment, check=True)
 
 

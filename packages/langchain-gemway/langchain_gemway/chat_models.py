@@ -12,6 +12,7 @@ from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_json_schema
 
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._events import EventWriter
@@ -307,7 +308,9 @@ class ChatGemway(GatewayModel):
         if method not in _METHODS or (schema is None and method != "json_mode"):
             raise ValueError(f"method={method!r} and schema={schema!r} do not go together; methods: {_METHODS}")
         shape = described(schema)
-        traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": schema or shape}
+        # LangChain converts what it traces at every call: a JSON Schema costs it half of what a class does.
+        traced = convert_to_json_schema(schema) if schema else shape
+        traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
         name = shape["title"] if method == "function_calling" else None
         if name:
             offered = [{"type": "function", "function": as_function(shape)}, *(tools or ())]
