@@ -19,7 +19,6 @@ SUBSTITUTIONS = (
     ("async ", ""),
     ("await ", ""),
     ("aclose", "close"),
-    ("aclosing", "closing"),
     ("__aenter__", "__enter__"),
     ("__aexit__", "__exit__"),
     ("__aiter__", "__iter__"),

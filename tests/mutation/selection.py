@@ -39,7 +39,7 @@ TESTS = [
     "test_continuation.py",
     "test_call_counts.py",
 ]
-PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "--timeout", "30"]
+PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:langsmith_plugin", "--timeout", "30"]
 
 
 class Test(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import aclosing
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
@@ -214,33 +213,28 @@ class AsyncClient:
     async def _chunks(self, call: protocol.Call, options: Options) -> AsyncGenerator[GenerateContentResponse, None]:
         hops = Continuation(call, self._setup.settings.max_continuations)
         while hops.call is not None:
-            async with aclosing(self._one_stream(hops.begin(), options)) as chunks:
-                async for chunk in chunks:
+            opened = await self._open(hops.begin(), options)
+            try:
+                for chunk in opened.first:
                     yield hops.passed(chunk)
-            hops.ended()
-
-    async def _one_stream(self, call: protocol.Call, options: Options) -> AsyncGenerator[GenerateContentResponse, None]:
-        opened = await self._open(call, options)
-        try:
-            for chunk in opened.first:
-                yield chunk
-            opened.answer.check()
-            if not opened.answer.complete:
-                async for data in opened.exchange:
-                    for chunk in opened.answer.feed(data, self._transport.now()):
-                        yield chunk
-                    opened.answer.check()
-                for chunk in opened.answer.finish():
-                    yield chunk
                 opened.answer.check()
-        except APIError as error:
-            failure = opened.answer.interrupted(error)
-            data = b""  # it may repeat the key
-        else:
-            return
-        finally:
-            await opened.exchange.aclose()
-        raise failure.with_traceback(None)
+                if not opened.answer.complete:
+                    async for data in opened.exchange:
+                        for chunk in opened.answer.feed(data, self._transport.now()):
+                            yield hops.passed(chunk)
+                        opened.answer.check()
+                    for chunk in opened.answer.finish():
+                        yield hops.passed(chunk)
+                    opened.answer.check()
+                failure = None
+            except APIError as error:
+                failure = opened.answer.interrupted(error)
+                data = b""  # it may repeat the key
+            finally:
+                await opened.exchange.aclose()
+            if failure is not None:
+                raise failure.with_traceback(None)
+            hops.ended()
 
     async def _json(self, call: protocol.Call, options: Options) -> Any:
         opened = await self._open(call, options)

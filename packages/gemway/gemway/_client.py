@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
@@ -214,33 +213,28 @@ class Client:
     def _chunks(self, call: protocol.Call, options: Options) -> Generator[GenerateContentResponse, None, None]:
         hops = Continuation(call, self._setup.settings.max_continuations)
         while hops.call is not None:
-            with closing(self._one_stream(hops.begin(), options)) as chunks:
-                for chunk in chunks:
+            opened = self._open(hops.begin(), options)
+            try:
+                for chunk in opened.first:
                     yield hops.passed(chunk)
-            hops.ended()
-
-    def _one_stream(self, call: protocol.Call, options: Options) -> Generator[GenerateContentResponse, None, None]:
-        opened = self._open(call, options)
-        try:
-            for chunk in opened.first:
-                yield chunk
-            opened.answer.check()
-            if not opened.answer.complete:
-                for data in opened.exchange:
-                    for chunk in opened.answer.feed(data, self._transport.now()):
-                        yield chunk
-                    opened.answer.check()
-                for chunk in opened.answer.finish():
-                    yield chunk
                 opened.answer.check()
-        except APIError as error:
-            failure = opened.answer.interrupted(error)
-            data = b""  # it may repeat the key
-        else:
-            return
-        finally:
-            opened.exchange.close()
-        raise failure.with_traceback(None)
+                if not opened.answer.complete:
+                    for data in opened.exchange:
+                        for chunk in opened.answer.feed(data, self._transport.now()):
+                            yield hops.passed(chunk)
+                        opened.answer.check()
+                    for chunk in opened.answer.finish():
+                        yield hops.passed(chunk)
+                    opened.answer.check()
+                failure = None
+            except APIError as error:
+                failure = opened.answer.interrupted(error)
+                data = b""  # it may repeat the key
+            finally:
+                opened.exchange.close()
+            if failure is not None:
+                raise failure.with_traceback(None)
+            hops.ended()
 
     def _json(self, call: protocol.Call, options: Options) -> Any:
         opened = self._open(call, options)
