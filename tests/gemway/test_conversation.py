@@ -707,3 +707,20 @@ def test_the_retry_is_legal_and_unsigned(contents):
     assert all(part.get("thoughtSignature", SENTINEL) == SENTINEL for part in every_part(retried))
     assert payloads(retried) == payloads(arranged)
     assert arrange(retried, model=NO_PREFILL)[: len(retried)] == retried
+
+
+def test_the_retry_vouches_for_calls_that_became_current():
+    """Pictures that move to the user's side can make an earlier call one of the current turn."""
+    picture = {"inlineData": {"mimeType": "image/png", "data": ""}}
+    contents = [
+        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}, "call_id": "1"}]},
+        {"role": "user", "parts": [{"text": "a"}]},
+        {"role": "model", "parts": [picture]},
+        {"role": "user", "parts": [{"text": "a"}]},
+        {"role": "model", "parts": [{**picture, "thoughtSignature": "S1"}]},
+    ]
+
+    retried = with_sentinels(arrange(contents, model=GEMINI_3))
+
+    (call,) = [part for content in retried for part in content["parts"] if "functionCall" in part]
+    assert call["thoughtSignature"] == SENTINEL

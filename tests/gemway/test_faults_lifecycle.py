@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -488,6 +489,22 @@ def test_nothing_to_close_by_hand(server, program):
     complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
     assert (done.returncode, complaints) == (0, [])
     assert server.idle()
+
+
+@core_drivers
+def test_connections_of_a_rush_are_closed_after_it(server, driver, monkeypatch):
+    """What nobody has used for a while is closed by the next call, not kept for the life of the process."""
+    monkeypatch.setattr("gemway._pools._IDLE_SECONDS", 0.3)
+    server.script(default=answer(pause=0.2))
+
+    with driver.session(server.base_url) as session:
+        session.together(40)
+        rush = server.connections
+        time.sleep(0.4)
+        session.ask()
+
+        assert rush > 16
+        assert server.idle(most=8)
 
 
 def test_descriptors_do_not_grow(server):

@@ -286,6 +286,16 @@ def test_the_code_of_the_body_is_read_before_the_status(server, driver, status, 
 
 
 @core_drivers
+def test_a_rate_of_tokens_is_no_long_prompt(server, driver):
+    """A 429 that counts input tokens is a limit of the minute: the same prompt passes later."""
+    message = "Quota exceeded for input token count: it exceeds the maximum number of tokens per minute"
+    server.script(reply({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": message}}, 429))
+
+    assert driver.ask(server.base_url).text == "ok"
+    assert len(server.requests) == 2
+
+
+@core_drivers
 def test_request_ids_are_found(server, driver):
     """In a header, or at the end of the message where new-api puts it; and on good answers."""
     server.script(

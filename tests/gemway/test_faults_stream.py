@@ -337,6 +337,16 @@ def test_a_final_error_after_a_retry(server, driver):
 
 
 @core_streams
+def test_what_arrived_tells_how_it_came(server, driver):
+    """The part of an answer that an interrupted stream leaves has its status and its attempts."""
+    server.script(failure(503), play(EVENTS + HALF + piece(event(message("way", None))), CLOSE))
+
+    exchange = driver.fail(server.base_url, StreamInterruptedError).partial.exchange
+
+    assert (exchange.status_code, exchange.attempts) == (200, 2)
+
+
+@core_streams
 def test_the_whole_answer_in_one_unary_object(server, driver):
     """A gateway that ignores `alt=sse` answers with one object; it is a stream of one chunk."""
 

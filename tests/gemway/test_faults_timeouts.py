@@ -7,6 +7,7 @@ import gc
 import socket
 import threading
 import time
+from random import Random
 
 import pytest
 from fault_drivers import ASK, KEY, MODEL, core_calls, core_drivers, core_streams, every_driver
@@ -37,6 +38,9 @@ from gemway import (
     RateLimitError,
     StreamTimeoutError,
 )
+from gemway import _protocol as protocol
+from gemway._retry import Attempts, Memory, Options
+from gemway._settings import Settings
 
 SHORT = 0.3
 CEILING = 3.0
@@ -297,7 +301,7 @@ def test_connections_can_be_limited_and_waited_for(server, driver):
 @pytest.mark.parametrize("option", ["timeout", "deadline"])
 def test_times_are_positive_and_finite(option, value):
     """An endless wait cannot be asked for."""
-    with pytest.raises(ConfigurationError, match=option):
+    with pytest.raises(ConfigurationError, match=rf"^{option} must"):
         Client(base_url="https://gateway.example", api_key=KEY, **{option: value})
 
 
@@ -307,6 +311,31 @@ def test_defaults_are_finite():
 
     assert to_timeouts(None) == (5, 120, 120)
     assert to_timeouts(None, slow=True).read == 300
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "seconds"),
+    [
+        (MODEL, {}, 120),
+        (MODEL, {"thinkingConfig": {"thinkingLevel": "low", "thinkingBudget": 8192}}, 120),
+        (MODEL, {"thinkingConfig": {"thinkingLevel": "high"}}, 300),
+        (MODEL, {"thinkingConfig": {"thinkingBudget": 8193}}, 300),
+        (MODEL, {"responseModalities": ["IMAGE"]}, 300),
+        ("gpt-image-2", {}, 300),
+    ],
+    ids=["text", "short-thinking", "level", "budget", "picture", "slow-model"],
+)
+def test_what_takes_long_may_be_silent_longer(model, config, seconds):
+    """The defaults know pictures and long thinking; a timeout of the user's is kept as it is."""
+    settings = Settings("https://gateway.example")
+    call = protocol.generate_content(model, {**ASK, "generationConfig": config}, settings)
+
+    def silence(**options):
+        attempts = Attempts(call, Options(**options), settings, now=0, random=Random(1), memory=Memory())
+        return attempts.begin(0).read
+
+    assert silence() == seconds
+    assert silence(timeout=7.0) == 7
 
 
 @core_drivers

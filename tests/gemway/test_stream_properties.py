@@ -140,6 +140,17 @@ def test_a_call_without_its_last_piece_is_not_lost():
     assert [(call.name, call.args) for call in response.function_calls] == [("a", {}), ("b", {"x": 1}), ("a", {})]
 
 
+def test_a_call_that_finish_closes_is_in_the_answer_too():
+    """What is handed on at the end of a stream is what the folded answer holds, once."""
+    accumulator = Accumulator()
+    held = accumulator.add(chunk({"functionCall": {"name": "a", "willContinue": True}}))
+
+    last = accumulator.finish()
+
+    assert [held, [part.function_call.name for part in last]] == [[], ["a"]]
+    assert [call.name for call in accumulator.response().function_calls] == ["a"]
+
+
 def test_the_signature_of_an_empty_last_part_joins_the_text_before_it():
     """`{"text": "", "thoughtSignature": S}` at the end of a stream signs what came before."""
     response = fold(
@@ -147,6 +158,22 @@ def test_the_signature_of_an_empty_last_part_joins_the_text_before_it():
     )
 
     assert [(part.text, part.thought_signature) for part in response.parts] == [("Hello you", "c2ln")]
+
+
+def test_an_empty_last_part_that_is_a_thought_signs_the_thought():
+    """All fields that a text may have are there: `text`, `thought` and the signature."""
+    response = fold(
+        [chunk({"text": "hm", "thought": True}), chunk({"text": "", "thought": True, "thoughtSignature": "c2ln"})]
+    )
+
+    assert [part.to_dict() for part in response.parts] == [{"text": "hm", "thought": True, "thoughtSignature": "c2ln"}]
+
+
+def test_texts_that_name_every_field_are_joined():
+    """Some gateways send `thought: false` and an empty signature with each piece."""
+    piece = {"text": "ab", "thought": False, "thoughtSignature": ""}
+
+    assert [part.text for part in fold([chunk(piece), chunk(piece)]).parts] == ["abab"]
 
 
 def test_signed_parts_are_never_joined():

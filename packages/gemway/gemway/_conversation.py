@@ -335,7 +335,8 @@ def with_sentinels(contents: list[Content]) -> list[Content]:
     start = _current_turn(turns)
     bare = [(role, [_without_signature(part, at >= start) for part in parts]) for at, (role, parts) in enumerate(turns)]
     if any(_is_picture(part) and "thoughtSignature" in part for _, parts in turns for part in parts):
-        bare = [*_answered(_merged(_with_unsigned_pictures_shown(bare)))]
+        bare = _merged(_answered(_merged(_with_unsigned_pictures_shown(bare))))
+        _vouch_for_calls(bare)  # pictures on the user's side may have moved the beginning of the current turn
     return [{"role": role, "parts": parts} for role, parts in _merged(bare)]
 
 
