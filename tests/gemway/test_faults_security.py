@@ -350,6 +350,18 @@ def test_the_key_travels_in_one_header_only(server, driver):
 
 
 @core_drivers
+def test_every_request_says_what_it_is(server, driver):
+    """JSON is sent, the wanted form is named, and a stream is not to be held back for compression."""
+    driver.ask(server.base_url)
+
+    sent = server.requests[0].headers
+    assert sent["content-type"] == "application/json"
+    assert sent["accept"] == ("text/event-stream" if driver.streams else "application/json")
+    assert sent["accept-encoding"] == ("identity" if driver.streams else "gzip, deflate")
+    assert sent["user-agent"].startswith("gemway/")
+
+
+@core_drivers
 def test_another_header_and_scheme(server, driver):
     """For gateways that want their own."""
     driver.ask(server.base_url, auth_header="cf-aig-authorization", auth_scheme="")

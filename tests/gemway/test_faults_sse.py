@@ -124,11 +124,11 @@ def test_the_limit_is_that_of_one_event():
 
 def seconds(body: bytes, step: int) -> float:
     decoder = EventDecoder(2**30)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for at in range(0, len(body), step):
         decoder.feed(body[at : at + step])
     decoder.finish()
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_final_errors_are_not_retried(server, driver, status):
 
 
 @every_driver
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 def test_redirects_are_never_followed(server, driver, status):
     """Neither key nor prompt travels; the error names the target."""
     server.script(default=reply(b"", status, location="http://127.0.0.1:1/elsewhere"))

@@ -79,6 +79,18 @@ def test_an_error_in_a_stream_has_its_class(server, driver, error, at_once):
 
 
 @core_streams
+def test_an_error_behind_a_later_event_is_raised_at_once(server, driver):
+    """Both come in one packet, long after the stream began, and nothing follows."""
+    server.script(play(EVENTS + HALF, 0.1, piece(event(message("way", None)) + event(OVERLOADED)), STALL))
+
+    begin = time.monotonic()
+    raised = driver.fail(server.base_url, InternalServerError, timeout=5)
+
+    assert raised.partial.text == "halfway"
+    assert time.monotonic() - begin < 2
+
+
+@core_streams
 def test_garbage_in_a_stream_is_a_typed_error(server, driver):
     """An event that is no message ends the stream, with what arrived."""
     server.script(play(EVENTS + HALF + piece(event(b"garbage")), STALL))

@@ -174,6 +174,15 @@ def test_a_deadline_bounds_a_body_that_nobody_reads(server, driver):
 
 
 @core_drivers
+def test_a_deadline_that_has_passed_sends_nothing(server, driver):
+    """There is no time to ask: the error says so."""
+    error = driver.fail(server.base_url, APITimeoutError, deadline=1e-9)
+
+    assert (error.phase, error.attempts) == ("deadline", 1)
+    assert not server.requests
+
+
+@core_drivers
 def test_a_deadline_of_one_call(server, driver):
     """`deadline`, `timeout` and `max_retries` may be set for one call."""
     server.script(default=play(STALL))

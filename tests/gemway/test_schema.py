@@ -372,9 +372,9 @@ def test_conversion_takes_linear_time():
             f"D{i}": {"properties": {f"p{j}": {"$ref": f"#/$defs/D{(i + j) % count}"} for j in range(8)}}
             for i in range(count)
         }
-        start = time.perf_counter()
+        start = time.process_time()
         to_schema({"$ref": "#/$defs/D0", "$defs": definitions})
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     small, large = min(seconds(50) for _ in range(3)), min(seconds(400) for _ in range(3))
 
