@@ -26,7 +26,7 @@ def test_public_names_are_sorted():
     assert all(hasattr(reply, name) for name in reply.__all__)
 
 
-def test_starts_in_less_than_half_a_second():
+def test_starts_fast():
     """Start-up is fast enough for one emulator per test."""
     began = time.perf_counter()
     with Emulator() as emulator:

@@ -303,6 +303,22 @@ def test_a_flow_that_gives_up_is_a_401(server, driver):
     driver.fail(server.base_url, AuthenticationError, api_key=None, auth=Rotating())
 
 
+class Illegal(httpx.Auth):
+    """Writes a header that HTTP cannot carry."""
+
+    def auth_flow(self, request):
+        request.headers["x-token"] = "two\nlines"
+        yield request
+
+
+@core_drivers
+def test_a_flow_with_an_illegal_header_is_not_repeated(server, driver):
+    """It would be refused each time."""
+    error = driver.fail(server.base_url, APIConnectionError, api_key=None, auth=Illegal())
+
+    assert (error.attempts, error.is_retryable) == (1, False)
+
+
 @core_drivers
 def test_a_flow_that_breaks_is_not_hidden(server, driver):
     """Its exception comes through, and the pool loses no place."""

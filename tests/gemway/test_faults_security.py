@@ -311,8 +311,14 @@ def test_other_mistakes_show_no_key(kind, wrong):
         {"": "secret-part"},
         {"Content-Length": "5"},
         {"Transfer-Encoding": "chunked"},
+        {"Connection": "close"},
+        {"Upgrade": "h2c"},
+        {"TE": "trailers"},
+        {"Trailer": "x-a"},
     ],
-    ids=["crlf", "non-ascii", "space-in-name", "crlf-in-name", "number", "no-name", "length", "encoding"],
+    ids=(
+        "crlf non-ascii space-in-name crlf-in-name number no-name length encoding connection upgrade te trailer".split()
+    ),
 )
 def test_bad_headers_are_refused(server, headers):
     """At construction and per call, before anything is sent, without showing the value."""

@@ -104,11 +104,12 @@ def test_3000_events(server, driver):
 
 @core_streams
 def test_an_event_larger_than_the_limit_is_refused(server, driver):
-    """The error names the option."""
+    """The error names the limit and the option."""
     server.script(default=play(EVENTS + piece(event(message("x" * 300_000))) + LAST))
 
     error = driver.fail(server.base_url, ResponseValidationError, max_response_bytes=200_000)
 
+    assert "larger than 200,000 bytes" in str(error)
     assert "max_response_bytes" in str(error)
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from random import Random
 
+import httpx
 import pytest
 from fault_drivers import ASK, KEY, MODEL, core_calls, core_drivers, core_streams, every_driver
 from fault_server import (
@@ -90,6 +91,7 @@ def test_a_silent_gateway_is_a_timeout_error(server, driver):
     assert isinstance(error, APITimeoutError)
     assert isinstance(error, TimeoutError)
     assert error.phase == "read"
+    assert error.sent
     assert SHORT <= seconds < CEILING
 
 
@@ -322,12 +324,24 @@ def test_defaults_are_finite():
     assert to_timeouts(None, slow=True).read == 300
 
 
+def test_every_spelling_of_a_timeout_is_finite():
+    """Seconds, pairs and the objects of httpx; where one of those says nothing or "for ever", the default stands."""
+    from gemway._settings import to_timeouts
+
+    assert to_timeouts(9) == (5, 9, 9)
+    assert to_timeouts(2) == (2, 2, 2)
+    assert to_timeouts((1, 9)) == (1, 9, 9)
+    assert to_timeouts(httpx.Timeout(7, connect=1, write=3)) == (1, 7, 3)
+    assert to_timeouts(httpx.Timeout(None)) == (5, 120, 120)
+    assert to_timeouts(httpx.Timeout(None), slow=True) == (5, 300, 300)
+
+
 @pytest.mark.parametrize(
     ("model", "config", "seconds"),
     [
         (MODEL, {}, 120),
         (MODEL, {"thinkingConfig": {"thinkingLevel": "low", "thinkingBudget": 8192}}, 120),
-        (MODEL, {"thinkingConfig": {"thinkingLevel": "high"}}, 300),
+        (MODEL, {"thinkingConfig": {"thinkingLevel": "high", "thinkingBudget": 1}}, 300),
         (MODEL, {"thinkingConfig": {"thinkingBudget": 8193}}, 300),
         (MODEL, {"responseModalities": ["IMAGE"]}, 300),
         ("gpt-image-2", {}, 300),

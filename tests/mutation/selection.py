@@ -29,7 +29,7 @@ MODULES = [
     "_sse",
     "_transport",
 ]
-# In the order of their usefulness; replays and the command line are slow and say little about these modules.
+# Replays and the command line are slow and say little about these modules.
 TESTS = [
     "test_faults_*.py",
     "test_stream_properties.py",
