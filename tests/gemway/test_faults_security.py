@@ -317,7 +317,20 @@ def test_other_mistakes_show_no_key(kind, wrong):
         {"Trailer": "x-a"},
     ],
     ids=(
-        "crlf non-ascii space-in-name crlf-in-name number no-name length encoding connection upgrade te trailer".split()
+        [
+            "crlf",
+            "non-ascii",
+            "space-in-name",
+            "crlf-in-name",
+            "number",
+            "no-name",
+            "length",
+            "encoding",
+            "connection",
+            "upgrade",
+            "te",
+            "trailer",
+        ]
     ),
 )
 def test_bad_headers_are_refused(server, headers):

@@ -543,6 +543,20 @@ def test_lists_and_counts_are_retried_and_typed(server):
             client.list_models()
 
 
+def test_models_are_listed_in_either_spelling(server):
+    """Google's `models` with pages, or OpenAI's `data`."""
+    server.script(
+        reply({"models": [{"name": "models/a"}], "nextPageToken": "n 1"}),
+        reply({"models": [{"name": "models/b"}]}),
+        reply({"data": [{"id": "c"}, {"id": "d"}]}),
+    )
+
+    with Client(base_url=server.base_url, api_key=KEY) as client:
+        assert [client.list_models(), client.list_models()] == [["a", "b"], ["c", "d"]]
+
+    assert server.requests[1].path == "/v1beta/models?pageToken=n%201"
+
+
 @core_streams
 def test_an_error_event_is_the_error(server, driver):
     """An error as first event is retried like a status; a final one is final."""

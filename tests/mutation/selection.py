@@ -38,6 +38,7 @@ TESTS = [
     "test_protocol_fields.py",
     "test_continuation.py",
     "test_call_counts.py",
+    "test_pictures_large.py",
 ]
 PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:langsmith_plugin", "--timeout", "30"]
 

@@ -47,8 +47,8 @@ class Accumulator:
 
         Parts of streamed calls are held back until the call is whole; all others pass as they are.
         """
-        if not self._top:
-            self._exchange = chunk.exchange  # only the first chunk knows it
+        if self._exchange is None:
+            self._exchange = chunk.__dict__.get("exchange")  # only the first chunk knows it
         _update(self._top, chunk, without=_FOLDED)
         if chunk.usage_metadata is not None:
             self._add_usage(chunk.usage_metadata)
