@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, Optional
@@ -51,6 +52,7 @@ def test_an_agent_with_memory_keeps_its_signatures(chat: Make, emulator: Emulato
     assert [request.status for request in emulator.requests] == [200] * len(emulator.requests)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="LangGraph hands callbacks on in task contexts, new in 3.11")
 async def test_an_agent_streams_tokens_and_calls(chat: Make, emulator: Emulator) -> None:
     """stream_mode="messages" yields chunks of the model while it speaks."""
     emulator.enqueue(reply.tool_call("multiply", {"a": 6, "b": 7}), reply.text("It is forty-two.", chunks=4))

@@ -38,7 +38,7 @@ from gemway._hidden_pictures import MARK, with_pictures_revealed
 from gemway._protocol import Call
 from gemway._settings import Secret, Settings
 from gemway._sse import EventDecoder, EventTooLargeError
-from gemway.types import GenerateContentResponse
+from gemway.types import Exchange, GenerateContentResponse
 
 # An event that is still arriving counts as data only if it grows: a byte now and then is silence.
 _SIGN_OF_LIFE = 1024
@@ -72,10 +72,12 @@ class Answer:
 
     Attributes:
         complete: whether `finish` was reached.
+        how: how the exchange went, once the answer has begun.
     """
 
     def __init__(self, call: Call, exchange: Any, settings: Settings, *, silence: float, expires: float | None) -> None:
         self.complete = False
+        self.how: Exchange | None = None
         self._past = _Past()
         self._call = call
         self._status: int = exchange.status
@@ -142,7 +144,7 @@ class Answer:
             error.__cause__ = cause.__cause__
         else:
             error = cause
-        error.partial = fold(self._past.messages())
+        error.partial = fold(self._past.messages()).came_by(self.how)
         return error
 
     def _inflater_for(self, encoding: str | None) -> _Inflater | None:

@@ -239,7 +239,7 @@ class Attempts:
         exchange.begun()
         if isinstance(first[0], GenerateContentResponse):
             how = Exchange(exchange.status, answer.request_id, self.count, self.waited)
-            first[0].came_by(how)
+            answer.how = first[0].came_by(how).exchange
         return Opened(exchange, answer, first)
 
     def after(self, error: APIError, now: float) -> float:
