@@ -315,7 +315,7 @@ class FaultServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _ in range(10):  # a connection may have been accepted while the server was closing
+        for _ in range(10):  # a connection may have been accepted meanwhile, or may have data that nobody reads
             for writer in list(self._writers):
                 writer.transport.abort()
             await asyncio.sleep(0)
@@ -334,7 +334,6 @@ class FaultServer:
             pass
         finally:
             self._tasks.discard(task)
-            self._writers.discard(writer)
             writer.close()
             self.open -= 1
             self.closed_at.append(time.monotonic())
