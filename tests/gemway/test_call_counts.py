@@ -7,34 +7,20 @@ A ceiling lies about a tenth above what was counted when it was set. Whoever has
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gemway
+from call_counts import count_calls
 from gemway import AsyncClient, WireRequest
 from gemway_emulator import Emulator, reply
 
 MODEL = "gemini-2.5-flash"
 QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
 OURS = str(Path(gemway.__file__).parent)
-
-
-def calls(action: Callable[[], Any]) -> int:
-    """Return how many functions of ours *action* calls; a generator counts each time it goes on."""
-    count = 0
-
-    def profile(frame: Any, event: str, _: Any) -> None:
-        nonlocal count
-        count += event == "call" and frame.f_code.co_filename.startswith(OURS)
-
-    sys.setprofile(profile)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-    return count
+calls = partial(count_calls, OURS)
 
 
 def chunks(count: int) -> Any:

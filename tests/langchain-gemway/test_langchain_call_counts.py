@@ -7,21 +7,22 @@ A ceiling lies about a tenth above what was counted when it was set. Whoever has
 from __future__ import annotations
 
 import asyncio
-import gc
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gemway
 import langchain_gemway
 import pytest
+from call_counts import count_calls
 from gemway_emulator import Emulator, reply
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_gemway import ChatGemway
 from pydantic import BaseModel, create_model
 
 OURS = tuple(str(Path(module.__file__ or "").parent) for module in (gemway, langchain_gemway))
+calls = partial(count_calls, OURS)
 
 
 class Search(BaseModel):
@@ -35,25 +36,6 @@ class Search(BaseModel):
 def model(emulator):
     with ChatGemway(model="gemini-2.5-flash", base_url=emulator.base_url, api_key=emulator.api_key) as model:
         yield model
-
-
-def calls(action: Callable[[], Any]) -> int:
-    """Return how many functions of ours *action* calls; a generator counts each time it goes on."""
-    count = 0
-
-    def profile(frame: Any, event: str, _: Any) -> None:
-        nonlocal count
-        count += event == "call" and frame.f_code.co_filename.startswith(OURS)
-
-    gc.collect()
-    gc.disable()  # finalizers of earlier tests' objects are not what is counted
-    sys.setprofile(profile)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return count
 
 
 def chunks(count: int) -> Any:

@@ -7,14 +7,15 @@ A ceiling lies about a tenth above what was counted when it was set. Whoever has
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gemway
 import llama_index.llms.gemway
 import pytest
+from call_counts import count_calls
 from gemway_emulator import Emulator, reply
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.prompts import PromptTemplate
@@ -23,6 +24,7 @@ from llama_index.llms.gemway import Gemway
 from pydantic import BaseModel, create_model
 
 OURS = tuple(str(Path(module.__file__ or "").parent) for module in (gemway, llama_index.llms.gemway))
+calls = partial(count_calls, OURS)
 QUESTION = [ChatMessage(content="Hello")]
 
 
@@ -37,22 +39,6 @@ class Search(BaseModel):
 def model(emulator):
     with Gemway(model="gemini-2.5-flash", base_url=emulator.base_url, api_key=emulator.api_key) as model:
         yield model
-
-
-def calls(action: Callable[[], Any]) -> int:
-    """Return how many functions of ours *action* calls; a generator counts each time it goes on."""
-    count = 0
-
-    def profile(frame: Any, event: str, _: Any) -> None:
-        nonlocal count
-        count += event == "call" and frame.f_code.co_filename.startswith(OURS)
-
-    sys.setprofile(profile)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def chunks(count: int) -> Any:
