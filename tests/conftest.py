@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from gemway import Client
+from gemway._pools import forget_retry_budgets
 from gemway_emulator import Emulator
 
 # Nothing of the machine's set-up may reach a test, nor a test's traffic the machine's services.
@@ -14,6 +15,12 @@ _FOREIGN = ("GEMWAY_", "LANGSMITH_", "LANGCHAIN_", "GOOGLE_API", "GEMINI_API", "
 for name in list(os.environ):
     if name.startswith(_FOREIGN) or name.lower() in {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def fresh_retry_budgets() -> None:
+    """A process keeps one budget per address, and systems hand out the ports of ended servers again."""
+    forget_retry_budgets()
 
 
 @pytest.fixture

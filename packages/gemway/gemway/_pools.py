@@ -192,6 +192,11 @@ def retry_budget(base_url: str) -> RetryBudget:
     return _registry.budget(base_url)
 
 
+def forget_retry_budgets() -> None:
+    """Let every address begin with a full budget again, for clients made from now on."""
+    _registry.forget_budgets()
+
+
 def _close_soon(loop: Any, pool: AsyncPool) -> None:
     task = loop.create_task(pool.aclose())
     pool.closing = task  # a task needs a reference until it is done
@@ -460,6 +465,10 @@ class _Registry:
     def budget(self, base_url: str) -> RetryBudget:
         with self._lock:
             return self._budgets.setdefault(base_url, RetryBudget())
+
+    def forget_budgets(self) -> None:
+        with self._lock:
+            self._budgets = {}
 
     def forget(self) -> None:
         """In a forked child: neither use nor close what belongs to the parent."""
