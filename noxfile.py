@@ -53,6 +53,14 @@ def tests(session: nox.Session) -> None:
     run_tests(session, *session.posargs)
 
 
+@nox.session
+def leaks(session: nox.Session) -> None:
+    """Run all tests with whatever is left open or unawaited as an error of the test that collects it."""
+    install(session, "tests")
+    strict = ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+    run_tests(session, *(f"-Werror::{name}" for name in strict), *session.posargs)
+
+
 @nox.session(python=["3.10", "3.12", "3.13"])
 def pythons(session: nox.Session) -> None:
     """Run all tests on the other Pythons that the packages support."""

@@ -40,11 +40,6 @@ try:
     import httpx2
 except ImportError:  # it comes with the frameworks, not with the core
     httpx2 = None
-# Clients that a test made are the test's to close; what it leaves to the garbage collector is not counted here.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 LIBRARIES = [pytest.param(httpx, id="httpx")]
 LIBRARIES.append(
     pytest.param(httpx2, id="httpx2", marks=pytest.mark.skipif(httpx2 is None, reason="httpx2 is not installed"))

@@ -303,7 +303,6 @@ class FaultServer:
     async def _main(self) -> None:
         self._stop = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._loop.set_exception_handler(lambda *_: None)  # a reset on purpose is no news
         server = await asyncio.start_server(
             self._connected, "127.0.0.1", 0, ssl=self._tls, backlog=self._backlog, limit=2**26
@@ -311,29 +310,26 @@ class FaultServer:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
+        await asyncio.sleep(0.01)  # asyncio loses a connection that it is accepting while its server is closed
         server.close()
-        for task in list(self._tasks):
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _ in range(10):  # a connection may have been accepted meanwhile, or may have data that nobody reads
-            for writer in list(self._writers):
-                writer.transport.abort()
-            await asyncio.sleep(0)
+        await asyncio.gather(*others, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()  # closing would wait for data that nobody reads
+        await asyncio.sleep(0.001)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
         self._writers.add(writer)
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         connection = Connection(self.connections, reader, writer)
         try:
             await self._converse(connection)
         except (OSError, EOFError, asyncio.CancelledError):
             pass
         finally:
-            self._tasks.discard(task)
             writer.close()
             self.open -= 1
             self.closed_at.append(time.monotonic())
