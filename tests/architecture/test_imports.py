@@ -35,6 +35,7 @@ PURE = {
     "_schema_spelling",
     "_schema_types",
     "_sse",
+    "_text_chunks",
     "_thinking",
     "_tool_choice",
     "_tool_names",

@@ -10,7 +10,7 @@ import source_tree as source
 # In _async_client.py -> in _client.py, applied from the top. Names in an import line may change their order.
 SUBSTITUTIONS = (
     ("AsyncGenerator[T, None]", "Generator[T, None, None]"),
-    ("AsyncGenerator[GenerateContentResponse, None]", "Generator[GenerateContentResponse, None, None]"),
+    ("AsyncGenerator[Any, None]", "Generator[Any, None, None]"),
     ("AsyncGenerator", "Generator"),
     ("AsyncIterator", "Iterator"),
     ("AsyncClient", "Client"),

@@ -52,6 +52,7 @@ from gemway._schema import Dialect, function_declaration, response_schema, to_sc
 from gemway._schema_openapi import SchemaError
 from gemway._settings import Secret, environment_key, resolve_base_url, resolve_model
 from gemway._sniff import decode_base64, picture_size, sniff_mime_type
+from gemway._text_chunks import TextChunk
 from gemway._tool_choice import to_tool_config
 from gemway._tool_names import sanitize_tool_name
 from gemway._version import __version__
@@ -98,6 +99,7 @@ __all__ = [
     "Stream",
     "StreamInterruptedError",
     "StreamTimeoutError",
+    "TextChunk",
     "UnprocessableEntityError",
     "UnsupportedContentError",
     "WireRequest",

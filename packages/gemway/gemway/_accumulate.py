@@ -10,7 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import ValidationError
+
+from gemway._exceptions import ResponseValidationError
 from gemway._hidden_pictures import with_pictures_revealed
+from gemway._text_chunks import TextChunk
 from gemway.types import (
     Candidate,
     Content,
@@ -41,12 +45,16 @@ class Accumulator:
         self._usage: dict[str, Any] = {}
         self._candidates: dict[int, _CandidateFold] = {}
         self._exchange: Exchange | None = None
+        self._late: dict[str, Any] = {}  # what text chunks said beside their text, as wire JSON
+        self._late_usage: dict[str, Any] = {}
 
     def add(self, chunk: GenerateContentResponse) -> list[Part]:
         """Take the next chunk; return the parts of the first candidate that it completes.
 
         Parts of streamed calls are held back until the call is whole; all others pass as they are.
         """
+        if self._late:
+            self._settle()
         if self._exchange is None:
             self._exchange = chunk.__dict__.get("exchange")  # only the first chunk knows it
         _update(self._top, chunk, without=_FOLDED)
@@ -62,6 +70,16 @@ class Accumulator:
                 complete = parts
         return complete
 
+    def add_text(self, chunk: TextChunk) -> None:
+        """Take the next chunk, one that only adds text."""
+        wire = chunk.wire
+        first = self._candidates.get(0)
+        if first is None:
+            first = self._candidates[0] = _CandidateFold(wire["candidates"][0].get("index"))
+        first.add_text(chunk.text, wire["candidates"][0]["content"])
+        self._late.update(wire)
+        self._late_usage.update(wire.get("usageMetadata", _NOTHING))
+
     def finish(self) -> list[Part]:
         """Return the parts that were still open when the stream ended."""
         first = self._candidates.get(0)
@@ -70,10 +88,14 @@ class Accumulator:
     @property
     def usage(self) -> UsageMetadata | None:
         """The usage so far, or None."""
+        if self._late:
+            self._settle()
         return UsageMetadata.model_construct(**self._usage) if self._usage else None
 
     def response(self) -> GenerateContentResponse:
         """Return the response folded so far."""
+        if self._late:
+            self._settle()
         fields = dict(sorted(self._top.items()))
         if self._candidates:
             fields["candidates"] = [self._candidates[index].candidate() for index in sorted(self._candidates)]
@@ -82,6 +104,20 @@ class Accumulator:
         # A picture that was hidden in text may have come in pieces.
         return with_pictures_revealed(GenerateContentResponse.model_construct(**fields)).came_by(self._exchange)
 
+    def _settle(self) -> None:
+        """Take what text chunks said beside their text. Raises `ResponseValidationError` if it is not valid."""
+        late = {**self._late, "candidates": None, "usageMetadata": self._late_usage or None}
+        self._late, self._late_usage = {}, {}
+        try:
+            said = GenerateContentResponse.model_validate(late)
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise ResponseValidationError(f"the stream held no valid chunk ({where}: {problem['msg']})") from None
+        _update(self._top, said, without=_FOLDED)
+        if said.usage_metadata is not None:
+            self._add_usage(said.usage_metadata)
+
     def _add_usage(self, usage: UsageMetadata) -> None:
         cached = self._usage.get("cached_content_token_count")
         _update(self._usage, usage)
@@ -89,6 +125,7 @@ class Accumulator:
             self._usage["cached_content_token_count"] = cached  # gateways drop it to 0 late (pydantic-ai issue 5205)
 
 
+_NOTHING: dict[str, Any] = {}
 _FOLDED = frozenset({"candidates", "usage_metadata"})
 _CONTENT = frozenset({"content"})
 _PARTS = frozenset({"parts"})
@@ -130,6 +167,16 @@ class _CandidateFold:
         for part in complete:
             self._append(part)
         return complete
+
+    def add_text(self, text: str, content: dict[str, Any]) -> None:
+        """Take text that came alone, in *content* as wire JSON."""
+        self._has_content = True
+        if "role" in content:
+            self._content["role"] = content["role"]
+        if self._text_part is None or self._text_part.thought:
+            self._close_text()
+            self._text_part = Part(text=text)
+        self._texts.append(text)
 
     def _say(self, candidate: Candidate) -> None:
         reason = self._fields.get("finish_reason")

@@ -38,6 +38,7 @@ from gemway._hidden_pictures import MARK, with_pictures_revealed
 from gemway._protocol import Call
 from gemway._settings import Secret, Settings
 from gemway._sse import EventDecoder, EventTooLargeError
+from gemway._text_chunks import TextChunk, to_text_chunk
 from gemway.types import Exchange, GenerateContentResponse
 
 # An event that is still arriving counts as data only if it grows: a byte now and then is silence.
@@ -101,14 +102,15 @@ class Answer:
 
     def feed(self, data: bytes, now: float) -> list[Any]:
         """Take the next bytes at time *now* and return the messages that they complete."""
-        pieces = (data,) if self._inflater is None else self._inflater.feed(data)
         if self._decoder is None:
-            for piece in pieces:
+            for piece in self._inflated(data):
                 self._keep(piece)
             self._check_deadline(now)
             return []
         has_begun = self._past.count > 0
-        chunks = [chunk for piece in pieces for chunk in self._decode(self._decoder.feed, piece)]
+        chunks: list[Any] = []
+        for piece in self._inflated(data):
+            chunks += self._decode(self._decoder.feed, piece)
         self._listen(self._decoder, now, heard=bool(chunks))
         if not has_begun:
             self._check_deadline(now)
@@ -161,6 +163,9 @@ class Answer:
                 f"{self._url} compressed its answer with {encoding!r}, which was not asked for; known: gzip, deflate"
             )
         )
+
+    def _inflated(self, data: bytes) -> Iterable[bytes]:
+        return (data,) if self._inflater is None else self._inflater.feed(data)
 
     def _listen(self, decoder: EventDecoder, now: float, *, heard: bool) -> None:
         """Note signs of life, and give a stream up that had none for too long."""
@@ -239,10 +244,12 @@ class Answer:
 
     def _messages(self, events: Sequence[bytes]) -> list[GenerateContentResponse]:
         """Return the messages up to the first that is an error; that one waits for `check`."""
-        messages: list[GenerateContentResponse] = []
+        messages: list[Any] = []
         try:
             for event in events:
-                messages.append(self._past.add(event, self._message(event)))  # noqa: PERF401 - those before an error
+                # The first chunk tells how it came, so it is a message.
+                chunk = to_text_chunk(event) if self._call.text_chunks and self._past.count else None
+                messages.append(self._past.add(event, self._message(event) if chunk is None else chunk))
         except APIError as error:
             if not messages:
                 raise
@@ -332,9 +339,12 @@ class _Past:
         self.has_end = False
         self._events: list[bytes | GenerateContentResponse] = []
 
-    def add(self, event: bytes, message: GenerateContentResponse) -> GenerateContentResponse:
+    def add(self, event: bytes, message: GenerateContentResponse | TextChunk) -> GenerateContentResponse | TextChunk:
         """Note one event, and return its message."""
         self.count += 1
+        if isinstance(message, TextChunk):
+            self._events.append(event)
+            return message
         self._events.append(event if len(event) < _LARGE_EVENT else message)
         self.has_end = self.has_end or _is_final(message)
         return message

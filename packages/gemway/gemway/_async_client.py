@@ -14,6 +14,7 @@ from gemway._continuation import Continuation, joined
 from gemway._exceptions import APIError, NotFoundError
 from gemway._retry import Attempts, Memory, Options, RetryEvent
 from gemway._setup import Setup, settled
+from gemway._text_chunks import TextChunk
 from gemway.types import GenerateContentRequest, GenerateContentResponse
 
 if TYPE_CHECKING:
@@ -141,6 +142,18 @@ class AsyncClient:
         call = protocol.generate_content(model, request, self._setup.settings, stream=True)
         return AsyncStream(self._chunks(call, chosen))
 
+    def stream_chunks(
+        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+    ) -> AsyncStream[GenerateContentResponse | TextChunk]:
+        """As `stream_generate_content`, but chunks that only add text come unread, as plain JSON.
+
+        For adapters that make objects of their own of every chunk; `Accumulator` folds both kinds. The first
+        chunk is always a response.
+        """
+        chosen = Options.take(options)
+        call = protocol.generate_content(model, request, self._setup.settings, stream=True, text_chunks=True)
+        return AsyncStream(self._chunks(call, chosen))
+
     async def generate_image(
         self,
         prompt: str,
@@ -210,7 +223,7 @@ class AsyncClient:
         if "_transport" in self.__dict__:
             await self._transport.aclose()
 
-    async def _chunks(self, call: protocol.Call, options: Options) -> AsyncGenerator[GenerateContentResponse, None]:
+    async def _chunks(self, call: protocol.Call, options: Options) -> AsyncGenerator[Any, None]:
         hops = Continuation(call, self._setup.settings.max_continuations)
         while hops.call is not None:
             opened = await self._open(hops.begin(), options)

@@ -44,6 +44,7 @@ class Call:
         streaming: whether server-sent events are asked for.
         makes_pictures: whether repeating the call may make and bill a picture twice.
         slow: whether long silence is normal.
+        text_chunks: whether chunks that only add text may come as `TextChunk`.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Call:
     makes_pictures: bool = False
     slow: bool = False
     wire: Mapping[str, Any] | None = None
+    text_chunks: bool = False
 
     @property
     def method(self) -> str:
@@ -62,7 +64,9 @@ class Call:
         return f"<Call {self.method} {self.path}>"
 
 
-def generate_content(model: str, request: Any, settings: Settings, *, stream: bool = False) -> Call:
+def generate_content(
+    model: str, request: Any, settings: Settings, *, stream: bool = False, text_chunks: bool = False
+) -> Call:
     """Return the call that asks *model* once, or for a stream.
 
     Raises `ConfigurationError` for a model name that could leave the path, and for a request that is
@@ -79,6 +83,7 @@ def generate_content(model: str, request: Any, settings: Settings, *, stream: bo
         makes_pictures=pictures,
         slow=pictures or _thinks_long(model, wire),
         wire=wire,
+        text_chunks=text_chunks and not settings.max_continuations,  # going on needs the usage of every chunk
     )
 
 

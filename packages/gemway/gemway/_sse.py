@@ -12,6 +12,8 @@ from io import BytesIO
 _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
 _HEAD = 2048
+# One whole event, as nearly all servers send them: a line of data and an empty one.
+_EVENT = re.compile(rb"data: ([^\r\n]+)(?:\r\n\r\n|\n\n)")
 _NOTHING = re.compile(rb"\s*$|:|(event|id|retry)(:|$)|data:\s*(\[DONE\])?\s*$")
 
 
@@ -42,8 +44,9 @@ class EventDecoder:
             self.head += data[: _HEAD - len(self.head)]
         if self._start is not None:
             data = self._begin(self._start + data)
+        may_exceed = self._cutter.size + len(data) > self._limit
         events = self._cutter.feed(data)
-        if self._cutter.size > self._limit or max(map(len, events), default=0) > self._limit:
+        if may_exceed and max(self._cutter.size, *map(len, events), 0) > self._limit:
             raise EventTooLargeError(self._limit)
         return [event for event in events if event != _DONE] if _DONE in events else events
 
@@ -95,6 +98,9 @@ class _LineCutter:
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[bytes]:
+        is_between = not (self._after_cr or self._data or self._line.tell())
+        if is_between and (whole := _EVENT.fullmatch(data)):
+            return [whole[1]]
         if b"\r" in data or self._after_cr:
             data = self._unify_line_ends(data)
         first, *others = data.split(b"\n")

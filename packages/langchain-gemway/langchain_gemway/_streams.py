@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gemway import Accumulator, EmptyResponseError
-from gemway.types import GenerateContentResponse, UsageMetadata
+from gemway import Accumulator, EmptyResponseError, TextChunk
+from gemway.types import GenerateContentResponse, Part, UsageMetadata
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
 from langchain_gemway._blocks import ONLY_V1, Block, BlockReader, to_call_chunk, to_v0
+from langchain_gemway._copies import text_message
 from langchain_gemway._layout import (
     CALLS,
     MEDIA,
@@ -53,8 +54,13 @@ class ChunkReader:
         self._entries: list[dict[str, Any]] = []
         self._listed: list[Block] = []
 
-    def read(self, chunk: GenerateContentResponse) -> AIMessageChunk | None:
+    def read(self, chunk: GenerateContentResponse | TextChunk) -> AIMessageChunk | None:
         """Return what *chunk* adds to the message, if anything."""
+        if isinstance(chunk, TextChunk):
+            self._accumulator.add_text(chunk)
+            if self._only_text_so_far:
+                return self._plain(chunk.text)
+            return self._chunk(self._blocks.read([Part(text=chunk.text)]))
         parts = self._accumulator.add(chunk)
         if not parts:
             return None
@@ -68,7 +74,7 @@ class ChunkReader:
         if not text:
             return None
         self._texts.append(text)
-        return AIMessageChunk(content=text)
+        return text_message(text)
 
     def end(self) -> Iterator[AIMessageChunk]:
         """Yield what was held back until the end, and the last chunk.

@@ -14,6 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_json_schema
 
+from langchain_gemway._copies import generation
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._events import EventWriter
 from langchain_gemway._fetching import afetched, fetched
@@ -152,7 +153,7 @@ class ChatGemway(GatewayModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         for message in self._message_chunks(messages, stop, kwargs):
-            chunk = ChatGenerationChunk(message=message)
+            chunk = generation(message)
             if run_manager:
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
@@ -167,7 +168,7 @@ class ChatGemway(GatewayModel):
         chunks = self._amessage_chunks(messages, stop, kwargs)
         try:
             async for message in chunks:
-                chunk = ChatGenerationChunk(message=message)
+                chunk = generation(message)
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
@@ -210,7 +211,7 @@ class ChatGemway(GatewayModel):
             call = self._call(messages, stop, kwargs, v1=v1)
             reader = ChunkReader(call.reading)
             body = fetched(call.body, self.media_fetcher)
-            stream = self._client(call.changes).stream_generate_content(call.model, body, **call.options)
+            stream = self._client(call.changes).stream_chunks(call.model, body, **call.options)
             with stream:
                 for response in stream:
                     if (chunk := reader.read(response)) is not None:
@@ -224,7 +225,7 @@ class ChatGemway(GatewayModel):
             call = self._call(messages, stop, kwargs, v1=v1)
             reader = ChunkReader(call.reading)
             body = await afetched(call.body, self.media_fetcher)
-            stream = self._async_client(call.changes).stream_generate_content(call.model, body, **call.options)
+            stream = self._async_client(call.changes).stream_chunks(call.model, body, **call.options)
             async with stream:
                 async for response in stream:
                     if (chunk := reader.read(response)) is not None:

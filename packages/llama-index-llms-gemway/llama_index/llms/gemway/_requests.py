@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.llms.gemway._drafts import Expected
 from llama_index.llms.gemway._messages import to_contents
-from llama_index.llms.gemway._responses import Expected
 from llama_index.llms.gemway._structured import ResponseFormat, response_format
 from llama_index.llms.gemway._tools import WireTools, to_wire_tools
 

@@ -2,55 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-import warnings
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any, Final
-from uuid import uuid4
 
 from llama_index.core.base.llms.types import (
-    AudioBlock,
     ChatMessage,
     ChatResponse,
     CompletionResponse,
     CompletionResponseAsyncGen,
     CompletionResponseGen,
-    DocumentBlock,
     ImageBlock,
     LogProb,
-    MessageRole,
-    TextBlock,
-    ThinkingBlock,
     ToolCallBlock,
-    VideoBlock,
 )
 from llama_index.core.llms.llm import ToolSelection
-from llama_index.llms.gemway._record import RECORD, THOUGHT_SIGNATURE, Record
+from llama_index.llms.gemway._drafts import Draft, Expected
 from pydantic_core import from_json
 
-from gemway import BLOCKED, Accumulator, EmptyResponseError, refuse_blocked
-from gemway.types import Blob, FunctionCall, GenerateContentResponse, Part, UsageMetadata
+from gemway import Accumulator, TextChunk
+from gemway.types import GenerateContentResponse, UsageMetadata
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the reader of an answer has to know of the question.
-
-    Attributes:
-        tool_names: the names of the tools by the names that went over the wire, where these differ.
-        parallel_tool_calls: False keeps the first call only; Gemini itself has no such switch.
-        max_tokens: the limit that was sent, for the warning about answers that ran into it.
-    """
-
-    tool_names: Mapping[str, str] = field(default_factory=dict)
-    parallel_tool_calls: bool = True
-    max_tokens: int | None = None
 
 
 def to_chat_response(response: GenerateContentResponse, expected: Expected) -> ChatResponse:
@@ -75,9 +49,13 @@ class ChatStream:
         self._draft = Draft(expected)
         self._ended = False
         self._is_due = True
+        self._usage: dict[str, Any] | None = None  # as wire JSON, while text chunks come
 
-    def add(self, chunk: GenerateContentResponse) -> list[ChatResponse]:
+    def add(self, chunk: GenerateContentResponse | TextChunk) -> list[ChatResponse]:
         """Take the next chunk; return what to yield: nothing as long as there is no content."""
+        if isinstance(chunk, TextChunk):
+            return [self._add_text(chunk)]
+        self._usage = None
         parts = self._accumulator.add(chunk)
         delta, thoughts = self._draft.add_all(parts)
         self._ended = self._ended or chunk.finish_reason is not None
@@ -86,6 +64,27 @@ class ChatStream:
         self._is_due = False
         whole = self._accumulator.response() if self._ended else chunk
         return [_chat_response(self._draft, whole, _raw(whole, self._accumulator.usage), delta, thoughts)]
+
+    def _add_text(self, chunk: TextChunk) -> ChatResponse:
+        if self._usage is None:
+            usage = self._accumulator.usage
+            self._usage = usage.to_dict() if usage else {}
+        self._accumulator.add_text(chunk)
+        self._draft.add_text(chunk.text)
+        self._is_due = False
+        if self._ended:
+            whole = self._accumulator.response()
+            return _chat_response(self._draft, whole, _raw(whole, whole.usage_metadata), chunk.text, "")
+        raw = chunk.wire
+        self._usage.update(raw.get("usageMetadata", _NOTHING))
+        if self._usage:
+            raw["usage"] = _usage(*map(self._usage.get, _COUNTS))
+        additional = {**raw.get("usage", _NOTHING)}
+        if "modelVersion" in raw:
+            additional["model_version"] = raw["modelVersion"]
+        if "responseId" in raw:
+            additional["response_id"] = raw["responseId"]
+        return ChatResponse(message=self._draft.message(), raw=raw, delta=chunk.text, additional_kwargs=additional)
 
     def finish(self) -> list[ChatResponse]:
         """Return what the end of the stream brings; raises as `to_chat_response`."""
@@ -157,247 +156,6 @@ def _to_kwargs(arguments: Any) -> dict[str, Any]:
     return arguments if isinstance(arguments, dict) else {}
 
 
-# The message
-
-
-class Draft:
-    """A message in the making: parts go in, blocks and the record of what blocks cannot hold come out."""
-
-    def __init__(self, expected: Expected) -> None:
-        self.blocks: list[Any] = []
-        self._expected = expected
-        self._entries: list[dict[str, Any]] = []
-        self._counts: dict[str, int] = {}
-        self._text: int | None = None  # where the open TextBlock is; only media close it, so that content reads on
-        self._thought: int | None = None
-        self._is_plain = True
-        self._calls: list[tuple[dict[str, Any], FunctionCall]] = []
-
-    def add_all(self, parts: list[Part]) -> tuple[str, str]:
-        """Take *parts*; return the visible text and the thoughts that they bring."""
-        delta = thoughts = ""
-        for part in parts:
-            self.add(part)
-            if part.text and part.thought:
-                thoughts += part.text
-            elif part.text:
-                delta += part.text
-        return delta, thoughts
-
-    def add(self, part: Part) -> None:
-        """Take one part."""
-        if part.model_fields_set == _ONLY_TEXT:
-            self._add_text(part.text or "", {})
-        elif part.text is not None:
-            rest = _rest(part, "text", "thought")
-            (self._add_thought if part.thought else self._add_text)(part.text, rest)
-        elif part.function_call is not None:
-            self._add_call(part, part.function_call)
-        elif part.inline_data is not None and not part.thought:
-            self._add_media(part, part.inline_data)
-        else:
-            self._add_other(part)
-
-    def close(self, response: GenerateContentResponse) -> None:
-        """Check that *response* may end with what there is, and let no message be without a block."""
-        if not _has_content(self.blocks):
-            _judge_empty(response, self._expected, {entry["kind"] for entry in self._entries})
-            if not self.blocks:
-                self._append(TextBlock(text=""))
-
-    def message(self) -> ChatMessage:
-        """Return the message so far, as a new object."""
-        message = ChatMessage(role=MessageRole.ASSISTANT)
-        message.blocks = list(self.blocks)  # by assignment: validation would decode and encode every picture
-        if self._calls:
-            message.additional_kwargs["tool_calls"] = [
-                _openai_call(block) for block in self.blocks if isinstance(block, ToolCallBlock)
-            ]
-        if not self._is_plain:
-            message.additional_kwargs[RECORD] = Record(dict(entry) for entry in self._entries)
-        return message
-
-    def _add_text(self, text: str, rest: dict[str, Any]) -> None:
-        if not text and not rest:
-            return
-        self._thought = None
-        if self._text is None:
-            self._text = len(self.blocks)
-            self._append(TextBlock(text=text))
-        else:
-            self.blocks[self._text] = TextBlock(text=self.blocks[self._text].text + text)
-            self._is_plain = self._is_plain and self._text == len(self.blocks) - 1
-        last = self._entries[-1] if self._entries else {}
-        index = self._counts["text"] - 1
-        if not rest and last.get("kind") == "text" and last["index"] == index and "rest" not in last:
-            last["length"] += len(text)
-        else:
-            self._note({"kind": "text", "index": index, "length": len(text)}, rest)
-
-    def _add_thought(self, text: str, rest: dict[str, Any]) -> None:
-        signature = rest.pop("thoughtSignature", None)
-        information = {THOUGHT_SIGNATURE: signature} if signature else {}
-        if self._thought is not None and not rest:
-            before = self.blocks[self._thought]
-            self.blocks[self._thought] = ThinkingBlock(
-                content=before.content + text, additional_information=information
-            )
-        elif text or signature or rest:
-            self._thought = len(self.blocks)
-            self._append(ThinkingBlock(content=text, additional_information=information))
-            self._note({"kind": "thinking", "index": self._counts["thinking"] - 1}, rest)
-        if signature:
-            self._thought = None
-
-    def _add_call(self, part: Part, call: FunctionCall) -> None:
-        if self._calls and not self._expected.parallel_tool_calls:
-            _logger.debug("a second tool call, of %r, is left out: parallel tool calls are not allowed", call.name)
-            return
-        self._thought = None
-        taken = {entry["id"] for entry, _ in self._calls}
-        entry: dict[str, Any] = {"kind": "tool_call", "id": call.id}
-        if call.id:
-            entry["server_id"] = call.id
-            self._is_plain = False
-        if not call.id or call.id in taken:
-            entry["id"] = f"call_{uuid4().hex}"
-        name = call.name or ""
-        arguments = call.args if isinstance(call.args, (dict, str)) else {}
-        self._append(
-            ToolCallBlock(
-                tool_call_id=entry["id"], tool_name=self._expected.tool_names.get(name, name), tool_kwargs=arguments
-            )
-        )
-        self._calls.append((entry, call))
-        self._note(entry, _rest(part, "functionCall"))
-
-    def _add_media(self, part: Part, blob: Blob) -> None:
-        block = _media_block((blob.mime_type or "").partition(";")[0], (blob.data or "").encode("ascii", "replace"))
-        self._text = self._thought = None
-        self._append(block)
-        self._note(
-            {"kind": block.block_type, "index": self._counts[block.block_type] - 1},
-            _rest(part, "inlineData", "thought"),
-        )
-
-    def _add_other(self, part: Part) -> None:
-        """Keep a part that no block can hold; a result in the model's own turn means that its call is not ours."""
-        if part.function_response is not None:
-            self._give_back(part.function_response.id, part.function_response.name)
-        wire = part.to_dict()
-        if wire:
-            self._thought = None
-            self._is_plain = False
-            self._entries.append({"kind": "part", "part": wire})
-
-    def _give_back(self, call_id: str | None, name: str | None) -> None:
-        """Take a call that the server answered itself out of the calls."""
-        for at, (entry, call) in enumerate(self._calls):
-            if call.name == name and (call_id is None or call.id is None or call.id == call_id):
-                place = next(place for place, block in enumerate(self.blocks) if _is_call(block, entry["id"]))
-                self._remove_block(place)
-                wire = {"functionCall": call.to_dict(), **entry.pop("rest", {})}
-                entry.clear()
-                entry.update(kind="part", part=wire)
-                del self._calls[at]
-                return
-
-    def _remove_block(self, place: int) -> None:
-        del self.blocks[place]
-        self._text = None if self._text is None else self._text - (self._text > place)
-        self._thought = None
-
-    def _append(self, block: Any) -> None:
-        self.blocks.append(block)
-        self._counts[block.block_type] = self._counts.get(block.block_type, 0) + 1
-
-    def _note(self, entry: dict[str, Any], rest: dict[str, Any]) -> None:
-        if rest:
-            entry["rest"] = rest
-            self._is_plain = False
-        self._entries.append(entry)
-
-
-_ONLY_TEXT: Final = {"text"}
-
-
-def _rest(part: Part, *payload: str) -> dict[str, Any]:
-    """Return what *part* has beside its payload: signature, metadata, fields of tomorrow."""
-    wire = part.to_dict()
-    return {name: value for name, value in wire.items() if value is not None and name not in payload}
-
-
-def _is_call(block: Any, call_id: str) -> bool:
-    return isinstance(block, ToolCallBlock) and block.tool_call_id == call_id
-
-
-def _media_block(mime_type: str, encoded: bytes) -> Any:
-    """Return the block for base64 bytes, past the validators, which would decode and encode them."""
-    kind, _, extension = mime_type.partition("/")
-    if kind == "image":
-        return ImageBlock.model_construct(image=encoded, image_mimetype=mime_type)
-    if kind == "audio":
-        return AudioBlock.model_construct(audio=encoded, format=extension)
-    if kind == "video":
-        return VideoBlock.model_construct(video=encoded, video_mimetype=mime_type)
-    return DocumentBlock.model_construct(data=encoded, document_mimetype=mime_type or None, title="output_document")
-
-
-def _openai_call(block: ToolCallBlock) -> dict[str, Any]:
-    """Return a call as OpenAI writes it: where LlamaIndex looks for calls beside the blocks."""
-    arguments = block.tool_kwargs
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return {"id": block.tool_call_id, "type": "function", "function": {"name": block.tool_name, "arguments": text}}
-
-
-# Answers without content
-
-
-def _has_content(blocks: list[Any]) -> bool:
-    return any(not isinstance(block, ThinkingBlock) and getattr(block, "text", " ") for block in blocks)
-
-
-def _judge_empty(response: GenerateContentResponse, expected: Expected, kinds: set[str]) -> None:
-    """Raise or warn about an answer that shows nothing, as its finish reason asks for.
-
-    *kinds* are those of the parts that are not shown: thoughts, or what the server did by itself.
-    """
-    reason = response.finish_reason
-    if response.block_reason or reason in BLOCKED:
-        refuse_blocked(response)
-    if reason == "MAX_TOKENS":
-        usage = response.usage_metadata
-        thoughts = (usage.thoughts_token_count if usage else None) or 0
-        warnings.warn(
-            f"the answer was cut off before its first visible word: {thoughts} tokens went into thoughts, and"
-            f" max_tokens is {expected.max_tokens or 'at its default'}; raise max_tokens or lower the thinking budget",
-            stacklevel=_user_frame(),
-        )
-    elif reason == "STOP":
-        if not kinds:
-            warnings.warn("the model ended its turn without saying anything", stacklevel=_user_frame())
-    elif kinds <= {"thinking"}:
-        raise _empty(response, reason)
-
-
-def _empty(response: GenerateContentResponse, reason: str | None) -> EmptyResponseError:
-    candidate = response.candidates[0] if response.candidates else None
-    words = candidate.finish_message if candidate else None
-    what = f"the answer is empty (finish reason {reason})" if candidate else "the answer holds no candidates"
-    return EmptyResponseError(f"{what}{f': {words}' if words else ''}", finish_reason=reason, response=response)
-
-
-def _user_frame() -> int:
-    """Return the stacklevel of the first caller outside of LlamaIndex, to whom a warning speaks."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("llama_index"):
-        frame, level = frame.f_back, level + 1
-    return level
-
-
-# The response around the message
-
-
 def _chat_response(
     draft: Draft,
     response: GenerateContentResponse,
@@ -426,24 +184,50 @@ def _raw(response: GenerateContentResponse, usage: UsageMetadata | None) -> dict
     """Return the answer as plain JSON in the wire's spelling, with `usage` where LlamaIndex counts tokens."""
     raw = response.to_dict()
     if usage is not None:
-        raw["usage"] = _usage(usage)
+        raw["usage"] = _usage(
+            usage.prompt_token_count,
+            usage.candidates_token_count,
+            usage.thoughts_token_count,
+            usage.tool_use_prompt_token_count,
+            usage.cached_content_token_count,
+            usage.total_token_count,
+        )
     return raw
 
 
-def _usage(usage: UsageMetadata) -> dict[str, int]:
+_NOTHING: Final[dict[str, Any]] = {}
+# What `_usage` takes, as the wire names it.
+_COUNTS: Final = (
+    "promptTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "toolUsePromptTokenCount",
+    "cachedContentTokenCount",
+    "totalTokenCount",
+)
+
+
+def _usage(
+    prompt: int | None,
+    candidates: int | None,
+    thoughts: int | None,
+    tools: int | None,
+    cached: int | None,
+    total: int | None,
+) -> dict[str, int]:
     """Return usage under OpenAI's names: thoughts are part of the completion, cached tokens part of the prompt."""
-    prompt = usage.prompt_token_count or 0
-    thoughts = usage.thoughts_token_count or 0
-    completion = (usage.candidates_token_count or 0) + thoughts
-    tools = usage.tool_use_prompt_token_count or 0
-    total = usage.total_token_count
+    completion = (candidates or 0) + (thoughts or 0)
     counts = {
-        "prompt_tokens": prompt,
+        "prompt_tokens": prompt or 0,
         "completion_tokens": completion,
-        "total_tokens": prompt + completion + tools if total is None else total,
+        "total_tokens": (prompt or 0) + completion + (tools or 0) if total is None else total,
     }
-    extras = {"thoughts_tokens": thoughts, "cached_tokens": usage.cached_content_token_count, "tool_use_tokens": tools}
-    counts.update({name: count for name, count in extras.items() if count})
+    if thoughts:
+        counts["thoughts_tokens"] = thoughts
+    if cached:
+        counts["cached_tokens"] = cached
+    if tools:
+        counts["tool_use_tokens"] = tools
     return counts
 
 

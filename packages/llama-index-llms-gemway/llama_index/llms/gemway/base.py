@@ -353,14 +353,14 @@ class Gemway(FunctionCallingLLM):
 
     def _stream(self, ask: Ask) -> Generator[ChatResponse, None, None]:
         answer = ChatStream(ask.expected)
-        with self._client().stream_generate_content(ask.model, ask.body, **ask.options) as chunks:
+        with self._client().stream_chunks(ask.model, ask.body, **ask.options) as chunks:
             for chunk in chunks:
                 yield from answer.add(chunk)
         yield from answer.finish()
 
     async def _astream(self, ask: Ask) -> AsyncGenerator[ChatResponse, None]:
         answer = ChatStream(ask.expected)
-        async with self._aclient().stream_generate_content(ask.model, ask.body, **ask.options) as chunks:
+        async with self._aclient().stream_chunks(ask.model, ask.body, **ask.options) as chunks:
             async for chunk in chunks:
                 for response in answer.add(chunk):
                     yield response

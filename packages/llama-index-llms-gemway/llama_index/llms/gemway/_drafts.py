@@ -1,0 +1,243 @@
+"""A ChatMessage in the making: Gemini's parts go in, blocks come out. No network."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    ChatMessage,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+from llama_index.llms.gemway._empty import has_content, judge_empty
+from llama_index.llms.gemway._record import RECORD, THOUGHT_SIGNATURE, Record
+
+from gemway.types import Blob, FunctionCall, GenerateContentResponse, Part
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the reader of an answer has to know of the question.
+
+    Attributes:
+        tool_names: the names of the tools by the names that went over the wire, where these differ.
+        parallel_tool_calls: False keeps the first call only; Gemini itself has no such switch.
+        max_tokens: the limit that was sent, for the warning about answers that ran into it.
+    """
+
+    tool_names: Mapping[str, str] = field(default_factory=dict)
+    parallel_tool_calls: bool = True
+    max_tokens: int | None = None
+
+
+class Draft:
+    """A message in the making: parts go in, blocks and the record of what blocks cannot hold come out."""
+
+    def __init__(self, expected: Expected) -> None:
+        self.blocks: list[Any] = []
+        self._expected = expected
+        self._entries: list[dict[str, Any]] = []
+        self._counts: dict[str, int] = {}
+        self._text: int | None = None  # where the open TextBlock is; only media close it, so that content reads on
+        self._thought: int | None = None
+        self._is_plain = True
+        self._calls: list[tuple[dict[str, Any], FunctionCall]] = []
+
+    def add_all(self, parts: list[Part]) -> tuple[str, str]:
+        """Take *parts*; return the visible text and the thoughts that they bring."""
+        delta = thoughts = ""
+        for part in parts:
+            self.add(part)
+            if part.text and part.thought:
+                thoughts += part.text
+            elif part.text:
+                delta += part.text
+        return delta, thoughts
+
+    def add_text(self, text: str) -> None:
+        """Take a part that is nothing but text: nearly always the next piece of the text before it."""
+        last = self._entries[-1] if self._entries else _NOTHING
+        if self._text == len(self.blocks) - 1 and last.get("kind") == "text" and "rest" not in last:
+            self.blocks[self._text] = TextBlock(text=self.blocks[self._text].text + text)
+            last["length"] += len(text)
+        else:
+            self._add_text(text, _NOTHING)
+
+    def add(self, part: Part) -> None:
+        """Take one part."""
+        if part.model_fields_set == _ONLY_TEXT:
+            self._add_text(part.text or "", _NOTHING)
+        elif part.text is not None:
+            rest = _rest(part, "text", "thought")
+            (self._add_thought if part.thought else self._add_text)(part.text, rest)
+        elif part.function_call is not None:
+            self._add_call(part, part.function_call)
+        elif part.inline_data is not None and not part.thought:
+            self._add_media(part, part.inline_data)
+        else:
+            self._add_other(part)
+
+    def close(self, response: GenerateContentResponse) -> None:
+        """Check that *response* may end with what there is, and let no message be without a block."""
+        if not has_content(self.blocks):
+            judge_empty(response, self._expected.max_tokens, {entry["kind"] for entry in self._entries})
+            if not self.blocks:
+                self._append(TextBlock(text=""))
+
+    def message(self) -> ChatMessage:
+        """Return the message so far, as a new object."""
+        message = ChatMessage(role=MessageRole.ASSISTANT)
+        message.blocks = list(self.blocks)  # by assignment: validation would decode and encode every picture
+        if self._calls:
+            message.additional_kwargs["tool_calls"] = [
+                _openai_call(block) for block in self.blocks if isinstance(block, ToolCallBlock)
+            ]
+        if not self._is_plain:
+            message.additional_kwargs[RECORD] = Record(dict(entry) for entry in self._entries)
+        return message
+
+    def _add_text(self, text: str, rest: dict[str, Any]) -> None:
+        if not text and not rest:
+            return
+        self._thought = None
+        if self._text is None:
+            self._text = len(self.blocks)
+            self._append(TextBlock(text=text))
+        else:
+            self.blocks[self._text] = TextBlock(text=self.blocks[self._text].text + text)
+            self._is_plain = self._is_plain and self._text == len(self.blocks) - 1
+        last = self._entries[-1] if self._entries else {}
+        index = self._counts["text"] - 1
+        if not rest and last.get("kind") == "text" and last["index"] == index and "rest" not in last:
+            last["length"] += len(text)
+        else:
+            self._note({"kind": "text", "index": index, "length": len(text)}, rest)
+
+    def _add_thought(self, text: str, rest: dict[str, Any]) -> None:
+        signature = rest.pop("thoughtSignature", None)
+        information = {THOUGHT_SIGNATURE: signature} if signature else {}
+        if self._thought is not None and not rest:
+            before = self.blocks[self._thought]
+            self.blocks[self._thought] = ThinkingBlock(
+                content=before.content + text, additional_information=information
+            )
+        elif text or signature or rest:
+            self._thought = len(self.blocks)
+            self._append(ThinkingBlock(content=text, additional_information=information))
+            self._note({"kind": "thinking", "index": self._counts["thinking"] - 1}, rest)
+        if signature:
+            self._thought = None
+
+    def _add_call(self, part: Part, call: FunctionCall) -> None:
+        if self._calls and not self._expected.parallel_tool_calls:
+            _logger.debug("a second tool call, of %r, is left out: parallel tool calls are not allowed", call.name)
+            return
+        self._thought = None
+        taken = {entry["id"] for entry, _ in self._calls}
+        entry: dict[str, Any] = {"kind": "tool_call", "id": call.id}
+        if call.id:
+            entry["server_id"] = call.id
+            self._is_plain = False
+        if not call.id or call.id in taken:
+            entry["id"] = f"call_{uuid4().hex}"
+        name = call.name or ""
+        arguments = call.args if isinstance(call.args, (dict, str)) else {}
+        self._append(
+            ToolCallBlock(
+                tool_call_id=entry["id"], tool_name=self._expected.tool_names.get(name, name), tool_kwargs=arguments
+            )
+        )
+        self._calls.append((entry, call))
+        self._note(entry, _rest(part, "functionCall"))
+
+    def _add_media(self, part: Part, blob: Blob) -> None:
+        block = _media_block((blob.mime_type or "").partition(";")[0], (blob.data or "").encode("ascii", "replace"))
+        self._text = self._thought = None
+        self._append(block)
+        self._note(
+            {"kind": block.block_type, "index": self._counts[block.block_type] - 1},
+            _rest(part, "inlineData", "thought"),
+        )
+
+    def _add_other(self, part: Part) -> None:
+        """Keep a part that no block can hold; a result in the model's own turn means that its call is not ours."""
+        if part.function_response is not None:
+            self._give_back(part.function_response.id, part.function_response.name)
+        wire = part.to_dict()
+        if wire:
+            self._thought = None
+            self._is_plain = False
+            self._entries.append({"kind": "part", "part": wire})
+
+    def _give_back(self, call_id: str | None, name: str | None) -> None:
+        """Take a call that the server answered itself out of the calls."""
+        for at, (entry, call) in enumerate(self._calls):
+            if call.name == name and (call_id is None or call.id is None or call.id == call_id):
+                place = next(place for place, block in enumerate(self.blocks) if _is_call(block, entry["id"]))
+                self._remove_block(place)
+                wire = {"functionCall": call.to_dict(), **entry.pop("rest", {})}
+                entry.clear()
+                entry.update(kind="part", part=wire)
+                del self._calls[at]
+                return
+
+    def _remove_block(self, place: int) -> None:
+        del self.blocks[place]
+        self._text = None if self._text is None else self._text - (self._text > place)
+        self._thought = None
+
+    def _append(self, block: Any) -> None:
+        self.blocks.append(block)
+        self._counts[block.block_type] = self._counts.get(block.block_type, 0) + 1
+
+    def _note(self, entry: dict[str, Any], rest: dict[str, Any]) -> None:
+        if rest:
+            entry["rest"] = rest
+            self._is_plain = False
+        self._entries.append(entry)
+
+
+_ONLY_TEXT: Final = {"text"}
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+def _rest(part: Part, *payload: str) -> dict[str, Any]:
+    """Return what *part* has beside its payload: signature, metadata, fields of tomorrow."""
+    wire = part.to_dict()
+    return {name: value for name, value in wire.items() if value is not None and name not in payload}
+
+
+def _is_call(block: Any, call_id: str) -> bool:
+    return isinstance(block, ToolCallBlock) and block.tool_call_id == call_id
+
+
+def _media_block(mime_type: str, encoded: bytes) -> Any:
+    """Return the block for base64 bytes, past the validators, which would decode and encode them."""
+    kind, _, extension = mime_type.partition("/")
+    if kind == "image":
+        return ImageBlock.model_construct(image=encoded, image_mimetype=mime_type)
+    if kind == "audio":
+        return AudioBlock.model_construct(audio=encoded, format=extension)
+    if kind == "video":
+        return VideoBlock.model_construct(video=encoded, video_mimetype=mime_type)
+    return DocumentBlock.model_construct(data=encoded, document_mimetype=mime_type or None, title="output_document")
+
+
+def _openai_call(block: ToolCallBlock) -> dict[str, Any]:
+    """Return a call as OpenAI writes it: where LlamaIndex looks for calls beside the blocks."""
+    arguments = block.tool_kwargs
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return {"id": block.tool_call_id, "type": "function", "function": {"name": block.tool_name, "arguments": text}}
