@@ -5,7 +5,7 @@ import json
 from collections import Counter
 
 import pytest
-from gemway._conversation import SENTINEL, arrange, with_sentinels
+from gemway._conversation import SENTINEL, _in_order, _merged, _rearranged, arrange, with_sentinels
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -675,6 +675,41 @@ def test_arguments_are_left_alone(contents, model_name):
 
     assert contents == before
     assert arranged == kept
+
+
+def test_an_empty_turn_between_neighbours_leaves_the_arguments_alone():
+    """The user's turns are joined in a list of their own."""
+    first, second = user("one"), user("two")
+
+    assert arrange([first, model(""), second], model=GEMINI_2) == [user("one", "two")]
+    assert first == user("one")
+
+
+@given(histories)
+def test_results_in_order_are_what_the_long_way_finds(contents):
+    """Histories whose results stand where they belong are only looked through once."""
+    turns = _merged(
+        ("model" if content["role"] in ("model", "assistant") else "user", content["parts"]) for content in contents
+    )
+    in_order = _in_order(turns)
+
+    if in_order is not None:
+        assert _merged(in_order) == _merged(_rearranged(turns))
+
+
+def test_an_agents_history_is_in_order():
+    """Calls, then their results in the same order, then more."""
+    turns = [
+        ("user", [{"text": "go"}]),
+        ("model", [call(call_id="1"), call("g", call_id="2")]),
+        ("user", [result("a", call_id="1"), result("b", call_id="2"), {"text": "and?"}]),
+        ("model", [{"text": "done"}]),
+    ]
+
+    in_order = _in_order(turns)
+
+    assert in_order == _merged(_rearranged(turns))
+    assert in_order[2][1] == [sent("a"), sent("b", name="g"), {"text": "and?"}]
 
 
 @given(histories, any_model)

@@ -58,20 +58,33 @@ def _role(content: Content) -> str:
 
 
 def _merged(turns: Iterable[tuple[str, Iterable[Part]]]) -> list[_Turn]:
-    """Join neighbours of the same role, part by part, and leave out turns without parts."""
+    """Join neighbours of the same role, part by part, and leave out turns without parts.
+
+    Turns that stay as they are are not copied: to the garbage collector long histories are many new objects.
+    """
     merged: list[_Turn] = []
-    role_before = None
-    for role, parts in turns:
-        target: list[Part] = merged[-1][1] if role == role_before else []
-        for part in parts:
-            if part.get("text") == "":
-                _add_empty(target, part)
-            else:
-                target.append(part)
-        if target and role != role_before:
-            merged.append((role, target))
-            role_before = role
+    role_before, is_own = None, False
+    for turn in turns:
+        role, parts = turn
+        if role != role_before:
+            has_empty = any(part.get("text") == "" for part in parts)
+            kept = (role, _extended([], parts)) if has_empty else turn
+            if kept[1]:
+                merged.append(kept)
+                role_before, is_own = role, has_empty
+        elif parts:
+            target = merged[-1][1] if is_own else [*merged[-1][1]]
+            merged[-1], is_own = (role, _extended(target, parts)), True
     return merged
+
+
+def _extended(target: list[Part], parts: Iterable[Part]) -> list[Part]:
+    for part in parts:
+        if part.get("text") == "":
+            _add_empty(target, part)
+        else:
+            target.append(part)
+    return target
 
 
 def _add_empty(target: list[Part], part: Part) -> None:
@@ -122,8 +135,52 @@ class _Step:
     results: list[_End]
 
 
-def _answered(turns: list[_Turn]) -> Iterator[_Turn]:
-    """Yield the turns with the results of each turn's calls directly behind it."""
+def _answered(turns: list[_Turn]) -> Iterable[_Turn]:
+    """Return the turns with the results of each turn's calls directly behind it."""
+    in_order = _in_order(turns)
+    return _rearranged(turns) if in_order is None else in_order
+
+
+def _in_order(turns: list[_Turn]) -> list[_Turn] | None:
+    """Return the turns if each call has its result behind it already, in the same order, as agents' loops leave them.
+
+    None if anything is different. Long histories are of this kind; to find the pairs of any other takes ten times
+    as long.
+    """
+    answered: list[_Turn] = []
+    waiting: list[Part] = []
+    for turn in turns:
+        role, parts = turn
+        if role == "model":
+            if waiting or any("functionResponse" in part for part in parts):
+                return None
+            waiting = [part for part in parts if "functionCall" in part]
+            said: list[Part] | None = parts if _is_plain(parts) else [_sendable(part) for part in parts]
+        else:
+            said, waiting = _results_in_order(waiting, parts), []
+        if said is None:
+            return None
+        answered.append(turn if said is parts else (role, said))
+    return None if waiting else answered
+
+
+def _results_in_order(calls: list[Part], parts: list[Part]) -> list[Part] | None:
+    """Return a user's turn that begins with the results of *calls*, or None if it does not, or holds others."""
+    if len(parts) < len(calls) or not _is_plain(parts[len(calls) :]):
+        return None
+    if not calls:
+        return parts
+    said = []
+    for call, part in zip(calls, parts, strict=False):
+        result = part.get("functionResponse")
+        if result is None or "call_id" not in part or part["call_id"] != call.get("call_id"):
+            return None
+        said.append(_response(call["functionCall"], part, result))
+    return [*said, *parts[len(calls) :]]
+
+
+def _rearranged(turns: list[_Turn]) -> Iterator[_Turn]:
+    """Yield the turns with each result moved to its call."""
     steps = {at: _step(role, parts) for at, (role, parts) in enumerate(turns) if not _is_plain(parts)}
     _pair_all(steps.values())
     for at, turn in enumerate(turns):
@@ -243,22 +300,24 @@ def _pair(steps: Iterable[_Step], results: Collection[_End], key: Callable[[_End
 def _model_and_answers(step: _Step) -> Iterator[_Turn]:
     """Yield a model turn, then results, what was shown with them, and results that stood on the wrong side."""
     yield "model", [item for item in step.items if not isinstance(item, _End)]
-    yield "user", [_response(call) for call in step.calls]
+    for call in step.calls:
+        result = call.partner
+        if result is None:
+            yield "user", [_response(call.payload, {}, {"response": _NOT_EXECUTED})]
+        else:
+            yield "user", [_response(call.payload, result.part, result.payload)]
     yield "user", [part for call in step.calls if call.partner for part in call.partner.shown]
     if step.results:
         yield "user", [part for result in step.results for part in _open_parts(result)]
 
 
-def _response(call: _End) -> Part:
-    """Return the functionResponse part for *call*: its result under the call's name and the id that the server gave."""
-    result = call.partner
-    payload: dict[str, Any] = {**result.payload} if result else {"response": _NOT_EXECUTED}
-    payload["name"] = call.name
+def _response(call: dict[str, Any], part: Part, result: dict[str, Any]) -> Part:
+    """Return *part* with its *result* under the call's name and the id that the server gave."""
+    payload = {**result, "name": call.get("name")}
     payload.pop("id", None)
-    if call.payload.get("id"):
-        payload["id"] = call.payload["id"]
-    rest = _sendable(result.part) if result else {}
-    return {**rest, "functionResponse": payload}
+    if call.get("id"):
+        payload["id"] = call["id"]
+    return {**_sendable(part), "functionResponse": payload}
 
 
 def _open_parts(item: Part | _End) -> Iterable[Part]:
@@ -299,10 +358,12 @@ def _vouch_for_calls(turns: list[_Turn]) -> None:
 
     Gemini 3 checks no others: parallel calls share the first one's, earlier turns are over.
     """
-    for role, parts in turns[_current_turn(turns) :]:
+    for place in range(_current_turn(turns), len(turns)):
+        role, parts = turns[place]
         at = _first_call(parts) if role == "model" else None
         if at is not None and not parts[at].get("thoughtSignature"):
-            parts[at] = {**parts[at], "thoughtSignature": SENTINEL}
+            signed = {**parts[at], "thoughtSignature": SENTINEL}
+            turns[place] = (role, [*parts[:at], signed, *parts[at + 1 :]])
 
 
 def _current_turn(turns: list[_Turn]) -> int:

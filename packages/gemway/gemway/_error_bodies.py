@@ -351,7 +351,8 @@ def _request_id(headers: Mapping[str, str], message: str) -> tuple[str | None, s
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """Return the gateway's id of an exchange."""
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+    names = {name.lower() for name in headers}
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in names and headers[name]), None)
 
 
 def _excerpt(text: str, status: int | None) -> str:

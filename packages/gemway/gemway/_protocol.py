@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 from urllib.parse import quote
@@ -117,6 +118,7 @@ def under_v1(call: Call) -> Call:
     return replace(call, path=call.path.replace("/v1beta/", "/v1/", 1))
 
 
+@lru_cache(maxsize=256)
 def model_path(model: str) -> str:
     """Return *model* as it stands in the path; `models/` in front is dropped."""
     name = model.removeprefix("models/")
@@ -211,9 +213,10 @@ def _without_large_media(wire: Mapping[str, Any], large: list[str]) -> dict[str,
 
 def _slim_content(content: Any, large: list[str]) -> Any:
     parts = content.get("parts") if isinstance(content, Mapping) else None
-    if not parts or not any("inlineData" in part or "inline_data" in part for part in parts):
-        return content
-    return {**content, "parts": [_slim_part(part, large) for part in parts]}
+    for part in parts or ():
+        if "inlineData" in part or "inline_data" in part:
+            return {**content, "parts": [_slim_part(part, large) for part in parts]}
+    return content
 
 
 def _slim_part(part: Mapping[str, Any], large: list[str]) -> Mapping[str, Any]:

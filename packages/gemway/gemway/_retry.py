@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from gemway._answer import Answer, Opened
 from gemway._conversation import with_sentinels
@@ -144,6 +144,8 @@ class Options:
 
         Raises `TypeError` for an unknown one and `ConfigurationError` for a value that cannot work.
         """
+        if not given:
+            return _NO_OPTIONS
         taken = dict(given)
         given.clear()
         try:
@@ -164,6 +166,9 @@ class Options:
             deadline=checked_seconds("deadline", chosen.deadline),
             headers=checked_headers(chosen.headers),
         )
+
+
+_NO_OPTIONS: Final = Options()
 
 
 class Attempts:

@@ -179,7 +179,7 @@ def _to_object(text: str) -> dict[str, Any]:
     """Return a result as the object that Gemini wants: a JSON object as itself, all else as the exact string."""
     if text.startswith("{") and text.rstrip().endswith("}"):
         try:
-            found = json.loads(text, parse_constant=_refuse, parse_float=_exact)
+            found = _EXACT_JSON.decode(text)
         except (ValueError, RecursionError):
             return {"output": text}
         if isinstance(found, dict):
@@ -197,6 +197,9 @@ def _exact(digits: str) -> float:
     if Decimal(repr(number)) != Decimal(digits):
         raise ValueError(f"{digits} does not fit into a float")
     return number
+
+
+_EXACT_JSON: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_exact)
 
 
 # What the model said
