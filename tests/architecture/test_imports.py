@@ -12,6 +12,7 @@ import source_tree as source
 PURE = {
     "_accumulate",
     "_answer",
+    "_body",
     "_capabilities",
     "_composed_options",
     "_continuation",

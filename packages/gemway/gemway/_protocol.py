@@ -9,13 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from io import BytesIO
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, to_json
 
+from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
 from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
 from gemway._settings import Settings
@@ -24,7 +23,6 @@ from gemway.types import GenerateContentRequest
 # One segment of a model id. Everything that could leave the path is refused, not escaped:
 # dots alone, slashes, question marks, hashes, percent signs, white space.
 _SEGMENT = re.compile(r"(?!\.+$)[A-Za-z0-9._~@+:-]+")
-_LARGE_EVENT: Final = 2**20
 
 
 class WireRequest(dict[str, Any]):
@@ -41,7 +39,7 @@ class Call:
 
     Attributes:
         path: what follows the base URL, with the query.
-        body: the JSON bytes, or None for a GET.
+        body: the JSON, or None for a GET.
         streaming: whether server-sent events are asked for.
         makes_pictures: whether repeating the call may make and bill a picture twice.
         slow: whether long silence is normal.
@@ -50,7 +48,7 @@ class Call:
 
     model: str
     path: str
-    body: bytes | None
+    body: bytes | LargeBody | None
     streaming: bool = False
     makes_pictures: bool = False
     slow: bool = False
@@ -182,62 +180,6 @@ def _with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
         else:
             parts.append(part)
     return {**content, "parts": parts}
-
-
-def encode(wire: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a JSON body. Large pictures are written piece by piece: the encoder alone copies twice."""
-    large: list[str] = []
-    try:
-        slim = _without_large_media(wire, large)
-        if not large:
-            return to_json(wire)
-        head, *others = to_json(slim).split(_HOLE)
-        return _filled(head, large, others) if len(others) == len(large) else to_json(wire)
-    except (PydanticSerializationError, ValueError) as error:
-        message = f"the request holds something that is not JSON: {error}"
-    raise ConfigurationError(message)
-
-
-_LARGE_TEXT: Final = 2**20
-# Stands for a picture while the rest is encoded. No other text but this one is encoded like this.
-_PLACE: Final = "\0picture\0"
-_HOLE: Final = to_json(_PLACE)
-
-
-def _without_large_media(wire: Mapping[str, Any], large: list[str]) -> dict[str, Any]:
-    """Return *wire* with a mark in place of each large inline data, which goes to *large*."""
-    if "contents" not in wire:  # a count of tokens wraps its request
-        return dict(wire)
-    return {**wire, "contents": [_slim_content(content, large) for content in wire["contents"]]}
-
-
-def _slim_content(content: Any, large: list[str]) -> Any:
-    parts = content.get("parts") if isinstance(content, Mapping) else None
-    for part in parts or ():
-        if "inlineData" in part or "inline_data" in part:
-            return {**content, "parts": [_slim_part(part, large) for part in parts]}
-    return content
-
-
-def _slim_part(part: Mapping[str, Any], large: list[str]) -> Mapping[str, Any]:
-    key = "inlineData" if "inlineData" in part else "inline_data"
-    blob = part.get(key)
-    if not isinstance(blob, Mapping) or not isinstance(blob.get("data"), str) or len(blob["data"]) < _LARGE_TEXT:
-        return part
-    large.append(blob["data"])
-    return {**part, key: {**blob, "data": _PLACE}}
-
-
-def _filled(head: bytes, large: list[str], others: list[bytes]) -> bytes:
-    body = BytesIO()  # its getvalue() is no copy
-    body.write(head)
-    for text, behind in zip(large, others, strict=True):
-        body.write(b'"')
-        for at in range(0, len(text), _LARGE_TEXT):
-            body.write(to_json(text[at : at + _LARGE_TEXT])[1:-1])
-        body.write(b'"')
-        body.write(behind)
-    return body.getvalue()
 
 
 def _asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:

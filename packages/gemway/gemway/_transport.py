@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from gemway._answer import Redactor
+from gemway._body import PIECE, LargeBody
 from gemway._credentials import AsyncKey, Head, SyncKey
 from gemway._exceptions import ConfigurationError
 from gemway._network_errors import to_connection_error, to_failure, transport_errors
@@ -84,7 +85,7 @@ class SyncTransport:
         call = attempts.call
         if self._auth is None:
             return self._once(attempts, call.method, url, lines, call.body, timeouts)
-        flow = self._auth.sync_auth_flow(httpx.Request(call.method, url, headers=lines, content=call.body))
+        flow = self._auth.sync_auth_flow(httpx.Request(call.method, url, headers=lines, content=_whole(call.body)))
         try:
             asked = next(flow)
             while True:
@@ -103,7 +104,7 @@ class SyncTransport:
             flow.close()
 
     def _once(
-        self, attempts: Attempts, method: str, url: str, lines: Any, body: bytes | None, timeouts: Timeouts
+        self, attempts: Attempts, method: str, url: str, lines: Any, body: bytes | LargeBody | None, timeouts: Timeouts
     ) -> Any:
         if self._client is None:
             extensions = _extensions(timeouts)
@@ -111,7 +112,7 @@ class SyncTransport:
             stream = _stream(body or b"")
             request = httpx.Request(method, _url(url), headers=lines, stream=stream, extensions=extensions)
             return self._lease.pool().open(request, wait)
-        request = self._client.build_request(method, url, headers=_texts(lines), content=body)
+        request = self._client.build_request(method, url, headers=_texts(lines), content=_whole(body))
         request.extensions = _client_extensions(request.extensions, attempts, timeouts, self.now())
         return self._client.send(request, stream=True, follow_redirects=False), _nothing
 
@@ -217,7 +218,7 @@ class AsyncTransport:
         call = attempts.call
         if self._auth is None:
             return await self._once(attempts, call.method, url, lines, call.body, timeouts)
-        flow = self._auth.async_auth_flow(httpx.Request(call.method, url, headers=lines, content=call.body))
+        flow = self._auth.async_auth_flow(httpx.Request(call.method, url, headers=lines, content=_whole(call.body)))
         try:
             asked = await flow.__anext__()
             while True:
@@ -238,7 +239,7 @@ class AsyncTransport:
             await flow.aclose()
 
     async def _once(
-        self, attempts: Attempts, method: str, url: str, lines: Any, body: bytes | None, timeouts: Timeouts
+        self, attempts: Attempts, method: str, url: str, lines: Any, body: bytes | LargeBody | None, timeouts: Timeouts
     ) -> Any:
         if self._client is None:
             extensions = _extensions(timeouts)
@@ -246,7 +247,7 @@ class AsyncTransport:
             stream = _stream(body or b"")
             request = httpx.Request(method, _url(url), headers=lines, stream=stream, extensions=extensions)
             return await (await self._lease.pool()).open(request, wait)
-        request = self._client.build_request(method, url, headers=_texts(lines), content=body)
+        request = self._client.build_request(method, url, headers=_texts(lines), content=_whole(body))
         request.extensions = _client_extensions(request.extensions, attempts, timeouts, self.now())
         return await self._client.send(request, stream=True, follow_redirects=False), _anothing
 
@@ -391,20 +392,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=AsyncTransport.random.seed)
 
 
-_PIECE = 2**18
-
-
-def _stream(body: bytes) -> httpx.ByteStream:
-    return httpx.ByteStream(body) if len(body) <= _PIECE else _Pieces(body)
+def _stream(body: bytes | LargeBody) -> httpx.ByteStream:
+    if isinstance(body, bytes):
+        if len(body) <= PIECE:
+            return httpx.ByteStream(body)
+        body = LargeBody([body])
+    return _Pieces(body)
 
 
 class _Pieces(httpx.ByteStream):
     """A large body in pieces: after each send, httpcore copies what is left of the piece that it was given."""
 
+    def __init__(self, body: LargeBody) -> None:
+        super().__init__(b"")
+        self._body = body
+
     def __iter__(self) -> Iterator[bytes]:
-        for whole in super().__iter__():
-            yield from (whole[at : at + _PIECE] for at in range(0, len(whole), _PIECE))
+        return iter(self._body)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self:
+        for piece in self._body:
             yield piece
+
+
+def _whole(body: bytes | LargeBody | None) -> bytes | None:
+    return bytes(body) if isinstance(body, LargeBody) else body
