@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-BASE64_BYTES = 4e6
-"""Size of the picture of the exercises, in base64."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -55,24 +52,19 @@ def _stream(exercise: str, title: str, scenario: str, target: float) -> Job:
     return Job("drain", exercise, 1, (row,), {"scenario": scenario})
 
 
-_OF_BASE64 = ("x base64", 1 / BASE64_BYTES)
+def _peak(exercise: str, title: str, megabytes: float, most: float) -> Job:
+    of_base64 = ("x base64", 1 / (megabytes * 1e6))
+    row = Row(title, "bytes", of_base64, "itself", _both(most * megabytes * 1e6))
+    return Job("memory", exercise, 1, (row,), {"megabytes": megabytes}, rounds=1)
+
+
 _ABOVE = "above httpx"
 
 JOBS = (
-    Job(
-        "memory",
-        "picture_out",
-        1,
-        (Row("4 MB picture out, peak", "bytes", _OF_BASE64, "itself", _both(2.5 * BASE64_BYTES)),),
-        rounds=1,
-    ),
-    Job(
-        "memory",
-        "picture_in",
-        1,
-        (Row("4 MB picture in, peak", "bytes", _OF_BASE64, "itself", _both(3 * BASE64_BYTES)),),
-        rounds=1,
-    ),
+    _peak("picture_out", "4 MB picture out, peak with the user's decoding", 4, 2.5),
+    _peak("picture_in", "4 MB picture in, peak with the user's encoding", 4, 3),
+    _peak("picture_received", "25 MB picture out, peak", 25, 2.5),
+    _peak("picture_in", "25 MB picture in, peak with the user's encoding", 25, 3),
     _calls("text", "text call", 60, 1.15),
     _calls("a_text", "text call, async", 60, 1.15),
     _calls("tools", "20 tools", 20, 1.2),

@@ -75,6 +75,10 @@ class Httpx:
         scenario = f"picture-{megabytes}"
         return lambda: base64.b64decode(_part(self._post(scenario, QUESTION))["inlineData"]["data"])
 
+    def picture_received(self, megabytes: float = 4) -> Callable[[], Any]:
+        """As `picture_out`, without the user's decoding."""
+        return lambda: self._post(f"picture-{megabytes}", QUESTION)
+
     def picture_in(self, megabytes: float = 4) -> Callable[[], str]:
         png = workload.picture(megabytes)
         return lambda: _text(self._post("text", with_picture(base64.b64encode(png).decode())))
@@ -165,6 +169,11 @@ class Core:
     def picture_out(self, megabytes: float = 4) -> Callable[[], bytes]:
         client = self._client(f"picture-{megabytes}")
         return lambda: client.generate_content(MODEL, QUESTION).images[0].data
+
+    def picture_received(self, megabytes: float = 4) -> Callable[[], Any]:
+        """As `picture_out`, without the user's decoding."""
+        client = self._client(f"picture-{megabytes}")
+        return lambda: client.generate_content(MODEL, QUESTION)
 
     def picture_in(self, megabytes: float = 4) -> Callable[[], str]:
         client, png = self._client("text"), workload.picture(megabytes)

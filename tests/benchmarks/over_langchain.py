@@ -55,6 +55,11 @@ class Exercises:
         model = self._model(f"picture-{megabytes}")
         return lambda: picture_of(model.invoke(PROMPT))
 
+    def picture_received(self, megabytes: float = 4) -> Callable[[], Any]:
+        """As `picture_out`, without the user's decoding."""
+        model = self._model(f"picture-{megabytes}")
+        return lambda: model.invoke(PROMPT)
+
     def picture_in(self, megabytes: float = 4) -> Callable[[], str]:
         model, png = self._model("text"), workload.picture(megabytes)
 

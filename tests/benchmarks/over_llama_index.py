@@ -76,6 +76,11 @@ class Exercises:
 
         return ask
 
+    def picture_received(self, megabytes: float = 4) -> Callable[[], Any]:
+        """As `picture_out`, without the user's decoding."""
+        model = self._model(f"picture-{megabytes}")
+        return lambda: model.chat(self._messages)
+
     def picture_in(self, megabytes: float = 4) -> Callable[[], str | None]:
         model, png = self._model("text"), workload.picture(megabytes)
 

@@ -9,10 +9,7 @@ import asyncio
 import json
 import os
 import struct
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from gemway import AsyncClient, Client, ResponseValidationError
@@ -20,44 +17,30 @@ from gemway._answer import Answer
 from gemway._protocol import generate_content
 from gemway._settings import Settings
 from gemway_emulator import Emulator, reply
+from memory_probe import BASE64_BYTES, ON_LINUX, peak
 
 MODEL = "gemini-3.1-flash-image-preview"
-BASE64_BYTES = 25 * 2**20
-ON_LINUX = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured through /proc")
 
 MEASURED = """
-import os, sys
 from pathlib import Path
 from gemway import Client
 
-BASE64_BYTES, MODEL = 25 * 2**20, "gemini-3.1-flash-image-preview"
-
-def status(field):
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
-
-def picture():
-    return b"\\x89PNG\\r\\n\\x1a\\n" + os.urandom(BASE64_BYTES * 3 // 4 - 8)
-
-base_url, key, way = sys.argv[1:]
+(way,) = arguments
 client = Client(base_url=base_url, api_key=key)
 client.generate_image("warm up", image_size="512")
 if way == "file":
     Path("picture.png").write_bytes(picture())
 given = {"bytes": picture, "file": lambda: Path("picture.png")}.get(way, lambda: None)()
-with open("/proc/self/clear_refs", "w") as file:
-    file.write("5")  # the highest size so far is forgotten
-before = status("VmRSS")
-if way == "stream":
-    for chunk in client.stream_generate_content(MODEL, {"contents": [{"parts": [{"text": "large"}]}]}):
-        pass
-elif way in ("answer", "read"):
-    response = client.generate_image("large", aspect_ratio="1:1")
-    if way == "read":
-        response.images[0].data
-else:
-    client.generate_image("change it", images=[given], image_size="512")
-print((status("VmHWM") - before) / BASE64_BYTES)
+
+def call():
+    if way == "stream":
+        return list(client.stream_generate_content("gemini-2.5-flash-image", {"contents": [{"parts": [{"text": "large"}]}]}))
+    if way in ("answer", "read"):
+        response = client.generate_image("large", aspect_ratio="1:1")
+        return response.images[0].data if way == "read" else response
+    return client.generate_image("change it", images=[given], image_size="512")
+
+measure(call)
 """
 
 
@@ -78,12 +61,10 @@ def test_memory(emulator, tmp_path, way, limit):
     comes_in = way in ("answer", "read", "stream")
     emulator.enqueue(reply.image(width=64, height=64), reply.image(large_png() if comes_in else None))
 
-    run = [sys.executable, "-c", MEASURED, emulator.base_url, emulator.api_key, way]
-    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    grown = peak(MEASURED, emulator, way, folder=tmp_path)
 
-    assert done.returncode == 0, done.stderr
-    print(f"\n{way}: {float(done.stdout):.2f} times the base64")
-    assert float(done.stdout) <= limit
+    print(f"\n{way}: {grown:.2f} times the base64")
+    assert grown <= limit
 
 
 class _Exchange:
