@@ -74,7 +74,7 @@ def test_invoke(model):
     """One answer costs the core's calls, and about as many again for both conversions."""
     model.invoke("Hello")
 
-    assert calls(lambda: model.invoke("Hello")) <= 200
+    assert calls(lambda: model.invoke("Hello")) <= 185
 
 
 def test_ainvoke(model):
@@ -86,7 +86,7 @@ def test_ainvoke(model):
     loop.run_until_complete(model.aclose())
     loop.close()
 
-    assert counted <= 252
+    assert counted <= 205
 
 
 def test_tools_are_converted_once(model):
@@ -96,10 +96,9 @@ def test_tools_are_converted_once(model):
     two.invoke("Hello")
     twenty.invoke("Hello")
 
-    # The fewest of three: a piece of the answer that arrives late is read with a call more.
-    assert min(calls(lambda: twenty.invoke("Hello")) for _ in range(3)) <= min(
-        calls(lambda: two.invoke("Hello")) for _ in range(3)
-    )
+    # The fewest of three, and two to spare: a piece of the answer that arrives late is read with a call more.
+    few, many = (min(calls(lambda: bound.invoke("Hello")) for _ in range(3)) for bound in (two, twenty))  # noqa: B023
+    assert many <= few + 2
 
 
 def test_structured_output(model):
@@ -107,12 +106,12 @@ def test_structured_output(model):
     chain = model.with_structured_output(Search)
     chain.invoke("Find boats")
 
-    assert calls(lambda: chain.invoke("Find boats")) <= 220
+    assert calls(lambda: chain.invoke("Find boats")) <= 205
 
 
 def test_each_chunk(model, emulator):
     """Each chunk of a stream costs a handful, however many came before it."""
-    assert per_chunk(emulator, lambda: list(model.stream("Hello"))) <= 39
+    assert per_chunk(emulator, lambda: list(model.stream("Hello"))) <= 30
 
 
 def test_each_message(model):
@@ -120,4 +119,4 @@ def test_each_message(model):
     short, long = conversation(1), conversation(51)
     model.invoke(short)
 
-    assert (calls(lambda: model.invoke(long)) - calls(lambda: model.invoke(short))) / 200 <= 23
+    assert (calls(lambda: model.invoke(long)) - calls(lambda: model.invoke(short))) / 200 <= 20

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gemway import ConfigurationError, Dialect, function_declaration, sanitize_tool_name
-from langchain_core.tools import BaseTool, Tool
 from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import BaseModel
 
@@ -81,9 +81,15 @@ def _to_tools(tool: Any, dialect: Dialect) -> Sequence[_Converted]:
         return _from_mapping(tool, dialect)
     if isinstance(tool, str):
         return [_from_type(tool, {"type": tool})]
-    if not isinstance(tool, type | BaseTool) and isinstance(tool, BaseModel):
+    if isinstance(tool, BaseModel) and not _is_a(tool, "base", "BaseTool"):
         return _from_google(tool, dialect)
     return [_remembered(tool, dialect)]
+
+
+def _is_a(tool: Any, module: str, kind: str) -> bool:
+    """Tell whether *tool* is one of LangChain's. Only who has one has loaded its module, which takes 12 ms."""
+    loaded = sys.modules.get(f"langchain_core.tools.{module}")
+    return loaded is not None and isinstance(tool, getattr(loaded, kind))
 
 
 # Tools that are objects
@@ -94,7 +100,7 @@ _known: dict[tuple[int, str], tuple[Any, Any, _Converted]] = {}
 def _remembered(tool: Any, dialect: Dialect) -> _Converted:
     """Return the conversion of a tool object, made anew only if the tool has changed."""
     key = (id(tool), dialect)
-    stamp = (tool.name, tool.description, tool.args_schema) if isinstance(tool, BaseTool) else None
+    stamp = (tool.name, tool.description, tool.args_schema) if _is_a(tool, "base", "BaseTool") else None
     found = _known.get(key)
     if found and found[0]() is tool and found[1] == stamp:
         return found[2]
@@ -110,7 +116,7 @@ def _remembered(tool: Any, dialect: Dialect) -> _Converted:
 
 def _described(tool: Any) -> tuple[str, str, Any]:
     """Return name, description and JSON Schema of a tool's arguments."""
-    if isinstance(tool, BaseTool) and not (isinstance(tool, Tool) and not tool.args_schema):
+    if _is_a(tool, "base", "BaseTool") and not (_is_a(tool, "simple", "Tool") and not tool.args_schema):
         return tool.name, tool.description, _schema_of(tool.tool_call_schema)
     if inspect.isfunction(tool) or inspect.ismethod(tool):
         if (schema := _schema_of_function(tool)) is not None:
