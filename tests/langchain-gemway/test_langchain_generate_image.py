@@ -55,8 +55,10 @@ async def test_editing_starts_from_the_newest_picture(generate: GenerateImage, e
 
 def test_editing_without_a_picture_is_refused(generate: GenerateImage) -> None:
     """The error tells the model what to do."""
-    with pytest.raises(gemway.UnsupportedContentError, match="edit=false"):
-        call(generate, prompt="make it red", edit=True)
+    told = call(generate, prompt="make it red", edit=True)
+
+    assert told.status == "error"
+    assert "edit=false" in told.content
 
 
 def test_agents_edit_what_the_user_sent(gateway_environment: Emulator) -> None:
@@ -91,12 +93,44 @@ def emulator_picture(emulator: Emulator) -> str:
     return client.generate_image("a fox").images[0].base64
 
 
-def test_failures_are_both_kinds_of_errors(generate: GenerateImage, emulator: Emulator) -> None:
-    """An answer without a picture, and a refused key."""
-    emulator.enqueue(reply.text("I cannot draw that."))
-    with pytest.raises(gemway.EmptyResponseError, match="I cannot draw that"):
-        call(generate, prompt="a fox")
+REFUSALS = {
+    "words instead of a picture": (reply.text("I cannot draw that."), "I cannot draw that"),
+    "a blocked prompt": (reply.blocked("SAFETY"), "SAFETY"),
+    "a request that the gateway does not accept": (reply.error(400, message="aspectRatio 7:5 is unknown"), "7:5"),
+}
 
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_refusals_are_told_to_the_model(generate: GenerateImage, emulator: Emulator, refusal: str) -> None:
+    """As a tool message that says so; or raised, if that is wanted."""
+    answer, words = REFUSALS[refusal]
+    emulator.enqueue(answer, answer, answer)
+
+    for told in (call(generate, prompt="a fox"), await generate.ainvoke({**CALL, "args": {"prompt": "a fox"}})):
+        assert told.status == "error"
+        assert words in told.content
+    strict = generate.model_copy(update={"handle_tool_error": False})
+    with pytest.raises(gemway.GemwayError, match=words):
+        call(strict, prompt="a fox")
+
+
+def test_an_agent_goes_on_after_a_refusal(gateway_environment: Emulator) -> None:
+    """It reads the model's words and asks for something else."""
+    agent = create_agent(ChatGemway(model="gemini-2.5-pro"), tools=[GenerateImage()])
+    gateway_environment.enqueue(
+        reply.tool_call("generate_image", {"prompt": "a fox"}),
+        reply.text("I cannot draw that."),
+        reply.text("It could not be drawn."),
+    )
+
+    state = agent.invoke({"messages": [HumanMessage("draw a fox")]})
+
+    assert [message.type for message in state["messages"]] == ["human", "ai", "tool", "ai"]
+    assert "I cannot draw that" in str(gateway_environment.requests[-1].json)
+
+
+def test_a_refused_key_is_the_callers(generate: GenerateImage, emulator: Emulator) -> None:
+    """No model can mend it: ours and LangChain's error at once."""
     emulator.api_key = "sk-another"
     with pytest.raises(langchain.ModelAuthenticationError):
         call(generate, prompt="a fox")

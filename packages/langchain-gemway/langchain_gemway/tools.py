@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,13 +15,22 @@ from gemway import AsyncClient, Client, Image
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, InjectedToolArg
+from langchain_core.tools import BaseTool, InjectedToolArg, ToolException
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, create_model
 
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._parts import Source, to_parts
 
 _REMEMBERED_THREADS = 64
+# Told to the model. A refused key, an empty account, limits, 5xx and dead connections are the caller's.
+_TOLD = (
+    gemway.BadRequestError,
+    gemway.ContentBlockedError,
+    gemway.EmptyResponseError,
+    gemway.UnsupportedContentError,
+    gemway.UnprocessableEntityError,
+    gemway.RequestTooLargeError,
+)
 
 
 class Picture(Image):
@@ -77,6 +87,9 @@ class GenerateImage(BaseTool):
     the same thread. The result shows the picture to the model; its `artifact` is the list of images, each with
     `.data`, `.mime_type` and `.save(path)`.
 
+    A refusal, or a request that the gateway does not accept, is told to the model, which can ask for something else:
+    a tool message of status "error". With `handle_tool_error=False` it is raised. All other errors always are.
+
     Args:
         model: an image model.
         api_key, base_url: as for ChatGemway; default `GEMWAY_API_KEY`, `GEMWAY_BASE_URL`.
@@ -101,6 +114,7 @@ class GenerateImage(BaseTool):
     aspect_ratio: str | None = None
     image_size: str | None = None
     return_images: Literal["blocks", "text"] = "blocks"
+    handle_tool_error: Any = True
 
     _made: OrderedDict[str, Picture] = PrivateAttr(default_factory=OrderedDict)
     _clients: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -128,8 +142,8 @@ class GenerateImage(BaseTool):
         run_manager: CallbackManagerForToolRun | None = None,
     ) -> tuple[Any, list[Picture]]:
         thread = _thread(config)
-        request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
-        with langchain_errors():
+        with self._telling():
+            request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
             response = self._sync_client().generate_image(prompt, **request)
         return self._result(response.images, thread)
 
@@ -144,13 +158,24 @@ class GenerateImage(BaseTool):
         run_manager: AsyncCallbackManagerForToolRun | None = None,
     ) -> tuple[Any, list[Picture]]:
         thread = _thread(config)
-        request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
-        with langchain_errors():
+        with self._telling():
+            request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
             if isinstance(self.client, Client):
                 response = await asyncio.to_thread(self.client.generate_image, prompt, **request)
             else:
                 response = await self._async_client().generate_image(prompt, **request)
         return self._result(response.images, thread)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Raise what the model can act on as LangChain's `ToolException`, unless errors of tools are to be raised."""
+        with langchain_errors():
+            try:
+                yield
+            except _TOLD as error:
+                if not self.handle_tool_error:
+                    raise
+                raise ToolException(f"No picture was made: {error}") from error
 
     def _request(
         self,
