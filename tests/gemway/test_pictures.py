@@ -6,17 +6,21 @@ import base64
 import io
 import pickle
 import re
+import time
 import warnings
 from pathlib import Path
 
 import pytest
 from gemway import (
+    Accumulator,
     AsyncClient,
     Client,
     ContentBlockedError,
     EmptyResponseError,
     GemwayError,
     Image,
+    StreamInterruptedError,
+    TextChunk,
     UnsupportedContentError,
     fold,
 )
@@ -422,6 +426,62 @@ def test_a_hidden_picture_is_found_in_a_stream(client, emulator):
     assert [image.data for chunk in whole for image in chunk.images] == [PNG]
     assert [image.data for image in fold(pieces).images] == [PNG]
     assert fold(pieces).text == fold(whole).text == "Here:  done"
+
+
+def pieces_of(text: str, size: int) -> dict:
+    """Return the scripted stream of *text*, so many characters a chunk, in which only the last one says STOP."""
+    cut = [text[at : at + size] for at in range(0, len(text), size)]
+    whole = [hidden(piece) for piece in cut]
+    for event in whole[:-1]:
+        del event["candidates"][0]["finishReason"]
+    return reply.stream(whole)
+
+
+TWO = f'One ![a fox!]({DATA_URL}) two\n![]({DATA_URL} "b")![x](http://gateway.example/c.png) ![](data:image/png;base64,!!) end!['
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 50, 10_000])
+def test_hidden_pictures_are_found_however_a_stream_cuts_them(client, emulator, size):
+    """Pictures come where they were hidden, what only looks like one stays text, and nothing is held back longer."""
+    emulator.enqueue(pieces_of(TWO, size), pieces_of(TWO, size))
+    request = {"contents": [{"parts": [{"text": "a fox"}]}]}
+    rest = "One  two\n![x](http://gateway.example/c.png) ![](data:image/png;base64,!!) end!["
+
+    chunks = list(client.stream_generate_content(MODEL, request))
+    with client.stream_chunks(MODEL, request) as stream:
+        folded = Accumulator()
+        for chunk in stream:
+            folded.add_text(chunk) if isinstance(chunk, TextChunk) else folded.add(chunk)
+
+    assert [image.data for chunk in chunks for image in chunk.images] == [PNG, PNG]
+    assert "".join(chunk.text for chunk in chunks) == rest
+    assert fold(chunks).text == folded.response().text == rest
+    assert [part.inline_data is None for part in folded.response().parts] == [True, False, True, False, True]
+
+
+def test_a_stream_that_breaks_off_inside_a_hidden_picture(client, emulator):
+    """What came is in the error, as it came."""
+    text = f"Here: ![a fox]({DATA_URL[:60]}"
+    emulator.enqueue(
+        reply.stream([{"candidates": [{"content": {"parts": [{"text": piece}]}}]} for piece in (text[:20], text[20:])])
+    )
+
+    with pytest.raises(StreamInterruptedError) as raised:
+        list(client.stream_generate_content(MODEL, {"contents": [{"parts": [{"text": "a fox"}]}]}))
+
+    assert raised.value.partial.text == text
+
+
+def test_a_large_hidden_picture_takes_linear_time(client, emulator):
+    """Each chunk is looked at once: 4,000 of them are no matter of seconds."""
+    encoded = base64.b64encode(PNG + bytes(3 * 2**20)).decode()
+    emulator.enqueue(pieces_of(f"![]({'data:image/png;base64,' + encoded})", 1000))
+
+    began = time.thread_time()
+    answer = fold(client.stream_generate_content(MODEL, {"contents": [{"parts": [{"text": "a fox"}]}]}))
+
+    assert time.thread_time() - began < 5
+    assert len(answer.images) == 1
 
 
 def test_two_hidden_pictures_and_their_signature(client, emulator):

@@ -34,7 +34,7 @@ from gemway._exceptions import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from gemway._hidden_pictures import MARK, with_pictures_revealed
+from gemway._hidden_pictures import MARK, PictureSeeker, with_pictures_revealed
 from gemway._protocol import Call
 from gemway._settings import Secret, Settings
 from gemway._sse import EventDecoder, EventTooLargeError
@@ -80,6 +80,7 @@ class Answer:
         self.complete = False
         self.how: Exchange | None = None
         self._past = _Past()
+        self._seeker = PictureSeeker(settings.max_response_bytes)
         self._call = call
         self._status: int = exchange.status
         self._headers: Mapping[str, str] = exchange.headers
@@ -247,14 +248,19 @@ class Answer:
         messages: list[Any] = []
         try:
             for event in events:
-                # The first chunk tells how it came, so it is a message.
-                chunk = to_text_chunk(event) if self._call.text_chunks and self._past.count else None
-                messages.append(self._past.add(event, self._message(event) if chunk is None else chunk))
+                messages.append(self._past.add(event, self._chunk(event)))  # noqa: PERF401 - those before an error
         except APIError as error:
             if not messages:
                 raise
             self._failure = error.with_traceback(None)
         return messages
+
+    def _chunk(self, event: bytes) -> GenerateContentResponse | TextChunk:
+        """Return one chunk of a stream. The first one tells how it came, so it is a message."""
+        if self._seeker.concerns(event):
+            return self._seeker.passed(self._message(event))
+        chunk = to_text_chunk(event) if self._call.text_chunks and self._past.count else None
+        return self._message(event) if chunk is None else chunk
 
     def _message(self, data: bytes) -> GenerateContentResponse:
         problem: ValidationError | None = None

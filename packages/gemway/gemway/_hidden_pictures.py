@@ -11,7 +11,7 @@ from typing import Final
 
 from gemway._media import split_data_url
 from gemway._sniff import decode_base64, sniff_mime_type
-from gemway.types import Blob, Candidate, GenerateContentResponse, Part
+from gemway.types import Blob, Candidate, Content, GenerateContentResponse, Part
 
 MARK: Final = b"data:image"
 """What the bytes of an answer contain if there may be a hidden picture in it."""
@@ -40,24 +40,85 @@ def _revealed_candidate(candidate: Candidate) -> Candidate:
     return candidate.model_copy(update={"content": content.model_copy(update={"parts": parts})})
 
 
-def _pieces(part: Part) -> list[Part]:
-    """Return *part*, or the texts and pictures that it holds, in order; its signature stays on the last of them."""
+def _pieces(part: Part, *, is_whole: bool = True) -> list[Part]:
+    """Return *part*, or the texts and pictures that it holds, in order; its signature stays on the last of them.
+
+    White space between pictures goes, unless more of the text is to come (*is_whole* is False).
+    """
     if not part.text or "data:image" not in part.text:
         return [part]
     pieces: list[Part] = []
     end = 0
     for match in _PICTURE.finditer(part.text):
         if (blob := _blob(match[1] or match[2])) is not None:
-            pieces += [*_text(part.text[end : match.start()]), Part(inline_data=blob)]
+            pieces += [*_text(part.text[end : match.start()], is_whole), Part(inline_data=blob)]
             end = match.end()
     if not pieces:
         return [part]
-    pieces += _text(part.text[end:])
+    pieces += _text(part.text[end:], is_whole)
     modifiers = {name: getattr(part, name) for name in part.model_fields_set - {"text", "thought_signature"}}
     pieces = [piece.model_copy(update=modifiers) for piece in pieces]
     if part.thought_signature:
         pieces[-1] = pieces[-1].model_copy(update={"thought_signature": part.thought_signature})
     return pieces
+
+
+# What an event contains in which a hidden picture may begin: its first two characters, or a text that ends between them.
+_STARTS: Final = (b"![", b'!"')
+# The end of a text that may be the beginning of a hidden picture, and one that certainly is.
+_MAYBE: Final = re.compile(r"!\[[^\]\n]{0,200}(\](\(\s{0,9}(d(a(t(a(:[\w/.+;-]{0,99})?)?)?)?)?)?)?\Z")
+_SURELY: Final = re.compile(r"!\[[^\]\n]{0,200}\]\(\s{0,9}data:image/[\w.+-]+;base64,[^)]*\Z")
+
+
+class PictureSeeker:
+    """Holds the end of a stream's text back where it may be the beginning of a hidden picture, until that is settled.
+
+    Looks at what the first candidate says. What is held back is bounded by *most* characters.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: list[str] = []
+        self._size = 0
+        self._is_picture = False
+
+    def concerns(self, event: bytes) -> bool:
+        """Whether the message of *event* is to be passed through here: nearly never."""
+        return bool(self._held) or _STARTS[0] in event or _STARTS[1] in event
+
+    def passed(self, message: GenerateContentResponse) -> GenerateContentResponse:
+        """Return *message* with what was held back before it, without what is to be held back now."""
+        candidate = message.candidates[0] if message.candidates else Candidate()
+        content = candidate.content or Content(role="model")
+        parts = [whole for part in content.parts or () for whole in self._take(part)]
+        if candidate.finish_reason:
+            parts += self._released()
+        if parts == (content.parts or []):
+            return message
+        said = candidate.model_copy(update={"content": content.model_copy(update={"parts": parts})})
+        return message.model_copy(update={"candidates": [said, *(message.candidates or ())[1:]]})
+
+    def _take(self, part: Part) -> list[Part]:
+        if part.text is None or part.model_fields_set != {"text"}:
+            return [*self._released(), part]
+        self._held.append(part.text)
+        self._size += len(part.text)
+        if self._is_picture and ")" not in part.text and self._size <= self._most:
+            return []  # the middle of a picture: what came before is not looked at again
+        text = "".join(self._held)
+        self._held, self._size = [], 0
+        at = text.rfind("![")
+        self._is_picture = at >= 0 and _SURELY.match(text, at) is not None
+        if not self._is_picture and (at < 0 or _MAYBE.match(text, at) is None):
+            at = len(text) - 1 if text.endswith("!") else -1
+        if at >= 0 and len(text) <= self._most:
+            self._held, self._size = [text[at:]], len(text) - at
+            text = text[:at]
+        return _pieces(Part(text=text), is_whole=False) if text else []
+
+    def _released(self) -> list[Part]:
+        text, self._held, self._size, self._is_picture = "".join(self._held), [], 0, False
+        return [Part(text=text)] if text else []
 
 
 def _blob(url: str) -> Blob | None:
@@ -70,5 +131,5 @@ def _blob(url: str) -> Blob | None:
     return Blob(mime_type=found or told, data=encoded) if found else None
 
 
-def _text(text: str) -> list[Part]:
-    return [Part(text=text)] if text.strip() else []
+def _text(text: str, is_whole: bool) -> list[Part]:
+    return [Part(text=text)] if text.strip() or (text and not is_whole) else []
