@@ -7,36 +7,19 @@ A ceiling lies about a tenth above what was counted when it was set. Whoever has
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gemway
-from call_counts import count_calls
+from call_counts import calls_per_chunk, count_calls
 from gemway import AsyncClient, WireRequest
-from gemway_emulator import Emulator, reply
 
 MODEL = "gemini-2.5-flash"
 QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
 OURS = str(Path(gemway.__file__).parent)
 calls = partial(count_calls, OURS)
-
-
-def chunks(count: int) -> Any:
-    """Return a streamed answer of *count* events."""
-    message = {"content": {"role": "model", "parts": [{"text": "word "}]}, "index": 0}
-    events = [{"candidates": [message]} for _ in range(count - 1)]
-    return reply.stream([*events, {"candidates": [{**message, "finishReason": "STOP"}]}])
-
-
-def per_chunk(emulator: Emulator, read: Callable[[], Any]) -> float:
-    """Return how many calls each further chunk of a stream costs."""
-    counted = {}
-    for size in (10, 10, 210):  # the first one warms up
-        emulator.enqueue(chunks(size))
-        counted[size] = calls(read)
-    return (counted[210] - counted[10]) / 200
+per_chunk = partial(calls_per_chunk, OURS)
 
 
 def conversation(messages: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ A ceiling lies about a tenth above what was counted when it was set. Whoever has
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,14 @@ from typing import Any
 import gemway
 import langchain_gemway
 import pytest
-from call_counts import count_calls
-from gemway_emulator import Emulator, reply
+from call_counts import calls_per_chunk, count_calls
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_gemway import ChatGemway
 from pydantic import BaseModel, create_model
 
 OURS = tuple(str(Path(module.__file__ or "").parent) for module in (gemway, langchain_gemway))
 calls = partial(count_calls, OURS)
+per_chunk = partial(calls_per_chunk, OURS)
 
 
 class Search(BaseModel):
@@ -36,22 +35,6 @@ class Search(BaseModel):
 def model(emulator):
     with ChatGemway(model="gemini-2.5-flash", base_url=emulator.base_url, api_key=emulator.api_key) as model:
         yield model
-
-
-def chunks(count: int) -> Any:
-    """Return a streamed answer of *count* events."""
-    message = {"content": {"role": "model", "parts": [{"text": "word "}]}, "index": 0}
-    events = [{"candidates": [message]} for _ in range(count - 1)]
-    return reply.stream([*events, {"candidates": [{**message, "finishReason": "STOP"}]}])
-
-
-def per_chunk(emulator: Emulator, read: Callable[[], Any]) -> float:
-    """Return how many calls each further chunk of a stream costs."""
-    counted = {}
-    for size in (10, 10, 210):  # the first one warms up
-        emulator.enqueue(chunks(size))
-        counted[size] = calls(read)
-    return (counted[210] - counted[10]) / 200
 
 
 def conversation(rounds: int) -> list[Any]:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import base64
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import wire_recordings as wire
-from gemway import APIStatusError, EmptyResponseError, GemwayError, decode_base64
+from gemway import decode_base64
 from gemway_emulator import Emulator, reply
 from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessage, HumanMessage, messages_from_dict, messages_to_dict
 from langchain_gemway import ChatGemway
+from wire_comparison import assert_answers_equal, assert_errors_are_typed
 
 pytestmark = pytest.mark.skipif(not wire.recordings(), reason=wire.ABSENT)
 
 QUESTION = HumanMessage("Hello")
-# Streamed call arguments arrive in pieces; these recordings say what the pieces are, not the whole.
-PIECEWISE = {record["id"] for record in wire.recordings() if "partial_args" in record["tags"]}
 
 
 @pytest.fixture(scope="module", params=[(), ("--chunk-bytes", "7")], ids=["whole", "seven-byte-pieces"])
@@ -34,32 +32,24 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("version", ["v0", "v1"])
 def test_every_recorded_answer_equals_the_wire(gateway: str, version: str, request: pytest.FixtureRequest) -> None:
     """Text, thoughts, calls, media, usage, finish reason and the number of signatures are those of the wire."""
-    in_pieces = "pieces" in request.node.callspec.id
-    table: Counter[str] = Counter()
-    faults: list[str] = []
-    for record in wire.answers():
-        if in_pieces and (record["response_kind"] == "json" or len(str(record["response"])) > 100_000):
-            continue  # only streams are cut, and megabytes in pieces of seven bytes take minutes
-        outcome, fault = _outcome(record, gateway, version)
-        table[outcome] += 1
-        faults += [f"{record['id']}: {fault}"] if fault else []
-
-    print("\n" + "\n".join(f"{count:6} {outcome}" for outcome, count in table.most_common()))
-    assert not faults, f"{len(faults)} of {table.total()} differ:\n" + "\n".join(faults[:40])
+    assert_answers_equal(
+        lambda record: _ask(record, gateway, version),
+        _facts,
+        in_pieces="pieces" in request.node.callspec.id,
+        medium=_medium,
+        also=_content_is_mixed,
+    )
 
 
 def test_every_recorded_error_is_typed() -> None:
     """A recorded error answer raises the class of its status, which it carries."""
-    faults = []
     with wire.replay() as gateway:
-        for record in wire.errors():
-            with pytest.raises(GemwayError) as raised:
-                _ask(record, gateway)
-            error = raised.value
-            if not isinstance(error, APIStatusError) or error.status_code != record["status"]:
-                faults.append(f"{record['id']}: {record['status']} came as {error!r}")
+        assert_errors_are_typed(lambda record: _ask(record, gateway))
 
-    assert not faults, "\n".join(faults)
+
+def _content_is_mixed(_: Any, __: Any, message: AIMessage) -> list[str]:
+    mixed = isinstance(message.content, list) and len({type(block) for block in message.content}) > 1
+    return ["content mixes strings and blocks"] if mixed else []
 
 
 def _as_is(message: AIMessage) -> Any:
@@ -118,44 +108,6 @@ def _ask(record: dict[str, Any], gateway: str, version: str = "v0") -> AIMessage
         return first + others
 
 
-def _outcome(record: dict[str, Any], gateway: str, version: str) -> tuple[str, str]:
-    """Return a line for the table, and what is wrong."""
-    facts = _expected(record)
-    try:
-        message = _ask(record, gateway, version)
-    except EmptyResponseError as error:
-        has_content = facts.text or facts.calls or facts.media
-        return f"refused as {type(error).__name__}", f"refused with content: {error}" if has_content else ""
-    except Exception as error:
-        return f"raised {type(error).__name__}", repr(error)[:200]
-    shown = _facts(message)
-    if facts.total_tokens is None:  # a sum then, which the wire does not say
-        shown.total_tokens = None
-    if record["id"] in PIECEWISE:
-        facts.calls = shown.calls = []
-    differences = [
-        f"{name}: {_brief(getattr(shown, name))} instead of {_brief(value)}"
-        for name, value in vars(facts).items()
-        if name != "signatures" and getattr(shown, name) != value
-    ]
-    if sorted(shown.signatures) != sorted(facts.signatures):
-        differences.append(f"{len(shown.signatures)} signatures instead of {len(facts.signatures)}")
-    if isinstance(message.content, list) and len({type(block) for block in message.content}) > 1:
-        differences.append("content mixes strings and blocks")
-    return "different" if differences else "equal", "; ".join(differences)
-
-
-def _expected(record: dict[str, Any]) -> wire.Facts:
-    """Return what the wire says, without calls that the server answered in the same turn: they are not ours."""
-    facts = wire.facts_of(record)
-    candidates = [candidate for chunk in wire.chunks_of(record) for candidate in chunk.get("candidates") or []]
-    parts = [part for candidate in candidates for part in (candidate.get("content") or {}).get("parts") or []]
-    answered = {part["functionResponse"].get("name") for part in parts if "functionResponse" in part}
-    facts.calls = [call for call in facts.calls if call[0] not in answered]
-    facts.media = [_medium(mime_type, data) for mime_type, data in facts.media]
-    return facts
-
-
 def _medium(mime_type: str, data: str) -> tuple[str, bytes]:
     if mime_type.lower().startswith(("audio/l16", "audio/pcm")):
         return "audio/wav", decode_base64(data)
@@ -196,7 +148,3 @@ def _signatures(message: AIMessage) -> Iterator[str]:
             found = block.get("signature") or block.get("extras", {}).get("signature") or value.get("thoughtSignature")
             if found:
                 yield found
-
-
-def _brief(value: Any) -> str:
-    return repr(value)[:150]

@@ -7,16 +7,13 @@ A ceiling lies about a tenth above what was counted when it was set. Whoever has
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gemway
 import llama_index.llms.gemway
 import pytest
-from call_counts import count_calls
-from gemway_emulator import Emulator, reply
+from call_counts import calls_per_chunk, count_calls
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
@@ -25,6 +22,7 @@ from pydantic import BaseModel, create_model
 
 OURS = tuple(str(Path(module.__file__ or "").parent) for module in (gemway, llama_index.llms.gemway))
 calls = partial(count_calls, OURS)
+per_chunk = partial(calls_per_chunk, OURS)
 QUESTION = [ChatMessage(content="Hello")]
 
 
@@ -39,22 +37,6 @@ class Search(BaseModel):
 def model(emulator):
     with Gemway(model="gemini-2.5-flash", base_url=emulator.base_url, api_key=emulator.api_key) as model:
         yield model
-
-
-def chunks(count: int) -> Any:
-    """Return a streamed answer of *count* events."""
-    message = {"content": {"role": "model", "parts": [{"text": "word "}]}, "index": 0}
-    events = [{"candidates": [message]} for _ in range(count - 1)]
-    return reply.stream([*events, {"candidates": [{**message, "finishReason": "STOP"}]}])
-
-
-def per_chunk(emulator: Emulator, read: Callable[[], Any]) -> float:
-    """Return how many calls each further chunk of a stream costs."""
-    counted = {}
-    for size in (10, 10, 210):  # the first one warms up
-        emulator.enqueue(chunks(size))
-        counted[size] = calls(read)
-    return (counted[210] - counted[10]) / 200
 
 
 def conversation(rounds: int) -> list[ChatMessage]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import wire_recordings as wire
-from gemway import APIStatusError, ContentBlockedError, EmptyResponseError, GemwayError
 from gemway_emulator import Emulator, reply
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -23,12 +22,11 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.llms.gemway import Gemway
+from wire_comparison import assert_answers_equal, assert_errors_are_typed, brief
 
 pytestmark = pytest.mark.skipif(not wire.recordings(), reason=wire.ABSENT)
 
 QUESTION = ChatMessage(content="Hello")
-# Streamed call arguments arrive in pieces; these recordings say what the pieces are, not the whole.
-PIECEWISE = {record["id"] for record in wire.recordings() if "partial_args" in record["tags"]}
 
 
 @pytest.fixture(scope="module", params=[(), ("--chunk-bytes", "7")], ids=["whole", "seven-byte-pieces"])
@@ -41,32 +39,25 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.timeout(300)
 def test_every_recorded_answer_equals_the_wire(gateway: str, request: pytest.FixtureRequest) -> None:
     """Text, thoughts, calls, media, usage, finish reason and the number of signatures are those of the wire."""
-    in_pieces = "pieces" in request.node.callspec.id
-    table: Counter[str] = Counter()
-    faults: list[str] = []
-    for record in wire.answers():
-        if in_pieces and (record["response_kind"] == "json" or len(str(record["response"])) > 100_000):
-            continue  # only streams are cut, and megabytes in pieces of seven bytes take minutes
-        outcome, fault = _outcome(record, gateway)
-        table[outcome] += 1
-        faults += [f"{record['id']}: {fault}"] if fault else []
-
-    print("\n" + "\n".join(f"{count:6} {outcome}" for outcome, count in table.most_common()))
-    assert not faults, f"{len(faults)} of {table.total()} differ:\n" + "\n".join(faults[:40])
+    assert_answers_equal(
+        lambda record: _ask(record, gateway),
+        _facts,
+        in_pieces="pieces" in request.node.callspec.id,
+        also=_deltas_differ,
+    )
 
 
 def test_every_recorded_error_is_typed() -> None:
     """A recorded error answer raises the class of its status, which it carries."""
-    faults = []
     with wire.replay() as gateway:
-        for record in wire.errors():
-            with pytest.raises(GemwayError) as raised:
-                _ask(record, gateway)
-            error = raised.value
-            if not isinstance(error, APIStatusError) or error.status_code != record["status"]:
-                faults.append(f"{record['id']}: {record['status']} came as {error!r}")
+        assert_errors_are_typed(lambda record: _ask(record, gateway))
 
-    assert not faults, "\n".join(faults)
+
+def _deltas_differ(record: dict[str, Any], facts: wire.Facts, responses: list[ChatResponse]) -> list[str]:
+    deltas = "".join(response.delta or "" for response in responses)
+    if record["endpoint"] != "streamGenerateContent" or deltas == facts.text:
+        return []
+    return [f"deltas: {brief(deltas)} instead of {brief(facts.text)}"]
 
 
 def test_every_recorded_signature_goes_back(gemway_emulator: Emulator) -> None:
@@ -104,48 +95,6 @@ def _ask(record: dict[str, Any], gateway: str) -> list[ChatResponse]:
         if record["endpoint"] == "streamGenerateContent":
             return list(llm.stream_chat([QUESTION]))
         return [llm.chat([QUESTION])]
-
-
-def _outcome(record: dict[str, Any], gateway: str) -> tuple[str, str]:
-    """Return a line for the table, and what is wrong."""
-    facts = _expected(record)
-    try:
-        responses = _ask(record, gateway)
-    except (ContentBlockedError, EmptyResponseError) as error:
-        has_content = facts.text or facts.calls or facts.media
-        return f"refused as {type(error).__name__}", f"refused with content: {error}" if has_content else ""
-    except Exception as error:
-        return f"raised {type(error).__name__}", repr(error)[:200]
-    shown = _facts(responses)
-    if facts.total_tokens is None:  # a sum then, which the wire does not say
-        shown.total_tokens = None
-    if record["id"] in PIECEWISE:
-        facts.calls = shown.calls = []
-    differences = [
-        f"{name}: {_brief(getattr(shown, name))} instead of {_brief(value)}"
-        for name, value in vars(facts).items()
-        if name != "signatures" and getattr(shown, name) != value
-    ]
-    if sorted(shown.signatures) != sorted(facts.signatures):
-        differences.append(f"{len(shown.signatures)} signatures instead of {len(facts.signatures)}")
-    deltas = "".join(response.delta or "" for response in responses)
-    if record["endpoint"] == "streamGenerateContent" and deltas != facts.text:
-        differences.append(f"deltas: {_brief(deltas)} instead of {_brief(facts.text)}")
-    return "different" if differences else "equal", "; ".join(differences)
-
-
-def _expected(record: dict[str, Any]) -> wire.Facts:
-    """Return what the wire says, without calls that the server answered in the same turn: they are not ours."""
-    facts = wire.facts_of(record)
-    candidates = [candidate for chunk in wire.chunks_of(record) for candidate in chunk.get("candidates") or []]
-    parts = [part for candidate in candidates for part in (candidate.get("content") or {}).get("parts") or []]
-    answered = {part["functionResponse"].get("name") for part in parts if "functionResponse" in part}
-    facts.calls = [call for call in facts.calls if call[0] not in answered]
-    return facts
-
-
-def _brief(value: Any) -> str:
-    return repr(value)[:150]
 
 
 def _facts(responses: list[ChatResponse]) -> wire.Facts:
