@@ -11,7 +11,6 @@ from gemway._accumulate import Accumulator, fold
 from gemway._async_client import AsyncClient, AsyncStream
 from gemway._capabilities import Capabilities, capabilities
 from gemway._client import Client, Stream
-from gemway._composed_options import COMPOSED
 from gemway._conversation import SENTINEL, arrange, with_sentinels
 from gemway._exceptions import (
     APIConnectionError,
@@ -39,21 +38,22 @@ from gemway._exceptions import (
     UnsupportedContentError,
 )
 from gemway._fetcher import MediaFetcher
-from gemway._generation_config import to_generation_config, to_safety_settings
 from gemway._image import Image
 from gemway._json_objects import merge_deep
 from gemway._media import data_url, inline_part, remote_urls, split_data_url, to_part, with_media
 from gemway._options import ALIASES, IGNORED, OPTIONS, REFUSED, canonical, override
+from gemway._options.composed import COMPOSED
+from gemway._options.generation_config import to_generation_config, to_safety_settings
+from gemway._options.response_format import to_response_format
+from gemway._options.tool_choice import to_tool_config
 from gemway._protocol import WireRequest
 from gemway._requests import BLOCKED, IMAGE_MODEL, image_request, refuse_blocked, with_pictures
-from gemway._response_format import to_response_format
 from gemway._retry import RetryEvent
 from gemway._schema import Dialect, function_declaration, response_schema, to_schema
-from gemway._schema_openapi import SchemaError
+from gemway._schema.openapi import SchemaError
 from gemway._settings import Secret, environment_key, resolve_base_url, resolve_model
 from gemway._sniff import decode_base64, picture_size, sniff_mime_type
 from gemway._text_chunks import TextChunk
-from gemway._tool_choice import to_tool_config
 from gemway._tool_names import sanitize_tool_name
 from gemway._version import __version__
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from gemway._capabilities import capabilities
 from gemway._conversation import arrange
 from gemway._exceptions import ContentBlockedError, EmptyResponseError, UnsupportedContentError
-from gemway._generation_config import to_generation_config
 from gemway._media import to_part
+from gemway._options.generation_config import to_generation_config
 from gemway._protocol import WireRequest
 from gemway.types import Content, GenerateContentResponse, Part
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from gemway._exceptions import ConfigurationError
 from gemway._json_objects import JsonObject
-from gemway._schema_notes import compact, joined, one_of, sentences
-from gemway._schema_references import target_of
-from gemway._schema_types import types_of
+from gemway._schema.json_types import types_of
+from gemway._schema.notes import compact, joined, one_of, sentences
+from gemway._schema.references import target_of
 
 
 class SchemaError(ConfigurationError):

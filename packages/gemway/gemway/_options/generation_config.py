@@ -10,12 +10,12 @@ from enum import Enum
 from typing import Any, Final
 
 from gemway._capabilities import capabilities
-from gemway._composed_options import from_generation_config
 from gemway._exceptions import ConfigurationError
 from gemway._json_objects import JsonObject, camelised_members, merge_deep, wire_word
-from gemway._response_format import RESPONSE, to_response_entries
+from gemway._options.composed import from_generation_config
+from gemway._options.response_format import RESPONSE, to_response_entries
+from gemway._options.thinking import THINKING, to_thinking_config
 from gemway._schema import Dialect
-from gemway._thinking import THINKING, to_thinking_config
 from gemway._warn_once import warn_once
 
 

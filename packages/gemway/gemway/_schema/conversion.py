@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from gemway._json_objects import JsonObject
-from gemway._schema_openapi import to_openapi
-from gemway._schema_reading import read
-from gemway._schema_references import children_of
+from gemway._schema.openapi import to_openapi
+from gemway._schema.reading import read
+from gemway._schema.references import children_of
 from gemway._tool_names import sanitize_tool_name
 
 Dialect = Literal["json_schema", "openapi"]

@@ -8,8 +8,8 @@ from enum import Enum
 from typing import Any, Final
 
 from gemway._json_objects import JsonObject, snake
-from gemway._schema_notes import NOTES, compact, take_notes
-from gemway._schema_types import types_of
+from gemway._schema.json_types import types_of
+from gemway._schema.notes import NOTES, compact, take_notes
 
 _SNAKE_CASE: Final[dict[str, str]] = {
     snake(word): word

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gemway._json_objects import JsonObject
-from gemway._schema_notes import NOTES, SAID_IN_WORDS, said, take_notes
-from gemway._schema_types import types_of
+from gemway._schema.json_types import types_of
+from gemway._schema.notes import NOTES, SAID_IN_WORDS, said, take_notes
 
 INLINED: Final = "$inlined"  # the references that were replaced by what they stand for, while a schema is being read
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gemway._json_objects import JsonObject
-from gemway._schema_notes import joined, sentences
-from gemway._schema_types import types_of
+from gemway._schema.json_types import types_of
+from gemway._schema.notes import joined, sentences
 
 
 def spelled_out(root: JsonObject, definitions: Mapping[str, JsonObject]) -> JsonObject:

@@ -1,7 +1,7 @@
 """What every option is called, for both adapters. Pure.
 
 Options are named once, here: the names that users of LangChain, LlamaIndex, OpenAI, Anthropic and Google write are
-turned into one canonical name each. What an option says on the wire is in `_generation_config` and `_tool_choice`.
+turned into one canonical name each. What an option says on the wire is in `generation_config` and `tool_choice`.
 
 Sources: the page "OpenAI compatibility" of ai.google.dev/gemini-api/docs, and the constructors of ChatOpenAI,
 ChatAnthropic, ChatGoogleGenerativeAI and LlamaIndex's OpenAI and GoogleGenAI.
@@ -14,9 +14,9 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
-from gemway._composed_options import COMPOSED
 from gemway._exceptions import ConfigurationError
 from gemway._json_objects import merge_deep
+from gemway._options.composed import COMPOSED
 from gemway._warn_once import warn_once
 
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gemway._json_objects import JsonObject
-from gemway._schema_notes import NOTES, one_of
+from gemway._schema.notes import NOTES, one_of
 
 
 def types_of(node: Mapping[str, Any]) -> list[str]:

@@ -9,11 +9,11 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from gemway._json_objects import JsonObject
-from gemway._schema_merging import INLINED, both, only_annotations
-from gemway._schema_notes import NOTES, SAID_IN_WORDS, compact, described, take_notes
-from gemway._schema_references import break_required_loops, reachable, spelled_out, with_refs_alone
-from gemway._schema_spelling import upgraded
-from gemway._schema_types import split_by_type, types_of
+from gemway._schema.json_types import split_by_type, types_of
+from gemway._schema.merging import INLINED, both, only_annotations
+from gemway._schema.notes import NOTES, SAID_IN_WORDS, compact, described, take_notes
+from gemway._schema.references import break_required_loops, reachable, spelled_out, with_refs_alone
+from gemway._schema.spelling import upgraded
 
 _DEEPEST: Final = 4  # references replaced by what they stand for, inside one another
 

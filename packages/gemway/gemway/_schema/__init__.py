@@ -1,0 +1,5 @@
+"""JSON Schemas in the two dialects that Gemini reads; each module is one step of the conversion."""
+
+from gemway._schema.conversion import Dialect, function_declaration, response_schema, to_schema
+
+__all__ = ["Dialect", "function_declaration", "response_schema", "to_schema"]
