@@ -69,7 +69,9 @@ def _without_large_media(wire: Mapping[str, Any], large: list[str]) -> dict[str,
 
 def _slim_content(content: Any, large: list[str]) -> Any:
     parts = content.get("parts") if isinstance(content, Mapping) else None
-    for part in parts or ():
+    if not parts:
+        return content
+    for part in parts:
         if "inlineData" in part or "inline_data" in part:
             return {**content, "parts": [_slim_part(part, large) for part in parts]}
     return content

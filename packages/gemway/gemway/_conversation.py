@@ -40,7 +40,7 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
     nothing more.
     """
     accepts = capabilities(model)
-    turns = _merged((_role(content), content.get("parts") or ()) for content in contents)
+    turns = _merged((_role(content), content.get("parts") or []) for content in contents)
     if accepts.requires_signatures and accepts.image_model:
         turns = _merged(_with_unsigned_pictures_shown(turns))
     arranged = _merged(_answered(turns))
@@ -57,7 +57,7 @@ def _role(content: Content) -> str:
 # Merging
 
 
-def _merged(turns: Iterable[tuple[str, Iterable[Part]]]) -> list[_Turn]:
+def _merged(turns: Iterable[_Turn]) -> list[_Turn]:
     """Join neighbours of the same role, part by part, and leave out turns without parts.
 
     Turns that stay as they are are not copied: to the garbage collector long histories are many new objects.
