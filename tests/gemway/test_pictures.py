@@ -459,6 +459,20 @@ def test_hidden_pictures_are_found_however_a_stream_cuts_them(client, emulator, 
     assert [part.inline_data is None for part in folded.response().parts] == [True, False, True, False, True]
 
 
+def test_other_candidates_are_left_alone(client, emulator):
+    """What is held back of the first one's text does not get into another's."""
+    cut = f"![a fox]({DATA_URL})"
+    said = [(0, cut[:30]), (1, "![hello"), (0, cut[30:]), (1, " there")]
+    events = [{"candidates": [{"content": {"parts": [{"text": text}]}, "index": index}]} for index, text in said]
+    ends = [{"candidates": [{"finishReason": "STOP", "index": index}]} for index in (0, 1)]
+    emulator.enqueue(reply.stream([*events, *ends]))
+
+    answer = fold(client.stream_generate_content(MODEL, {"contents": [{"parts": [{"text": "a fox"}]}]}))
+
+    assert [image.data for image in answer.images] == [PNG]
+    assert [part.text for part in answer.candidates[1].content.parts] == ["![hello there"]
+
+
 def test_a_stream_that_breaks_off_inside_a_hidden_picture(client, emulator):
     """What came is in the error, as it came."""
     text = f"Here: ![a fox]({DATA_URL[:60]}"

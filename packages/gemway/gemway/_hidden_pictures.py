@@ -89,6 +89,8 @@ class PictureSeeker:
     def passed(self, message: GenerateContentResponse) -> GenerateContentResponse:
         """Return *message* with what was held back before it, without what is to be held back now."""
         candidate = message.candidates[0] if message.candidates else Candidate()
+        if candidate.index:  # another one than the first
+            return message
         content = candidate.content or Content(role="model")
         parts = [whole for part in content.parts or () for whole in self._take(part)]
         if candidate.finish_reason:
