@@ -22,7 +22,8 @@ MODULES = ("gemway", "gemway_emulator", "langchain_gemway", "llama_index.llms.ge
 TYPED = ("gemway", "gemway.types", "gemway_emulator", "langchain_gemway")
 CONSTRAINTS = Path("constraints.txt").absolute()
 # For each part: its packages, what their tests need, and the oldest versions of what they declare. LangChain's tests
-# need httpx 0.28.1, and what LlamaIndex is made of needs pydantic 2.11.5.
+# need httpx 0.28.1, and what LlamaIndex is made of needs pydantic 2.11.5. Before 0.14.24 LlamaIndex sends no descriptions
+# of tools' arguments, and its text programs do not stream.
 MINIMUMS = {
     "core": (
         ("gemway", "gemway-emulator"),
@@ -34,7 +35,7 @@ MINIMUMS = {
     ),
     "llama-index": (
         ("llama-index-llms-gemway", "llama-index-tools-gemway"),
-        ("llama-index-core==0.14.5", "httpx==0.27.0", "pydantic==2.11.5"),
+        ("llama-index-core==0.14.24", "httpx==0.27.0", "pydantic==2.11.5"),
     ),
 }
 
