@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import pytest
@@ -307,17 +308,24 @@ class AsyncLlamaStreamSession(AsyncLlamaSession):
         return Answer("".join(pieces), None, pieces)
 
 
-ADAPTERS = [
+LANGCHAIN = [
     Driver("langchain", False, False, ChatSession),
     Driver("langchain", False, True, ChatStreamSession),
     Driver("langchain", True, False, AsyncChatSession),
     Driver("langchain", True, True, AsyncChatStreamSession),
+]
+LLAMA_INDEX = [
     Driver("llamaindex", False, False, LlamaSession),
     Driver("llamaindex", False, True, LlamaStreamSession),
     Driver("llamaindex", True, False, AsyncLlamaSession),
     Driver("llamaindex", True, True, AsyncLlamaStreamSession),
 ]
-DRIVERS = [*CORE, *ADAPTERS]
+# The core is tested alone where the adapters are not installed: with its oldest dependencies.
+DRIVERS = [
+    *CORE,
+    *(LANGCHAIN if find_spec("langchain_gemway") else ()),
+    *(LLAMA_INDEX if find_spec("llama_index") and find_spec("llama_index.llms.gemway") else ()),
+]
 
 every_driver = pytest.mark.parametrize("driver", DRIVERS, ids=str)
 unary_drivers = pytest.mark.parametrize("driver", [one for one in DRIVERS if not one.streams], ids=str)
