@@ -34,7 +34,7 @@ from gemway._exceptions import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from gemway._hidden_pictures import MARK, PictureSeeker, with_pictures_revealed
+from gemway._hidden_pictures import PictureSeeker, may_hide_pictures, with_pictures_revealed
 from gemway._protocol import Call
 from gemway._settings import Secret, Settings
 from gemway._sse import EventDecoder, EventTooLargeError
@@ -270,7 +270,7 @@ class Answer:
             problem = error
         else:
             if message.candidates or (_is_known(message) and not is_error(message.model_extra)):
-                return with_pictures_revealed(message) if MARK in data else message
+                return with_pictures_revealed(message) if may_hide_pictures(data) else message
         raise self._not_an_answer(data, problem)
 
     def _not_an_answer(self, data: bytes, problem: ValidationError | None = None) -> APIError:

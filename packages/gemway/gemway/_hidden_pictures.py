@@ -13,8 +13,15 @@ from gemway._media import split_data_url
 from gemway._sniff import decode_base64, sniff_mime_type
 from gemway.types import Blob, Candidate, Content, GenerateContentResponse, Part
 
-MARK: Final = b"data:image"
-"""What the bytes of an answer contain if there may be a hidden picture in it."""
+
+def may_hide_pictures(data: bytes) -> bool:
+    """Tell whether there may be a hidden picture in the bytes of an answer.
+
+    Python finds one byte 20 times as fast as several, and what is asked here may be 25 MB of base64, which has no
+    semicolon.
+    """
+    return b";" in data and b"data:image" in data
+
 
 _URL: Final = r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=_%-]{64,}"
 # An image of markdown, with or without a title; or a text that is nothing but a data: URL.
@@ -84,7 +91,7 @@ class PictureSeeker:
 
     def concerns(self, event: bytes) -> bool:
         """Whether the message of *event* is to be passed through here: nearly never."""
-        return bool(self._held) or _STARTS[0] in event or _STARTS[1] in event
+        return bool(self._held) or (b"!" in event and (_STARTS[0] in event or _STARTS[1] in event))
 
     def passed(self, message: GenerateContentResponse) -> GenerateContentResponse:
         """Return *message* with what was held back before it, without what is to be held back now."""

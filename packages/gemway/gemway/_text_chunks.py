@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from gemway._hidden_pictures import MARK
+from gemway._hidden_pictures import may_hide_pictures
 
 
 class TextChunk:
@@ -40,7 +40,7 @@ _NOTHING: Final[dict[str, Any]] = {}
 
 def to_text_chunk(event: bytes) -> TextChunk | None:
     """Return *event* as a text chunk, or None if it is anything else."""
-    if MARK in event:
+    if may_hide_pictures(event):
         return None
     try:
         wire = from_json(event)
