@@ -144,8 +144,8 @@ def _answered(turns: list[_Turn]) -> Iterable[_Turn]:
 def _in_order(turns: list[_Turn]) -> list[_Turn] | None:
     """Return the turns if each call has its result behind it already, in the same order, as agents' loops leave them.
 
-    None if anything is different. Long histories are of this kind; to find the pairs of any other takes ten times
-    as long.
+    None if anything is different. Long histories are of this kind; the way for all others makes several objects more
+    for each turn.
     """
     answered: list[_Turn] = []
     waiting: list[Part] = []
