@@ -142,6 +142,44 @@ def test_keys_are_never_printed(emulator):
     assert "GET /v1beta/models" in page
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["cf-aig-authorization", "x-portkey-api-key", "api-key", "x-tenant", "x-amz-security-token", "x-made-up"],
+)
+def test_the_page_shows_no_header_that_may_be_secret(emulator, name):
+    """Gateways name their key headers as they like; only headers that cannot be secret are shown."""
+    headers = {"authorization": f"Bearer {emulator.api_key}", name: "planted-secret-value", "user-agent": "a-client"}
+    httpx.get(f"{emulator.base_url}/v1beta/models", headers=headers)
+
+    page = httpx.get(emulator.base_url).text
+
+    assert "planted-secret-value" not in page + repr(emulator.requests[0].headers)
+    assert f"{name}: ***" in page
+    assert "user-agent: a-client" in page
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8080", 200),
+        ("app.localhost", 200),
+        ("127.3.2.1:80", 200),
+        ("[::1]:8080", 200),
+        ("rebound.example", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example:80", 403),
+        ("10.0.0.1", 403),
+        ("", 403),
+    ],
+)
+def test_the_page_is_shown_under_loopback_names_only(emulator, host, status):
+    """A foreign site whose name points to 127.0.0.1 (DNS rebinding) cannot read the prompts on the page."""
+    answer = httpx.get(emulator.base_url, headers={"host": host})
+
+    assert answer.status_code == status
+    assert ("gemway emulator" in answer.text) is (status == 200)
+
+
 def test_the_page_shows_the_newest_requests(emulator, http):
     """`GET /` is HTML with what was asked and answered, and harmless whatever was asked."""
     http.post(

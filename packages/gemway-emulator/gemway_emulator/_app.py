@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from gemway_emulator._gateway import Gateway, Outcome
 from gemway_emulator._journal import Entry, Headers
-from gemway_emulator._page import page
+from gemway_emulator._page import is_loopback, page
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _ANSWER_SHOWN = 4000
@@ -42,6 +42,8 @@ class Application:
         ]
 
     async def _page(self, request: Request) -> Response:
+        if not is_loopback(request.headers.get("host")):
+            return PlainTextResponse("this page is only shown under a loopback address, such as 127.0.0.1", 403)
         return HTMLResponse(page(self.gateway))
 
     async def _api(self, request: Request) -> Response:

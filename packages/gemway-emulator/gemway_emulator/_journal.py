@@ -8,7 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, overload
 
-_SECRET_HEADERS = {"authorization", "x-goog-api-key", "cookie", "proxy-authorization"}
+# Gateways invent header names for keys and tenants (cf-aig-authorization, x-portkey-api-key), so that a list of secret
+# ones is never complete. These carry no secret; the values of all others are replaced.
+_PLAIN_HEADERS = {
+    *("accept", "accept-encoding", "accept-language", "cache-control", "connection", "content-encoding"),
+    *("content-length", "content-type", "expect", "host", "keep-alive", "te", "transfer-encoding", "user-agent"),
+    *("x-goog-api-client", "x-server-timeout"),
+}
 
 
 class Headers(Mapping[str, str]):
@@ -36,8 +42,8 @@ class Headers(Mapping[str, str]):
         return f"Headers({self.redacted()!r})"
 
     def redacted(self) -> dict[str, str]:
-        """The headers with every secret replaced."""
-        return {name: "***" if name in _SECRET_HEADERS else value for name, value in self._values.items()}
+        """The headers, with the value of every one replaced that may hold a secret."""
+        return {name: value if name in _PLAIN_HEADERS else "***" for name, value in self._values.items()}
 
 
 class Entry:

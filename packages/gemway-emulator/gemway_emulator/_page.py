@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import ipaddress
 import json
 import re
+from urllib.parse import urlsplit
 
 from gemway_emulator._gateway import Gateway
 from gemway_emulator._journal import Entry
@@ -16,6 +18,19 @@ pre { background: #f4f5f8; padding: .7rem; overflow-x: auto; white-space: pre-wr
 summary { cursor: pointer; font-family: monospace; padding: .3rem 0; }
 .bad { color: #b00; }
 """
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a Host header names this machine.
+
+    A page of another site can make a browser send requests to 127.0.0.1 under that site's own name (DNS rebinding)
+    and then read the answers. The page shows prompts, so it is served under a name of this machine only.
+    """
+    try:
+        name = (urlsplit(f"//{host or ''}").hostname or "").rstrip(".")
+        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def page(gateway: Gateway) -> str:
