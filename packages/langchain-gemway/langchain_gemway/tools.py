@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -67,8 +68,24 @@ def _arguments() -> type[BaseModel]:
         return _Arguments
     from langgraph.prebuilt import InjectedState
 
-    conversation: Any = (Annotated[Any, InjectedToolArg, InjectedState("messages")], None)
+    _trust_pictures_in_checkpoints()
+    # The whole state, not its "messages": a graph may keep its messages under another name, or be one list of them.
+    conversation: Any = (Annotated[Any, InjectedToolArg, InjectedState()], None)
     return create_model("GenerateImageArguments", __base__=_Arguments, __module__=__name__, messages=conversation)
+
+
+def _trust_pictures_in_checkpoints() -> None:
+    """Enter `Picture` among the types that LangGraph restores from a checkpoint.
+
+    LangGraph 1.2 warns about every type outside its own table and, with `LANGGRAPH_STRICT_MSGPACK`, hands out a dict
+    in its place. A tool cannot reach the checkpointer's public `with_allowlist`, so this is the one way to give users
+    back the pictures that they stored. A picture holds bytes and a MIME type; building one runs nothing.
+    """
+    try:
+        serde = import_module("langgraph.checkpoint.serde._msgpack")
+        serde.SAFE_MSGPACK_TYPES |= {(Picture.__module__, Picture.__name__)}  # type: ignore[attr-defined] # a plain set
+    except (ImportError, AttributeError, TypeError):
+        return  # a LangGraph without the table restores every type
 
 
 def __getattr__(name: str) -> Any:
@@ -83,8 +100,9 @@ class GenerateImage(BaseTool):
 
         agent = create_agent(model, tools=[GenerateImage(aspect_ratio="16:9")])
 
-    The newest picture is one that the user sent, that a tool or the model made, or that this tool made earlier in
-    the same thread. The result shows the picture to the model; its `artifact` is the list of images, each with
+    The newest picture is one that the user sent or named by URL, that a tool or the model made, or that this tool
+    made earlier in the same thread. Conversations share nothing: without a thread id (`configurable.thread_id`) only
+    the pictures in the conversation itself can be changed. The result shows the picture to the model; its `artifact` is the list of images, each with
     `.data`, `.mime_type` and `.save(path)`.
 
     A refusal, or a request that the gateway does not accept, is told to the model, which can ask for something else:
@@ -138,8 +156,9 @@ class GenerateImage(BaseTool):
         aspect_ratio: str | None = None,
         image_size: str | None = None,
         messages: Any = None,
-        config: RunnableConfig | None = None,
         run_manager: CallbackManagerForToolRun | None = None,
+        *,
+        config: RunnableConfig,  # exactly this: langchain-core hands it to no parameter that is annotated otherwise
     ) -> tuple[Any, list[Picture]]:
         thread = _thread(config)
         with self._telling():
@@ -154,8 +173,9 @@ class GenerateImage(BaseTool):
         aspect_ratio: str | None = None,
         image_size: str | None = None,
         messages: Any = None,
-        config: RunnableConfig | None = None,
         run_manager: AsyncCallbackManagerForToolRun | None = None,
+        *,
+        config: RunnableConfig,  # exactly this: langchain-core hands it to no parameter that is annotated otherwise
     ) -> tuple[Any, list[Picture]]:
         thread = _thread(config)
         with self._telling():
@@ -184,7 +204,7 @@ class GenerateImage(BaseTool):
         aspect_ratio: str | None,
         image_size: str | None,
         messages: Any,
-        thread: str,
+        thread: str | None,
     ) -> dict[str, Any]:
         images = [self._newest(messages, thread)] if edit else []
         return {
@@ -194,23 +214,32 @@ class GenerateImage(BaseTool):
             "images": images,
         }
 
-    def _newest(self, messages: Any, thread: str) -> Image:
-        """Return the newest picture: of the conversation if it is at hand, else the last one made in this thread."""
-        found = next(_pictures(messages), None) or self._made.get(thread)
-        if found is None:
+    def _newest(self, messages: Any, thread: str | None) -> Image | str:
+        """Return the newest picture: of the conversation if there is one, else the last one made in this thread."""
+        newest = next(_pictures(_conversation(messages)), None)
+        if newest is None and thread is not None:
+            newest = self._made.get(thread)
+        if newest is None:
             raise gemway.UnsupportedContentError("there is no picture to edit yet; call with edit=false to make one")
-        return found
+        return newest
 
-    def _result(self, images: Sequence[Image], thread: str) -> tuple[Any, list[Picture]]:
+    def _result(self, images: Sequence[Image], thread: str | None) -> tuple[Any, list[Picture]]:
         pictures = [Picture(image.base64, image.mime_type) for image in images]
-        self._made[thread] = pictures[-1]
-        while len(self._made) > _REMEMBERED_THREADS:
-            self._made.popitem(last=False)
+        if thread is not None:
+            self._remember(pictures[-1], thread)
         text = "; ".join(f"made a picture: {_measured(picture)}" for picture in pictures)
         if self.return_images == "text":
             return text, pictures
         shown = [{"type": "image", "base64": one.base64, "mime_type": one.mime_type} for one in pictures]
         return [{"type": "text", "text": text}, *shown], pictures
+
+    def _remember(self, picture: Picture, thread: str) -> None:
+        # Only under a thread's id: one tool serves the conversations of many users, and what is remembered without
+        # an id would go to whoever asks next.
+        self._made[thread] = picture
+        self._made.move_to_end(thread)
+        while len(self._made) > _REMEMBERED_THREADS:
+            self._made.popitem(last=False)
 
     def _sync_client(self) -> Client:
         if isinstance(self.client, Client):
@@ -233,7 +262,7 @@ class GenerateImage(BaseTool):
 
     def __getstate__(self) -> dict[Any, Any]:
         state: dict[Any, Any] = super().__getstate__()
-        private = {**(state.get("__pydantic_private__") or {}), "_clients": {}}
+        private = {**(state.get("__pydantic_private__") or {}), "_clients": {}, "_made": OrderedDict()}
         return {**state, "__pydantic_private__": private}
 
 
@@ -244,32 +273,67 @@ def _measured(picture: Image) -> str:
         return picture.mime_type
 
 
-def _thread(config: RunnableConfig | None) -> str:
-    return str(((config or {}).get("configurable") or {}).get("thread_id") or "")
+def _thread(config: RunnableConfig | None) -> str | None:
+    """Return the id of the conversation, or None if the caller gave none."""
+    thread = ((config or {}).get("configurable") or {}).get("thread_id")
+    return None if thread is None or thread == "" else str(thread)
 
 
-def _pictures(messages: Any) -> Iterator[Image]:
-    """Yield the pictures of a conversation, newest first."""
-    for message in reversed(messages or ()):
+def _conversation(state: Any) -> Sequence[Any]:
+    """Return the messages of a graph's state: a mapping, an object or the list of messages itself."""
+    if isinstance(state, list | tuple):
+        return state
+    values = state if isinstance(state, Mapping) else getattr(state, "__dict__", {})
+    if isinstance(messages := values.get("messages"), list | tuple):
+        return messages
+    lists = (value for value in values.values() if isinstance(value, list | tuple))
+    return next((value for value in lists if value and isinstance(value[-1], BaseMessage)), ())
+
+
+def _pictures(messages: Sequence[Any]) -> Iterator[Image | str]:
+    """Yield the pictures of a conversation, newest first; those that are named by URL as their URL."""
+    for message in reversed(messages):
         if isinstance(message, BaseMessage):
-            yield from _pictures_of(message)
+            yield from _pictures_in_artifact(getattr(message, "artifact", None))
+            if isinstance(message.content, list):
+                for block in reversed(message.content):
+                    yield from _pictures_in_block(block)
 
 
-def _pictures_of(message: BaseMessage) -> Iterator[Image]:
-    artifact = getattr(message, "artifact", None)
-    if isinstance(artifact, list):
-        yield from (_image(item) for item in reversed(artifact) if _is_image(item))
-    if isinstance(message.content, list):
-        for block in reversed(message.content):
-            if isinstance(block, Mapping) and block.get("type") in {"image", "image_url", "input_image", "media"}:
-                for part in to_parts(block, Source()):
-                    if "inlineData" in part:
-                        yield Image(part["inlineData"]["data"], part["inlineData"]["mimeType"])
+def _pictures_in_artifact(artifact: Any) -> Iterator[Image]:
+    """Yield what is certainly a picture in a tool's artifact, last one first.
+
+    Artifacts are each tool's own business: rows of a database may well have a field named `data`.
+    """
+    for item in reversed(artifact) if isinstance(artifact, list) else ():
+        if isinstance(item, Image):
+            yield item
+        elif isinstance(item, Mapping) and str(item.get("mime_type")).lower().startswith("image/"):
+            picture = Picture(str(item.get("data") or ""))  # without the declared type: the bytes must show it
+            if picture.mime_type.startswith("image/"):
+                yield picture
 
 
-def _is_image(item: Any) -> bool:
-    return isinstance(item, Image) or (isinstance(item, Mapping) and isinstance(item.get("data"), str))
+def _pictures_in_block(block: Any) -> Iterator[Image | str]:
+    if not isinstance(block, Mapping) or "text" in block or block.get("type") in _WITHOUT_PICTURES:
+        return
+    shows_picture = block.get("type") in _PICTURE_BLOCKS
+    try:
+        parts = [*to_parts(block, Source(google=True, model=True))]
+    except gemway.UnsupportedContentError:
+        if shows_picture:
+            raise  # a picture that cannot be read is still the one that the user means
+        return
+    for part in reversed(parts):
+        media = part.get("inlineData") or part.get("fileData")
+        if media is None or part.get("thought"):
+            continue
+        mime_type = media.get("mimeType") or ("image/" if shows_picture else "")
+        if mime_type.lower().startswith("image/"):
+            yield Image(media["data"], mime_type) if "data" in media else media["fileUri"]
 
 
-def _image(item: Any) -> Image:
-    return item if isinstance(item, Image) else Image(item["data"], item.get("mime_type"))
+_PICTURE_BLOCKS = frozenset({"image", "image_url", "input_image"})
+_WITHOUT_PICTURES = frozenset(
+    {"text", "reasoning", "thinking", "tool_call", "tool_use", "refusal", "invalid_tool_call"}
+)
