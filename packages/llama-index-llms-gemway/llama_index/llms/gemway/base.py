@@ -36,7 +36,14 @@ from llama_index.llms.gemway._responses import (
     to_completions,
     to_tool_selections,
 )
-from llama_index.llms.gemway._structured import CallForm, Form, JsonForm, aobjects, objects, structured_events
+from llama_index.llms.gemway._structured import (
+    JsonStrategy,
+    OutputStrategy,
+    ToolCallStrategy,
+    aobjects,
+    objects,
+    structured_events,
+)
 from llama_index.llms.gemway._tools import to_wire_tools
 
 from gemway import (
@@ -286,54 +293,54 @@ class Gemway(FunctionCallingLLM):
         self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
     ) -> Any:
         """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
-        if (form := self._form(output_cls)) is None:
+        if (strategy := self._output_strategy(output_cls)) is None:
             return super().structured_predict(output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args)
         with structured_events(output_cls, prompt, prompt_args) as predicted:
             messages = self._formatted(prompt, prompt_args)
-            predicted(form.to_object(self.chat(messages, **form.options(llm_kwargs))))
+            predicted(strategy.to_object(self.chat(messages, **strategy.call_options(llm_kwargs))))
         return predicted.output
 
     async def astructured_predict(
         self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
     ) -> Any:
         """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
-        if (form := self._form(output_cls)) is None:
+        if (strategy := self._output_strategy(output_cls)) is None:
             return await super().astructured_predict(
                 output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args
             )
         with structured_events(output_cls, prompt, prompt_args) as predicted:
             messages = self._formatted(prompt, prompt_args)
-            predicted(form.to_object(await self.achat(messages, **form.options(llm_kwargs))))
+            predicted(strategy.to_object(await self.achat(messages, **strategy.call_options(llm_kwargs))))
         return predicted.output
 
     def _structured_stream_call(
         self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
     ) -> Generator[Any, None, None]:
-        if (form := self._form(output_cls)) is None:
+        if (strategy := self._output_strategy(output_cls)) is None:
             return super()._structured_stream_call(output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args)
         messages = self._formatted(prompt, prompt_args)
-        return objects(self.stream_chat(messages, **form.options(llm_kwargs)), form)
+        return objects(self.stream_chat(messages, **strategy.call_options(llm_kwargs)), strategy)
 
     async def _structured_astream_call(
         self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
     ) -> AsyncGenerator[Any, None]:
-        if (form := self._form(output_cls)) is None:
+        if (strategy := self._output_strategy(output_cls)) is None:
             return await super()._structured_astream_call(
                 output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args
             )
         messages = self._formatted(prompt, prompt_args)
-        return aobjects(await self.astream_chat(messages, **form.options(llm_kwargs)), form)
+        return aobjects(await self.astream_chat(messages, **strategy.call_options(llm_kwargs)), strategy)
 
-    def _form(self, output_cls: type[Any]) -> Form | None:
+    def _output_strategy(self, output_cls: type[Any]) -> OutputStrategy | None:
         """Return how the model is to spell an object, or None where LlamaIndex's own programs ask for it in words.
 
         These write into the prompt and the options that they are given, so they get copies.
         """
         mode, accepts = self.pydantic_program_mode, capabilities(self.model)
         if mode == PydanticProgramMode.FUNCTION:
-            return CallForm(output_cls, self.schema_dialect)
+            return ToolCallStrategy(output_cls, self.schema_dialect)
         if mode == PydanticProgramMode.DEFAULT and accepts.structured_output:
-            return JsonForm(output_cls, self.schema_dialect)
+            return JsonStrategy(output_cls, self.schema_dialect)
         return None
 
     def _formatted(self, prompt: Any, prompt_args: dict[str, Any]) -> list[ChatMessage]:
