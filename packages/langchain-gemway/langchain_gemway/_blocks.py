@@ -217,13 +217,15 @@ _CONVERTERS: Final[tuple[tuple[str, Callable[[Part], Block]], ...]] = (
 
 
 def joined(blocks: Iterable[Block]) -> list[Block]:
-    """Return blocks with what continues put together, and without `index`."""
+    """Return blocks with the pieces of each block put together; each keeps its `index`.
+
+    Chunks of a stream need this as well as whole answers: LangChain's merge looks only for the first piece of an index,
+    so that of two pieces in one chunk the second would end up behind all later text.
+    """
     whole: dict[int, Block] = {}
     for block in blocks:
-        at = block.pop("index")
-        before = whole.get(at)
-        if before is None:
-            whole[at] = block
+        before = whole.setdefault(block["index"], block)
+        if before is block:
             continue
         field = "reasoning" if before["type"] == "reasoning" else "text"
         before[field] += block[field]

@@ -19,9 +19,13 @@ _HEAVY = frozenset({"base64", "args", "output", "value"})
 
 
 class EventWriter:
-    """Turns message chunks of standard (v1) content into protocol events."""
+    """Turns message chunks of standard (v1) content into protocol events.
 
-    def __init__(self, model: str, message_id: str | None) -> None:
+    With *cites_later* blocks of text stay open until the answer ends: the citations of all of them come with its last
+    chunk, and a block that is finished can take nothing more.
+    """
+
+    def __init__(self, model: str, message_id: str | None, *, cites_later: bool = False) -> None:
         self._start = {
             "event": "message-start",
             "role": "ai",
@@ -30,7 +34,8 @@ class EventWriter:
         }
         self._started = False
         self._next = 0
-        self._open: dict[str, Any] | None = None
+        self._cites_later = cites_later
+        self._open: dict[int, dict[str, Any]] = {}
         self._extra: dict[str, Any] = {}
 
     def write(self, chunk: AIMessageChunk) -> Iterator[Event]:
@@ -44,32 +49,31 @@ class EventWriter:
             if isinstance(block, dict):
                 yield from self._block(block)
         if chunk.chunk_position == "last":
-            yield from self._close()
+            yield from self._finish_blocks()
             yield self._finish(chunk)
 
     def _block(self, block: Mapping[str, Any]) -> Iterator[Event]:
         at = block["index"]
-        if at < self._next:  # a word about a block that is finished
-            if self._open and self._open["index"] == at:
-                self._continue(block)
-                yield from _deltas(block)
-            return
-        self._next = at + 1
-        yield from self._close()
-        self._open = dict(block)
-        yield {"event": "content-block-start", "index": at, "content": _skeleton(block)}
-        yield from _deltas(block)
+        if at in self._open:
+            self._continue(self._open[at], block)
+            yield from _deltas(block)
+        elif at >= self._next:
+            self._next = at + 1
+            yield from self._finish_blocks(but_text=self._cites_later)
+            self._open[at] = dict(block)
+            yield {"event": "content-block-start", "index": at, "content": _skeleton(block)}
+            yield from _deltas(block)
 
-    def _continue(self, block: Mapping[str, Any]) -> None:
-        whole = self._open or {}
+    def _continue(self, whole: dict[str, Any], block: Mapping[str, Any]) -> None:
         field = _FIELDS[block["type"]]
         whole[field] += block[field]
         whole.update({name: value for name, value in block.items() if name not in {"type", "index", field}})
 
-    def _close(self) -> Iterator[Event]:
-        if self._open is not None:
-            yield {"event": "content-block-finish", "index": self._open["index"], "content": _final(self._open)}
-            self._open = None
+    def _finish_blocks(self, *, but_text: bool = False) -> Iterator[Event]:
+        for at, block in [*self._open.items()]:
+            if not (but_text and block["type"] == "text"):
+                del self._open[at]
+                yield {"event": "content-block-finish", "index": at, "content": _final(block)}
 
     def _finish(self, chunk: AIMessageChunk) -> Event:
         event: Event = {"event": "message-finish", "metadata": dict(chunk.response_metadata)}

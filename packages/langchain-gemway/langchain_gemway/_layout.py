@@ -96,12 +96,13 @@ def text_layout(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def list_layout(blocks: Iterable[Block]) -> list[dict[str, Any]]:
-    """Return where calls stand among the blocks, if any block follows one."""
+    """Return where calls stand among the blocks, if any block follows one. Pieces of one block count once."""
     places: list[dict[str, Any]] = []
-    count = 0
+    count, last = 0, None
     for block in blocks:
         if block["type"] == "tool_call":
             places.append({"call": block["id"], "at": count})
-        elif block["type"] not in CALLS:
+        elif block["type"] not in CALLS and (last is None or block.get("index") != last):
             count += 1
+        last = block.get("index")
     return places if any(place["at"] < count for place in places) else []

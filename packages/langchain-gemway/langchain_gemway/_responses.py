@@ -26,6 +26,9 @@ Shape = Literal["text", "v0", "v1"]
 Content: TypeAlias = Any
 """A string or a list of blocks; LangChain's own type for it does not take lists of dicts with string keys."""
 
+_SEARCHES: Final = frozenset(
+    {"googleSearch", "googleSearchRetrieval", "googleMaps", "enterpriseWebSearch", "fileSearch", "urlContext"}
+)
 ONLY_TEXT: Final = {"text"}
 
 
@@ -38,6 +41,7 @@ class Reading:
         v1: whether content is to be standard blocks.
         thoughts: whether thoughts were asked for.
         lists: whether the answer may hold more than text, so that a stream begins with a list.
+        searches: whether the answer may cite what the server looked up.
         tools: the tools that were offered, for the names and types of calls.
         max_tokens: the limit that was set, for warnings.
     """
@@ -46,6 +50,7 @@ class Reading:
     v1: bool = False
     thoughts: bool = False
     lists: bool = False
+    searches: bool = False
     tools: BoundTools | None = None
     max_tokens: int | None = None
 
@@ -63,6 +68,8 @@ def to_reading(body: Mapping[str, Any], *, model: str, v1: bool, tools: BoundToo
         v1=v1,
         thoughts=thoughts,
         lists=bool(media) or thoughts or runs_code or shows_tools,
+        # Some gateways search for models of such a name without a tool (`gemini-2.5-flash-search`).
+        searches="search" in model or any(not _SEARCHES.isdisjoint(tool) for tool in body.get("tools") or ()),
         tools=tools,
         max_tokens=config.get("maxOutputTokens"),
     )
@@ -119,7 +126,10 @@ def _read(parts: list[Part], reading: Reading) -> list[Block]:
         return [{"type": "text", "text": parts[0].text}] if parts[0].text else []
     whole = [part for part in parts if part.function_call is None or not part.function_call.partial_args]
     reader = BlockReader(reading.tools)
-    return joined([*reader.read(whole if len(whole) == len(parts) else _assembled(parts)), *reader.flush()])
+    blocks = joined([*reader.read(whole if len(whole) == len(parts) else _assembled(parts)), *reader.flush()])
+    for block in blocks:
+        del block["index"]
+    return blocks
 
 
 def _assembled(parts: list[Part]) -> list[Part]:

@@ -13,7 +13,7 @@ from gemway.types import GenerateContentResponse, Part, UsageMetadata
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
-from langchain_gemway._blocks import ONLY_V1, Block, BlockReader, to_call_chunk, to_v0
+from langchain_gemway._blocks import ONLY_V1, Block, BlockReader, joined, to_call_chunk, to_v0
 from langchain_gemway._copies import text_message
 from langchain_gemway._layout import (
     CALLS,
@@ -145,6 +145,7 @@ class ChunkReader:
     def _chunk(self, blocks: list[Block]) -> AIMessageChunk | None:
         if not blocks:
             return None
+        blocks = joined(blocks)
         if self._shape is None:
             self._begin(blocks)
         extra: dict[str, Any] = {}

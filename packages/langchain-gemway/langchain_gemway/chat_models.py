@@ -152,7 +152,9 @@ class ChatGemway(GatewayModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for message in self._message_chunks(messages, stop, kwargs):
+        with langchain_errors():
+            call = self._call(messages, stop, kwargs)
+        for message in self._message_chunks(call):
             chunk = generation(message)
             if run_manager:
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -165,7 +167,9 @@ class ChatGemway(GatewayModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks = self._amessage_chunks(messages, stop, kwargs)
+        with langchain_errors():
+            call = self._call(messages, stop, kwargs)
+        chunks = self._amessage_chunks(call)
         try:
             async for message in chunks:
                 chunk = generation(message)
@@ -183,8 +187,10 @@ class ChatGemway(GatewayModel):
         **kwargs: Any,
     ) -> Iterator[dict[str, Any]]:
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
-        writer = EventWriter(kwargs.get("model") or self.model, _message_id(run_manager))
-        for message in self._message_chunks(messages, stop, kwargs, v1=True):
+        with langchain_errors():
+            call = self._call(messages, stop, kwargs, v1=True)
+        writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.reading.searches)
+        for message in self._message_chunks(call):
             yield from writer.write(message)
 
     async def _astream_chat_model_events(
@@ -195,8 +201,10 @@ class ChatGemway(GatewayModel):
         **kwargs: Any,
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
-        writer = EventWriter(kwargs.get("model") or self.model, _message_id(run_manager))
-        chunks = self._amessage_chunks(messages, stop, kwargs, v1=True)
+        with langchain_errors():
+            call = self._call(messages, stop, kwargs, v1=True)
+        writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.reading.searches)
+        chunks = self._amessage_chunks(call)
         try:
             async for message in chunks:
                 for event in writer.write(message):
@@ -204,11 +212,8 @@ class ChatGemway(GatewayModel):
         finally:
             await chunks.aclose()
 
-    def _message_chunks(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, v1: bool | None = None
-    ) -> Iterator[AIMessageChunk]:
+    def _message_chunks(self, call: _Call) -> Iterator[AIMessageChunk]:
         with langchain_errors():
-            call = self._call(messages, stop, kwargs, v1=v1)
             reader = ChunkReader(call.reading)
             body = fetched(call.body, self.media_fetcher)
             stream = self._client(call.changes).stream_chunks(call.model, body, **call.options)
@@ -218,11 +223,8 @@ class ChatGemway(GatewayModel):
                         yield chunk
             yield from reader.end()
 
-    async def _amessage_chunks(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, v1: bool | None = None
-    ) -> AsyncGenerator[AIMessageChunk, None]:
+    async def _amessage_chunks(self, call: _Call) -> AsyncGenerator[AIMessageChunk, None]:
         with langchain_errors():
-            call = self._call(messages, stop, kwargs, v1=v1)
             reader = ChunkReader(call.reading)
             body = await afetched(call.body, self.media_fetcher)
             stream = self._async_client(call.changes).stream_chunks(call.model, body, **call.options)
