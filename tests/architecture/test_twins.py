@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 import source_tree as source
@@ -24,7 +26,22 @@ SUBSTITUTIONS = (
     ("__aiter__", "__iter__"),
     ("anext", "next"),
 )
+# The same for the two halves of what Google's client sends with.
+SENDERS = (
+    ("AsyncGenerator[bytes, None]", "Generator[bytes, None, None]"),
+    ("AsyncSender", "Sender"),
+    ("AsyncByteStream", "SyncByteStream"),
+    *SUBSTITUTIONS,
+)
 BLOCKING, ASYNCIO = (source.folder("gemway") / name for name in ("_client.py", "_async_client.py"))
+
+
+def substituted(path: Path, table: Iterable[tuple[str, str]]) -> str:
+    """Return the text of *path* with the substitutions of *table* applied, from the top."""
+    text = path.read_text(encoding="utf-8")
+    for asyncio, blocking in table:
+        text = text.replace(asyncio, blocking)
+    return text
 
 
 def body(text: str) -> list[str]:
@@ -40,11 +57,16 @@ def _sorted_import(line: str) -> str:
 
 def test_the_clients_are_twins():
     """What one client does, the other does in the same words."""
-    text = ASYNCIO.read_text(encoding="utf-8")
-    for asyncio, blocking in SUBSTITUTIONS:
-        text = text.replace(asyncio, blocking)
+    text = substituted(ASYNCIO, SUBSTITUTIONS)
 
     assert body(text) == body(BLOCKING.read_text(encoding="utf-8"))
+
+
+def test_the_senders_of_googles_client_are_twins():
+    """What the blocking half of Google's client is sent with, its asyncio half is sent with in the same words."""
+    blocking, asyncio = (source.folder("gemway") / "google" / name for name in ("_sending.py", "_async_sending.py"))
+
+    assert body(substituted(asyncio, SENDERS)) == body(blocking.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("asyncio", "blocking"), SUBSTITUTIONS, ids=str)

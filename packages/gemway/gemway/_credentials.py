@@ -89,7 +89,7 @@ class Head:
 
     def lines(self, call: Call, extra: Any, key: Secret | None) -> list[tuple[bytes, bytes]]:
         """Return the raw header lines of one request."""
-        fields = dict(self._common)
+        fields = {**self._common, **call.headers}
         if call.streaming:
             # A proxy that buffers to compress would hold the whole stream back (nginx, gzip_types).
             fields["accept"], fields["accept-encoding"] = "text/event-stream", "identity"

@@ -28,7 +28,7 @@ def members(value: Any, name: str) -> JsonObject:
         fields = vars(value).items()
     else:
         raise ConfigurationError(f"{name} must be a dict or one of Google's objects, not {type(value).__name__}")
-    return {_camel(field): member for field, member in fields if member is not None}
+    return {camel(field): member for field, member in fields if member is not None}
 
 
 def camelised(value: Any) -> Any:
@@ -60,7 +60,8 @@ def snake(name: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """Return a snake_case name in camelCase."""
     return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda letter: letter[1].upper(), name)
 
 

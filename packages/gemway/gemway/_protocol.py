@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -44,6 +44,7 @@ class Call:
         makes_pictures: whether repeating the call may make and bill a picture twice.
         slow: whether long silence is normal.
         text_chunks: whether chunks that only add text may come as `TextChunk`.
+        headers: header lines of this call that are no secrets, by lower-case names.
     """
 
     model: str
@@ -54,6 +55,7 @@ class Call:
     slow: bool = False
     wire: Mapping[str, Any] | None = None
     text_chunks: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
@@ -73,14 +75,14 @@ def generate_content(
     """
     wire = to_wire(request, settings)
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    pictures = _asks_for_pictures(model, wire)
+    pictures = asks_for_pictures(model, wire)
     return Call(
         model=model,
         path=f"/v1beta/models/{model_path(model)}:{verb}",
         body=encode(wire),
         streaming=stream,
         makes_pictures=pictures,
-        slow=pictures or _thinks_long(model, wire),
+        slow=pictures or thinks_long(model, wire),
         wire=wire,
         text_chunks=text_chunks and not settings.max_continuations,  # going on needs the usage of every chunk
     )
@@ -139,7 +141,7 @@ def to_wire(request: Any, settings: Settings) -> dict[str, Any]:
     if settings.extra_body:
         wire = merged(wire, settings.extra_body)
     if settings.inline_data_casing == "snake":
-        wire = {**wire, "contents": [_with_snake_inline_data(content) for content in wire["contents"]]}
+        wire = {**wire, "contents": [with_snake_inline_data(content) for content in wire["contents"]]}
     return wire
 
 
@@ -168,7 +170,7 @@ def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
+def with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
     """Spell inline data as in some gateways' documentation: `inline_data.mime_type`."""
     parts = []
     for part in content.get("parts") or []:
@@ -182,7 +184,8 @@ def _with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "parts": parts}
 
 
-def _asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
+def asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
+    """Whether the answer to *wire* is to hold pictures, so that repeating it may make and bill one twice."""
     config = wire.get("generationConfig") or {}
     modalities = config.get("responseModalities")
     if modalities:
@@ -190,7 +193,8 @@ def _asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
     return capabilities(model).image_model
 
 
-def _thinks_long(model: str, wire: Mapping[str, Any]) -> bool:
+def thinks_long(model: str, wire: Mapping[str, Any]) -> bool:
+    """Whether *model* may think for a minute without a byte."""
     thinking = (wire.get("generationConfig") or {}).get("thinkingConfig") or {}
     level, budget = str(thinking.get("thinkingLevel", "")).upper(), thinking.get("thinkingBudget") or 0
     return capabilities(model).slow or level in ("HIGH", "XHIGH") or (isinstance(budget, int) and budget > 8192)

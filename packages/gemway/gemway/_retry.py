@@ -235,7 +235,7 @@ class Attempts:
         """Return the parser for what *exchange* brings."""
         return Answer(self.call, exchange, self._settings, silence=self._timeouts.read, expires=self.expires)
 
-    def opened(self, exchange: Any, answer: Answer, first: list[Any]) -> Opened:
+    def opened(self, exchange: Any, answer: Any, first: list[Any]) -> Opened:
         """Note that an answer has begun, and return it."""
         if self._budget is not None:
             self._budget.give_back()

@@ -1,0 +1,81 @@
+"""Google's own Python client, and what is built on it, through a gateway that wants a Bearer token.
+
+from google import genai
+from gemway.google import google_options
+
+client = genai.Client(**google_options())  # GEMWAY_BASE_URL and GEMWAY_API_KEY, or arguments
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, Literal
+
+from gemway._client import Client
+from gemway._exceptions import ConfigurationError
+from gemway._setup import Setup, settled
+from gemway.google._requests import PLACEHOLDER
+from gemway.google._transport import GatewayTransport
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+__all__ = ["google_options"]
+
+_FRAMEWORKS = ("genai", "langchain")
+# They belong to answers that gemway reads itself, or to clients that are sent with instead of it.
+_NOT_HERE = {
+    "http_client": "google_options() sends through gemway's own connections; to set a proxy pass proxy=, for TLS verify=",
+    "max_continuations": "Google's client reads the answers itself; max_continuations= is an option of gemway.Client",
+}
+
+
+def google_options(
+    *,
+    base_url: str | None = None,
+    api_key: str | SecretStr | Callable[[], Any] | None = None,
+    framework: Literal["genai", "langchain"] = "genai",
+    **client_options: Any,
+) -> dict[str, Any]:
+    """Return the arguments with which Google's client talks to a gateway instead of to Google.
+
+    They fit `genai.Client(**...)` and LlamaIndex's `GoogleGenAI(model=..., **...)`; with `framework="langchain"`
+    `ChatGoogleGenerativeAI(model=..., **...)`. Frameworks that take a client of Google's (pydantic-ai's
+    `GoogleProvider(client=...)`, instructor, ADK) are given one that was made with them.
+
+    Args:
+        base_url: the gateway's address without `/v1beta`; default `GEMWAY_BASE_URL`.
+        api_key: the key, or a callable that returns one (asked for each request, again after a 401); default
+            `GEMWAY_API_KEY`. It is never given to Google's client, which gets a placeholder.
+        framework: whose arguments are wanted.
+        client_options: options of `gemway.Client`, such as `proxy`, `verify`, `headers`, `auth_header`, `timeout`,
+            `deadline` and `max_retries`, which is 0 here: Google's client has retries of its own.
+
+    Raises:
+        ConfigurationError: for a missing key or address, and for values that cannot work.
+        TypeError: for an unknown option.
+    """
+    setup = _setup({**client_options, "base_url": base_url, "api_key": api_key})
+    del api_key, client_options  # no frame of a traceback shows them
+    transport, address = GatewayTransport(settled(setup)), str(setup)
+    if framework == "langchain":
+        return {"api_key": PLACEHOLDER, "base_url": address, "client_args": {"transport": transport}}
+    if framework != "genai":
+        raise ConfigurationError(f"framework must be one of {_FRAMEWORKS}, not {framework!r}")
+    client_args = {"transport": transport}
+    return {
+        "api_key": PLACEHOLDER,
+        "http_options": {"base_url": address, "client_args": client_args, "async_client_args": dict(client_args)},
+    }
+
+
+def _setup(given: dict[str, Any]) -> Setup | Exception:
+    """Return what was *given* as a set-up, or what is wrong with it: raised here, its frames would hold the key."""
+    parameters = signature(Client).parameters.values()
+    defaults = {one.name: one.default for one in parameters if one.kind is Parameter.KEYWORD_ONLY}
+    for name, advice in _NOT_HERE.items():
+        if given.get(name):
+            return ConfigurationError(advice)
+    known = {name: given.pop(name) for name in list(given) if name in defaults}
+    return Setup.of({**defaults, "max_retries": 0, **known, "unknown": given})

@@ -1,0 +1,130 @@
+"""What Google's client sends, to the gateway and back: the asyncio half. Its twin is `_sending.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from functools import lru_cache
+from typing import Any
+
+from gemway._answer import Opened
+from gemway._exceptions import APIConnectionError, APIError
+from gemway._retry import Attempts, Memory, Options
+from gemway._setup import Setup
+from gemway._transport import AsyncTransport
+from gemway.google._requests import GoogleCall
+from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response
+
+
+class AsyncSender:
+    """Sends calls to the gateway and returns responses for Google's client."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._memory = Memory()
+        self._transport = AsyncTransport(setup)
+
+    async def send(self, library: Any, call: GoogleCall, options: Options) -> Any:
+        """Return the gateway's answer as a response of *library*; errors have Google's form.
+
+        Raises an exception of *library* where no answer comes.
+        """
+        try:
+            opened = await self._open(call, options)
+        except APIConnectionError as error:
+            failure = failure_in(library, error)
+        except APIError as error:
+            other = instead_of(call, error)
+            if isinstance(other, GoogleCall):
+                return await self.send(library, other, options)
+            return local_response(library, other, error)
+        else:
+            return self._response(library, opened)
+        raise failure
+
+    async def aclose(self) -> None:
+        """Give the connections back. A later call opens new ones."""
+        await self._transport.aclose()
+
+    def _response(self, library: Any, opened: Opened) -> Any:
+        translator: Any = opened.answer
+        if translator.complete:
+            return library.Response(200, headers=translator.headers, content=b"".join(opened.first))
+        stream = _stream_class(library)(self._frames(library, opened), opened.exchange)
+        return library.Response(200, headers=translator.headers, stream=stream)
+
+    async def _frames(self, library: Any, opened: Opened) -> AsyncGenerator[bytes, None]:
+        translator: Any = opened.answer
+        failure = None
+        try:
+            for frame in opened.first:
+                yield frame
+            if not translator.ended:
+                async for data in opened.exchange:
+                    for frame in translator.feed(data):
+                        yield frame
+                    if translator.ended:
+                        return
+                for frame in translator.finish():
+                    yield frame
+        except APIConnectionError as error:
+            failure = failure_in(library, error)
+        finally:
+            await opened.exchange.aclose()
+        if failure is not None:
+            raise failure
+
+    async def _open(self, call: GoogleCall, options: Options) -> Opened:
+        """Send *call*, again where the key was refused or the options say so, until an answer begins."""
+        attempts = Attempts(
+            call,
+            options,
+            self._setup.settings,
+            now=self._transport.now(),
+            random=self._transport.random,
+            memory=self._memory,
+            budget=self._transport.budget,
+            key_can_change=self._transport.key_can_change,
+            on_retry=self._setup.on_retry,
+        )
+        while True:
+            try:
+                return await self._attempt(attempts, wants_stream=call.streaming)
+            except APIError as error:
+                failure = error
+            delay = attempts.after(failure.with_traceback(None), self._transport.now())
+            if delay:
+                await self._transport.sleep(delay)
+
+    async def _attempt(self, attempts: Attempts, *, wants_stream: bool) -> Opened:
+        """Send once and read until the first event is there, or the whole answer."""
+        exchange = await self._transport.send(attempts)
+        try:
+            translator = ResponseTranslator(attempts.call, exchange, self._setup.settings, wants_stream=wants_stream)
+            async for data in exchange:
+                if first := translator.feed(data):
+                    return attempts.opened(exchange, translator, first)
+            first = translator.finish()
+        except BaseException:
+            await exchange.aclose()
+            raise
+        await exchange.aclose()
+        return attempts.opened(exchange, translator, first)
+
+
+@lru_cache(maxsize=4)
+def _stream_class(library: Any) -> Any:
+    """Return the class of streams that responses of *library* may have."""
+
+    class Frames(library.AsyncByteStream):  # type: ignore[misc]  # httpx's or httpx2's
+        def __init__(self, frames: AsyncGenerator[bytes, None], exchange: Any) -> None:
+            self._frames = frames
+            self._exchange = exchange
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._frames
+
+        async def aclose(self) -> None:
+            await self._frames.aclose()
+            await self._exchange.aclose()  # frames that nobody asked for do not close it
+
+    return Frames

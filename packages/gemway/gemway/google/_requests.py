@@ -1,0 +1,193 @@
+"""Turn a request of Google's client into a call of the gateway. Pure: nothing is sent here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any, Final
+from urllib.parse import unquote
+
+from pydantic_core import from_json
+
+from gemway._body import LargeBody, encode
+from gemway._capabilities import capabilities
+from gemway._exceptions import ConfigurationError
+from gemway._json_objects import camel
+from gemway._protocol import Call, asks_for_pictures, merged, thinks_long, with_snake_inline_data
+from gemway._retry import Options
+from gemway._settings import Settings, checked_headers, to_timeouts
+
+PLACEHOLDER: Final = "replaced-by-gemway"
+"""Stands for an API key in the objects of Google's client, which do not start without one."""
+
+# google-genai 3 asks for /v1, which most gateways do not serve; with GOOGLE_GENAI_USE_VERTEXAI=true in the
+# environment it asks for Vertex AI's paths. /v1beta/models/... is the one form that all gateways know.
+_VERSIONED = re.compile(r"/(upload/)?v1(?:alpha|beta1?)?/(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/google/)?")
+_MODEL = re.compile(r"/v1beta/models/([^?]+?)(?::(\w+))?(?:\?.*)?$")
+# A body is read only if one of these is in it: a name in snake_case, bytes, or a wish for pictures.
+_WORTH_READING = re.compile(rb'"(?:[a-z]+_[a-z_]+|inlineData|thoughtSignature|responseModalities)"\s*:')
+# Below these names all others are the user's own, and stay as they are.
+_FREE_FORM = frozenset(
+    {"args", "response", "parametersJsonSchema", "responseJsonSchema", "default", "example", "enum", "labels"}
+)
+_BASE64 = frozenset({"data", "thoughtSignature"})
+# What the gateway gets otherwise, or must not get at all.
+_REPLACED = frozenset(
+    {"x-goog-api-key", "authorization", "host", "connection", "content-length", "accept", "accept-encoding"}
+)
+_NO_SECRETS = re.compile(r"content-type|user-agent|x-goog-(?!iam|user)[\w-]+|x-server-timeout")
+
+
+@dataclass(frozen=True)
+class GoogleCall(Call):
+    """One request of Google's client, as the gateway is to get it.
+
+    Attributes:
+        verb: the HTTP method.
+        action: what is asked of a model (`generateContent`), or `""`.
+    """
+
+    verb: str = "POST"
+    action: str = ""
+
+    @property
+    def method(self) -> str:
+        return self.verb
+
+    @property
+    def names_one_model(self) -> bool:
+        """Whether this asks for the description of one model."""
+        return self.verb == "GET" and bool(self.model) and not self.action
+
+    @property
+    def lists_models(self) -> bool:
+        """Whether this asks for a page of the list of models."""
+        return self.verb == "GET" and re.fullmatch(r"/v1(beta)?/models(\?.*)?", self.path) is not None
+
+
+def to_call(
+    verb: str, path: str, headers: Mapping[str, str], body: bytes, settings: Settings
+) -> tuple[GoogleCall, dict[str, Any]]:
+    """Return the call for one request of Google's client, and the header lines that may hold secrets.
+
+    Args:
+        path: what follows the base URL, with the query.
+        body: as Google's client wrote it; may be empty.
+    """
+    path = _VERSIONED.sub(r"/\1v1beta/", path, count=1)
+    found = _MODEL.match(path)
+    model, action = (unquote(found[1]), found[2] or "") if found else ("", "")
+    wire, encoded = _read(body, settings) if action else (None, body)
+    pictures = action.endswith("enerateContent") and asks_for_pictures(model, wire or {})
+    plain, secret = _sorted_headers(headers)
+    call = GoogleCall(
+        model=model,
+        path=path,
+        body=encoded if body or verb != "GET" else None,
+        streaming=action == "streamGenerateContent",
+        makes_pictures=pictures,
+        slow=pictures or (bool(action) and thinks_long(model, wire or {})),
+        headers=plain,
+        verb=verb,
+        action=action,
+    )
+    return call, secret
+
+
+def to_options(secret_headers: Mapping[str, Any], timeouts: Mapping[str, float | None]) -> Options:
+    """Return the options of a call; timeouts that Google's client leaves open are ours."""
+    phases = {phase: timeouts.get(phase) for phase in ("connect", "read", "write")}
+    given = SimpleNamespace(**phases) if any(phases.values()) else None
+    headers = checked_headers(secret_headers) if secret_headers else None
+    return Options(timeout=None if given is None else to_timeouts(given), headers=headers)
+
+
+def under_v1(call: GoogleCall) -> GoogleCall:
+    """Return the same call under /v1 (LiteLLM lists models only there)."""
+    return replace(call, path=call.path.replace("/v1beta/", "/v1/", 1))
+
+
+def model_resource(model: str) -> dict[str, Any]:
+    """Return the description of *model* that a gateway without a route for it would give."""
+    known = capabilities(model)
+    return {
+        "name": f"models/{model.removeprefix('models/')}",
+        "displayName": model.removeprefix("models/"),
+        "inputTokenLimit": known.input_tokens,
+        "outputTokenLimit": known.output_tokens,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+    }
+
+
+def _sorted_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the lines to pass on, as those that are known to be no secret, and all others."""
+    plain: dict[str, str] = {}
+    secret: dict[str, str] = {}
+    for name, value in headers.items():
+        if name not in _REPLACED:
+            (plain if _NO_SECRETS.fullmatch(name) else secret)[name] = value
+    return plain, secret
+
+
+def _read(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, bytes | LargeBody]:
+    """Return a body read, if it had to be, and its bytes: camelCase names and standard base64."""
+    changes = bool(settings.extra_body) or settings.inline_data_casing == "snake"
+    if not changes and not _WORTH_READING.search(body):
+        return None, body
+    try:
+        wire = _respelt(from_json(body))
+    except ValueError:
+        return None, body  # the gateway may say what is wrong with it
+    if not isinstance(wire, dict):
+        return None, body
+    if settings.extra_body:
+        wire = merged(wire, settings.extra_body)
+    if settings.inline_data_casing == "snake" and isinstance(wire.get("contents"), list):
+        wire["contents"] = [with_snake_inline_data(content) for content in wire["contents"]]
+    return wire, encode(wire)
+
+
+def _respelt(value: Any) -> Any:
+    """Return *value* with Google's own names in camelCase and its bytes in standard base64.
+
+    Google's Python client mixes both spellings (`inlineData.mime_type`), and gateways with typed structs drop what
+    they do not know; it writes base64 for URLs, and some gateways hand that on to services that want the standard
+    alphabet.
+    """
+    if isinstance(value, list):
+        return [_respelt(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return dict(_respelt_members(value.items()))
+
+
+def _respelt_members(members: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
+    for spelt, item in members:
+        name = camel(spelt)
+        if name == "properties" and isinstance(item, dict):  # their names are the user's
+            yield name, {key: _respelt(schema) for key, schema in item.items()}
+        elif name in _FREE_FORM:
+            yield name, item
+        elif name in _BASE64 and isinstance(item, str):
+            yield name, item.replace("-", "+").replace("_", "/")
+        else:
+            yield name, _respelt(item)
+
+
+def path_below(base: Any, url: Any) -> str:
+    """Return what follows the gateway's address in *url*.
+
+    Raises:
+        ConfigurationError: *url* leads elsewhere, where the key must not go.
+    """
+    if (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port):
+        path: str = url.raw_path.decode("ascii")
+        prefix = base.raw_path.decode("ascii").rstrip("/")
+        if path.startswith(f"{prefix}/"):
+            return path[len(prefix) :]
+    raise ConfigurationError(
+        f"google_options() sends to {base} only, and {url.scheme}://{url.netloc.decode('ascii')}{url.path} was asked"
+        " for; leave base_url out of the http_options that you add"
+    )

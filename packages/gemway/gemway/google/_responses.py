@@ -1,0 +1,336 @@
+"""Turn what a gateway answers into what Google's client reads. Pure: it is fed with the bytes as they arrive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from gemway._accumulate import fold
+from gemway._answer import _Inflater
+from gemway._error_bodies import (
+    KEPT_BODY_BYTES,
+    error_from_payload,
+    is_error,
+    parse_json,
+    read_error_body,
+    to_status_error,
+)
+from gemway._exceptions import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    RequestTooLargeError,
+    ResponseValidationError,
+    UnprocessableEntityError,
+)
+from gemway._protocol import is_missing_stream_route
+from gemway._settings import Settings
+from gemway._sse import EventDecoder, EventTooLargeError
+from gemway.google._requests import GoogleCall, model_resource, under_v1
+from gemway.types import GenerateContentResponse
+
+JSON_HEADERS: Final = {"content-type": "application/json; charset=UTF-8"}
+STREAM_HEADERS: Final = {"content-type": "text/event-stream"}
+
+# Google's client cuts lines where Python's str.splitlines does, which is also at three characters that JSON may hold.
+_LINE_ENDS = re.compile(rb"[\r\n]|\xe2\x80[\xa8\xa9]|\xc2\x85")
+_WITHOUT_LINE_ENDS = {
+    b"\r": b" ",  # JSON texts hold no bare line ends: this is white space between them
+    b"\n": b" ",
+    b"\xe2\x80\xa8": b"\\u2028",
+    b"\xe2\x80\xa9": b"\\u2029",
+    b"\xc2\x85": b"\\u0085",
+}
+_RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
+_ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
+# https://cloud.google.com/apis/design/errors#error_codes: HTTP status and word for each of our errors.
+_CLIENTS_WORDS: Final[tuple[tuple[type[APIStatusError], int, str], ...]] = (
+    (AuthenticationError, 401, "UNAUTHENTICATED"),
+    (QuotaExceededError, 429, "RESOURCE_EXHAUSTED"),
+    (PermissionDeniedError, 403, "PERMISSION_DENIED"),
+    (NotFoundError, 404, "NOT_FOUND"),
+    (ConflictError, 409, "ABORTED"),
+    (RateLimitError, 429, "RESOURCE_EXHAUSTED"),
+    (BadRequestError, 400, "INVALID_ARGUMENT"),
+    (RequestTooLargeError, 413, "INVALID_ARGUMENT"),
+    (UnprocessableEntityError, 422, "INVALID_ARGUMENT"),
+)
+# An empty balance is no reason to ask again in a moment, as those who retry do at 429.
+_OTHER_STATUSES: Final[dict[type[APIStatusError], tuple[int, ...]]] = {QuotaExceededError: (402, 403)}
+_SERVERS_WORDS: Final = {500: "INTERNAL", 501: "UNIMPLEMENTED", 504: "DEADLINE_EXCEEDED", 524: "DEADLINE_EXCEEDED"}
+
+
+class ResponseTranslator:
+    """The response of one call, fed with its bytes.
+
+    `feed` and `finish` return what Google's client may read: whole events as they arrive where it asked for a
+    stream, or the one body at the end. They raise the typed error that a response without any answer means. An
+    error behind the first event becomes an event itself, in Google's form.
+
+    Args:
+        call: what the gateway was asked.
+        exchange: what came back: `.status`, `.headers`, `.url`, `.arrived`, `.redact(text)`.
+        wants_stream: whether Google's client reads events, even if the gateway was asked for a whole answer.
+
+    Attributes:
+        ended: whether nothing that comes now matters, because an error was handed on.
+        complete: whether `finish` was reached.
+    """
+
+    def __init__(self, call: Any, exchange: Any, settings: Settings, *, wants_stream: bool) -> None:
+        self.ended = self.complete = False
+        self._call: GoogleCall = call
+        self._status: int = exchange.status
+        self._headers: Mapping[str, str] = exchange.headers
+        self._url: str = exchange.url
+        self._arrived: float = exchange.arrived
+        self._redact: Callable[[str], str] = exchange.redact
+        self._wants_stream = wants_stream
+        self._limit = settings.max_response_bytes
+        self._body: list[bytes] = []
+        self._size = 0
+        self._count = 0
+        reads_events = call.streaming and self._status < 300
+        self._decoder = EventDecoder(self._limit) if reads_events else None
+        encoding = self._headers.get("content-encoding", "identity").strip().lower()
+        self._inflater = None if encoding in ("", "identity") else _Inflater()
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The header lines for Google's client."""
+        kept = {} if self._is_verbatim else STREAM_HEADERS if self._wants_stream else JSON_HEADERS
+        hidden = {"content-encoding", "content-length", "transfer-encoding", "connection", *kept}
+        return [(name, value) for name, value in self._headers.items() if name.lower() not in hidden] + [*kept.items()]
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take the next bytes; return the events that they complete."""
+        frames: list[bytes] = []
+        for piece in (data,) if self._inflater is None else self._inflater.feed(data):
+            if self._decoder is None:
+                self._keep(piece)
+            else:
+                frames += self._framed(self._decoder.feed, piece)
+        return frames
+
+    def finish(self) -> list[bytes]:
+        """The response is complete: return what is left of it."""
+        self.complete = True
+        if self._decoder is None:
+            return [self._whole(b"".join(self._body))]
+        frames = self._framed(self._decoder.finish)
+        if not self._count and not frames:
+            raise self._no_answer(self._decoder.head)
+        return frames
+
+    @property
+    def _is_verbatim(self) -> bool:
+        """Whether the body is no JSON and is not to be: a file that is downloaded."""
+        kind = self._headers.get("content-type", "")
+        return self._call.verb == "GET" and not self._call.model and not re.search("json|text/|^$", kind)
+
+    def _keep(self, data: bytes) -> None:
+        self._size += len(data)
+        limit = self._limit if self._status < 300 else KEPT_BODY_BYTES
+        if self._size > limit and self._status < 300:
+            raise self._invalid(
+                f"the answer is larger than {limit:,} bytes; raise max_response_bytes= of google_options()"
+            )
+        if self._size - len(data) < limit:
+            self._body.append(data)
+
+    def _framed(self, step: Callable[..., list[bytes]], *data: bytes) -> list[bytes]:
+        """Return the events of one step of the decoder as Google writes them, up to the first error among them."""
+        try:
+            events = step(*data)
+        except EventTooLargeError as error:
+            return self._failed(self._invalid(f"{error}; raise max_response_bytes= of google_options()"), [])
+        frames: list[bytes] = []
+        for event in events:
+            if (failure := self._error_in(event)) is not None:
+                return self._failed(failure, frames)
+            self._count += 1
+            frames.append(to_frame(event))
+        return frames
+
+    def _failed(self, failure: APIError, frames: list[bytes]) -> list[bytes]:
+        """Raise *failure*, or return it as the last of *frames* if answers were handed on."""
+        if not self._count:
+            raise failure
+        self.ended = True
+        return [*frames, to_frame(to_json(to_google_error(failure)[1]))]
+
+    def _error_in(self, event: bytes) -> APIError | None:
+        """Return the error that an event is, or None: answers are not read here, for their readers do so."""
+        if b'"candidates"' in event and b'"error"' not in event:
+            return None
+        payload = parse_json(event)
+        if payload is None:
+            cut = self._count and event.lstrip()[:1] == b"{"
+            return (
+                self._invalid(f"the stream from {self._url} ended in the middle of an event")
+                if cut
+                else (self._no_answer(event))
+            )
+        return self._error(payload) if is_error(payload) else None
+
+    def _whole(self, body: bytes) -> bytes:
+        """Return a complete body, if it is an answer."""
+        if self._status >= 400:
+            raise to_status_error(
+                self._status, self._headers, body, url=self._url, now=self._arrived, redact=self._redact
+            )
+        if self._status >= 300:
+            raise self._invalid(
+                f"{self._status} from {self._url}: the gateway redirects, and redirects are never followed, so that"
+                " neither key nor prompt travels. Set base_url to the final address."
+            )
+        if self._is_verbatim or (not body and self._call.verb == "DELETE"):
+            return body
+        body = self._json(body.strip())
+        return to_frame(body) if self._wants_stream else body
+
+    def _json(self, body: bytes) -> bytes:
+        if body[:1] != b"{":
+            return self._folded(body)
+        if b'"error"' in body or b'"success"' in body:
+            payload = parse_json(body)
+            if is_error(payload):
+                raise self._error(payload)
+        if self._call.lists_models and b'"models"' not in body:
+            return _with_googles_models(body)
+        return body
+
+    def _folded(self, body: bytes) -> bytes:
+        """Return the answer of a gateway that answers with an array or with events where one object was asked for."""
+        is_answer = body[:1] == b"[" or body.startswith((b"data:", b":", b"event:"))
+        if not is_answer or not self._call.action.endswith("enerateContent"):
+            raise self._no_answer(body)
+        decoder = EventDecoder(self._limit)
+        events = [*decoder.feed(body), *decoder.finish()]
+        for event in events:
+            if (failure := self._error_in(event)) is not None:
+                raise failure
+        if len(events) == 1:
+            return events[0]
+        folded = fold(GenerateContentResponse.model_validate_json(event) for event in events)
+        return to_json(folded.model_dump(exclude_none=True))
+
+    def _no_answer(self, body: bytes) -> APIError:
+        payload = parse_json(body) if len(body) <= KEPT_BODY_BYTES else None
+        if is_error(payload):
+            return self._error(payload)
+        text = self._redact(body[:KEPT_BODY_BYTES].decode("utf-8", "replace")).strip()
+        if not text:
+            return self._invalid(f"{self._url} answered {self._status} with an empty body", is_retryable=True)
+        if text[:1] == "<":
+            advice = "an HTML page; is the base URL right? It must lead to the gateway's API, without /v1beta"
+            return self._invalid(f"{self._url} answered {self._status} with {advice}", body=text)
+        return self._invalid(f"{self._url} answered {self._status} with no Gemini answer: {text[:200]}", body=text)
+
+    def _error(self, payload: Any) -> APIStatusError:
+        return error_from_payload(payload, None, self._headers, url=self._url, now=self._arrived, redact=self._redact)
+
+    def _invalid(self, message: str, *, body: Any = None, is_retryable: bool = False) -> ResponseValidationError:
+        return ResponseValidationError(message, status_code=self._status, body=body, is_retryable=is_retryable)
+
+
+def to_frame(event: bytes) -> bytes:
+    """Return one event as Google writes it: a line of data and an empty one."""
+    if _LINE_ENDS.search(event):
+        event = _LINE_ENDS.sub(lambda found: _WITHOUT_LINE_ENDS[found[0]], event)
+    return b"data: " + event + b"\n\n"
+
+
+def local_response(library: Any, answer: bytes | None, error: APIError) -> Any:
+    """Return a response of *library*: an *answer* that was made here, or else the *error* in Google's form."""
+    if answer is not None:
+        return library.Response(200, headers=JSON_HEADERS, content=answer)
+    status, body = to_google_error(error)
+    return library.Response(status, headers=JSON_HEADERS, content=to_json(body))
+
+
+def instead_of(call: GoogleCall, error: APIError) -> GoogleCall | bytes | None:
+    """Return what to ask, or to answer, where the gateway has no route for *call*; None where it means its error."""
+    web_page = isinstance(error, ResponseValidationError) and not error.is_retryable
+    if not (web_page or is_missing_stream_route(error)):
+        return None
+    if call.names_one_model:
+        return to_json(model_resource(call.model))
+    if call.lists_models and call.path.startswith("/v1beta/"):
+        return under_v1(call)
+    return None
+
+
+def to_google_error(error: APIError) -> tuple[int, dict[str, Any]]:
+    """Return HTTP status and JSON of an error as Google sends it, so that Google's client reads all of it.
+
+    An error that has Google's form keeps its words; the gateway's hint when to come again is added as RetryInfo, and
+    a code of its own as the reason of an ErrorInfo.
+    """
+    payload = error.body[0] if isinstance(error.body, list) and error.body else error.body
+    found = payload.get("error") if isinstance(payload, dict) else None
+    inner: dict[str, Any] = found if isinstance(found, dict) else {}
+    status, word = _status_and_word(error)
+    if inner.get("code") == error.status_code and isinstance(inner.get("status"), str):
+        status, word = inner["code"], inner["status"]
+    details = [detail for detail in inner.get("details") or () if isinstance(detail, dict)]
+    kinds = {detail.get("@type") for detail in details}
+    if error.retry_after is not None and _RETRY_INFO not in kinds:
+        details.append({"@type": _RETRY_INFO, "retryDelay": f"{error.retry_after:g}s"})
+    if error.code and error.code not in (word, str(status)) and _ERROR_INFO not in kinds:
+        details.append({"@type": _ERROR_INFO, "reason": error.code, "domain": "gateway"})
+    told = {"code": status, "message": _words_of(error), "status": word}
+    return status, {"error": {**told, "details": details} if details else told}
+
+
+def _status_and_word(error: APIError) -> tuple[int, str]:
+    """Return the HTTP status for Google's client, and Google's word for it."""
+    sent = error.status_code or 0
+    if not isinstance(error, APIStatusError):
+        # No error answer but no answer at all. Those who retry repeat a 502, but no 501.
+        return (502, "UNAVAILABLE") if error.is_retryable else (501, "UNIMPLEMENTED")
+    if isinstance(error, InternalServerError):
+        return (sent, _SERVERS_WORDS.get(sent, "UNAVAILABLE")) if sent >= 500 else (500, "INTERNAL")
+    for kind, status, word in _CLIENTS_WORDS:
+        if isinstance(error, kind):
+            return (sent if sent in _OTHER_STATUSES.get(kind, ()) else status), word
+    return (sent, "UNKNOWN") if sent >= 400 else (500, "UNKNOWN")
+
+
+def _words_of(error: APIError) -> str:
+    """Return the gateway's own words, or ours where it has none that one can read."""
+    if isinstance(error.body, str):
+        text = error.body.strip()
+        return error.message if not text or text[:1] == "<" else text
+    return read_error_body(error.body).message or error.message
+
+
+def _with_googles_models(body: bytes) -> bytes:
+    """Return a list of models in OpenAI's form as Google's."""
+    payload = parse_json(body)
+    entries = payload.get("data") if isinstance(payload, dict) else None
+    if not isinstance(entries, list):
+        return body
+    names = [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    return to_json({"models": [model_resource(name) for name in names]})
+
+
+def failure_in(library: Any, error: APIConnectionError) -> Exception:
+    """Return the exception of the HTTP library that Google's client was made with, for it knows no other."""
+    name = type(error.__cause__).__name__
+    kind = getattr(library, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, library.TransportError)):
+        kind = library.ReadTimeout if isinstance(error, TimeoutError) else library.ReadError
+    failure: Exception = kind(error.message)
+    return failure

@@ -1,0 +1,130 @@
+"""What Google's client sends, to the gateway and back: the blocking half. Its twin is `_async_sending.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from functools import lru_cache
+from typing import Any
+
+from gemway._answer import Opened
+from gemway._exceptions import APIConnectionError, APIError
+from gemway._retry import Attempts, Memory, Options
+from gemway._setup import Setup
+from gemway._transport import SyncTransport
+from gemway.google._requests import GoogleCall
+from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response
+
+
+class Sender:
+    """Sends calls to the gateway and returns responses for Google's client."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._memory = Memory()
+        self._transport = SyncTransport(setup)
+
+    def send(self, library: Any, call: GoogleCall, options: Options) -> Any:
+        """Return the gateway's answer as a response of *library*; errors have Google's form.
+
+        Raises an exception of *library* where no answer comes.
+        """
+        try:
+            opened = self._open(call, options)
+        except APIConnectionError as error:
+            failure = failure_in(library, error)
+        except APIError as error:
+            other = instead_of(call, error)
+            if isinstance(other, GoogleCall):
+                return self.send(library, other, options)
+            return local_response(library, other, error)
+        else:
+            return self._response(library, opened)
+        raise failure
+
+    def close(self) -> None:
+        """Give the connections back. A later call opens new ones."""
+        self._transport.close()
+
+    def _response(self, library: Any, opened: Opened) -> Any:
+        translator: Any = opened.answer
+        if translator.complete:
+            return library.Response(200, headers=translator.headers, content=b"".join(opened.first))
+        stream = _stream_class(library)(self._frames(library, opened), opened.exchange)
+        return library.Response(200, headers=translator.headers, stream=stream)
+
+    def _frames(self, library: Any, opened: Opened) -> Generator[bytes, None, None]:
+        translator: Any = opened.answer
+        failure = None
+        try:
+            for frame in opened.first:
+                yield frame
+            if not translator.ended:
+                for data in opened.exchange:
+                    for frame in translator.feed(data):
+                        yield frame
+                    if translator.ended:
+                        return
+                for frame in translator.finish():
+                    yield frame
+        except APIConnectionError as error:
+            failure = failure_in(library, error)
+        finally:
+            opened.exchange.close()
+        if failure is not None:
+            raise failure
+
+    def _open(self, call: GoogleCall, options: Options) -> Opened:
+        """Send *call*, again where the key was refused or the options say so, until an answer begins."""
+        attempts = Attempts(
+            call,
+            options,
+            self._setup.settings,
+            now=self._transport.now(),
+            random=self._transport.random,
+            memory=self._memory,
+            budget=self._transport.budget,
+            key_can_change=self._transport.key_can_change,
+            on_retry=self._setup.on_retry,
+        )
+        while True:
+            try:
+                return self._attempt(attempts, wants_stream=call.streaming)
+            except APIError as error:
+                failure = error
+            delay = attempts.after(failure.with_traceback(None), self._transport.now())
+            if delay:
+                self._transport.sleep(delay)
+
+    def _attempt(self, attempts: Attempts, *, wants_stream: bool) -> Opened:
+        """Send once and read until the first event is there, or the whole answer."""
+        exchange = self._transport.send(attempts)
+        try:
+            translator = ResponseTranslator(attempts.call, exchange, self._setup.settings, wants_stream=wants_stream)
+            for data in exchange:
+                if first := translator.feed(data):
+                    return attempts.opened(exchange, translator, first)
+            first = translator.finish()
+        except BaseException:
+            exchange.close()
+            raise
+        exchange.close()
+        return attempts.opened(exchange, translator, first)
+
+
+@lru_cache(maxsize=4)
+def _stream_class(library: Any) -> Any:
+    """Return the class of streams that responses of *library* may have."""
+
+    class Frames(library.SyncByteStream):  # type: ignore[misc]  # httpx's or httpx2's
+        def __init__(self, frames: Generator[bytes, None, None], exchange: Any) -> None:
+            self._frames = frames
+            self._exchange = exchange
+
+        def __iter__(self) -> Iterator[bytes]:
+            return self._frames
+
+        def close(self) -> None:
+            self._frames.close()
+            self._exchange.close()  # frames that nobody asked for do not close it
+
+    return Frames

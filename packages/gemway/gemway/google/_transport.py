@@ -1,0 +1,107 @@
+"""The transport that Google's client is given: one object for both of its halves, for httpx and for httpx2.
+
+It is no subclass of either library's transport, which google-genai would take as the choice of a library. Each request
+shows which library it is, and the response is of the same one.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gemway._retry import Options
+from gemway._setup import Setup
+from gemway.google._requests import GoogleCall, path_below, to_call, to_options
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from gemway.google._async_sending import AsyncSender
+    from gemway.google._sending import Sender
+
+
+class GatewayTransport:
+    """Sends the requests of Google's client to a gateway, with the gateway's key and through gemway's connections.
+
+    Takes the place of an `httpx.HTTPTransport` and of an `httpx.AsyncHTTPTransport`, or of httpx2's. Clients, threads
+    and event loops can share it; it can be copied and pickled. Opens nothing before the first request.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+
+    @cached_property
+    def _sender(self) -> Sender:
+        from gemway.google._sending import Sender
+
+        return Sender(self._setup)
+
+    @cached_property
+    def _async_sender(self) -> AsyncSender:
+        from gemway.google._async_sending import AsyncSender
+
+        return AsyncSender(self._setup)
+
+    @cached_property
+    def _address(self) -> Any:
+        import httpx
+
+        return httpx.URL(self._setup.settings.base_url)
+
+    def handle_request(self, request: Any) -> Any:
+        """Send *request* to the gateway and return its answer as Google would give it."""
+        call, options = self._to_call(request, request.read())
+        return self._sender.send(_library_of(request), call, options)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send *request* to the gateway and return its answer as Google would give it."""
+        call, options = self._to_call(request, await request.aread())
+        return await self._async_sender.send(_library_of(request), call, options)
+
+    def close(self) -> None:
+        """Give the connections of blocking calls back. A later call opens new ones."""
+        if "_sender" in self.__dict__:
+            self._sender.close()
+
+    async def aclose(self) -> None:
+        """Give the connections of asyncio calls back. A later call opens new ones."""
+        if "_async_sender" in self.__dict__:
+            await self._async_sender.aclose()
+
+    def _to_call(self, request: Any, body: bytes) -> tuple[GoogleCall, Options]:
+        path = path_below(self._address, request.url)
+        call, secret_headers = to_call(request.method, path, request.headers, body, self._setup.settings)
+        return call, to_options(secret_headers, request.extensions.get("timeout") or {})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"setup": self._setup}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._setup = state["setup"]
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self  # frameworks copy options deeply; the copies share connections
+
+    def __repr__(self) -> str:
+        return f"<GatewayTransport {self._setup}>"
+
+
+def _library_of(request: Any) -> Any:
+    """Return the module, httpx or httpx2, that *request* was made with."""
+    return sys.modules[type(request).__module__.partition(".")[0]]
