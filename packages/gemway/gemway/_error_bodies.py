@@ -38,6 +38,7 @@ SHOWN_CHARACTERS = 2048
 _BY_STATUS: dict[int, type[APIStatusError]] = {
     400: BadRequestError,
     401: AuthenticationError,
+    402: QuotaExceededError,
     403: PermissionDeniedError,
     404: NotFoundError,
     409: ConflictError,
@@ -54,6 +55,12 @@ _BY_CODE: dict[str, type[APIStatusError]] = {
     "insufficient_quota": QuotaExceededError,
     "billing_hard_limit_reached": QuotaExceededError,
     "budget_exceeded": QuotaExceededError,
+    "insufficient_credits": QuotaExceededError,
+    "insufficient_balance": QuotaExceededError,
+    "payment_required": QuotaExceededError,
+    "payment_required_error": QuotaExceededError,
+    "daily_limit_exceeded": QuotaExceededError,
+    "daily_cost_limit_exceeded": QuotaExceededError,
     "model_not_found": NotFoundError,
     "invalid_request": BadRequestError,
     "invalid_request_error": BadRequestError,
@@ -63,20 +70,47 @@ _BY_CODE: dict[str, type[APIStatusError]] = {
     "model_price_error": BadRequestError,
     "read_request_body_failed": RequestTooLargeError,
     "invalid_api_key": AuthenticationError,
+    "authentication_error": AuthenticationError,
     "API_KEY_INVALID": AuthenticationError,
     "UNAUTHENTICATED": AuthenticationError,
     "PERMISSION_DENIED": PermissionDeniedError,
     "access_denied": PermissionDeniedError,
+    "permission_error": PermissionDeniedError,
     "NOT_FOUND": NotFoundError,
+    "not_found_error": NotFoundError,
     "RESOURCE_EXHAUSTED": RateLimitError,
     "rate_limit_exceeded": RateLimitError,
+    "rate_limit_error": RateLimitError,
+    "too_many_requests": RateLimitError,
     "INVALID_ARGUMENT": BadRequestError,
     "FAILED_PRECONDITION": BadRequestError,
     "UNAVAILABLE": InternalServerError,
     "INTERNAL": InternalServerError,
     "DEADLINE_EXCEEDED": InternalServerError,
+    "upstream_error": InternalServerError,
+    "overloaded_error": InternalServerError,
+    "server_error": InternalServerError,
+    "api_error": InternalServerError,
+    "internal_error": InternalServerError,
+    "internal_server_error": InternalServerError,
+    "timeout_error": InternalServerError,
+    "stream_error": InternalServerError,
     "context_length_exceeded": ContextOverflowError,
 }
+# What gateways write when an account is empty or a day's allowance is spent: one-hub, sub2api, new-api,
+# claude-relay-service, OpenRouter. Google's "exceeded your current quota" is not among them: it also means a minute's.
+_SPENT = re.compile(
+    r"insufficient (?:account |user |token )?(?:balance|credits?|funds|quota)|"
+    r"(?:balance|credits?|quota) (?:is |are )?(?:not enough|insufficient|depleted|used up)|"
+    r"out of credits?|no credits? (?:left|remaining)|payment required|top.?up your|"
+    r"余额不足|额度不足|配额不足|余额已|额度已|预扣费|欠费|额度耗尽|额度用尽",
+    re.I,
+)
+_SPENT_TODAY = re.compile(
+    r"\b(?:daily|per.day|24.?hours?)\b.{0,40}\b(?:limit|quota|allowance)\b|"
+    r"\b(?:limit|quota)\b.{0,40}\b(?:per.day|daily)\b|(?:每日|每天|今日|当日).{0,20}(?:限|额度|用量|上限)",
+    re.I,
+)
 _BY_MESSAGE: tuple[tuple[re.Pattern[str], type[APIStatusError]], ...] = (
     (re.compile(r"no available channel|无可用渠道", re.I), NotFoundError),
     (
@@ -89,16 +123,45 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], type[APIStatusError]], ...] = (
     ),
     (re.compile(r"API key not valid|api key (is )?(invalid|expired)", re.I), AuthenticationError),
 )
+# Only where neither a status nor a code says more: an error inside of a 200 that has words alone.
+_BY_WORDS: tuple[tuple[re.Pattern[str], type[APIStatusError]], ...] = (
+    (re.compile(r"rate.?limit|too many requests|请求过于频繁|限流", re.I), RateLimitError),
+    (re.compile(r"unauthori[sz]ed|invalid (?:token|api.?key|key)|无效的令牌|令牌无效", re.I), AuthenticationError),
+    (re.compile(r"forbidden|permission denied|无权", re.I), PermissionDeniedError),
+    (re.compile(r"model.{0,60}(?:not found|does not exist|not supported)|模型不存在", re.I), NotFoundError),
+    (
+        re.compile(
+            r"overloaded|upstream|unavailable|internal (?:server )?error|timed? ?out|bad gateway|上游|繁忙", re.I
+        ),
+        InternalServerError,
+    ),
+)
+_LONGEST_CLASSIFIED = 8192
 _NEXT_STEP: tuple[tuple[type[APIStatusError], str], ...] = (
+    (
+        NotFoundError,
+        "Check model=: client.list_models() returns the names that this gateway knows; if the name is right, check"
+        " base_url=",
+    ),
     (AuthenticationError, "The gateway expects an API key as Bearer token; set GEMWAY_API_KEY or pass api_key="),
     (QuotaExceededError, "The balance or quota of this key is used up; top it up or use another key"),
     (RequestTooLargeError, "Send less inline data, or send media by reference"),
     (ContextOverflowError, "Shorten the conversation, or use a model with a larger window"),
 )
-_SOON = re.compile(r"(?:retry|try again) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m|sec|seconds|minutes)?\b", re.I)
-_REQUEST_ID = re.compile(r"\s*\(request id: ([^)\s]+)\)", re.I)
+_OTHER_HEADER = (
+    'The gateway does not look at the Bearer token; pass auth_header="x-goog-api-key" and auth_scheme="" so that the key'
+    " goes where it looks"
+)
+_SOON = re.compile(
+    r"(?:retry|try again) (?:in|after) (\d{1,12}(?:\.\d{1,12})?)\d{0,30} ?(ms|s|m|sec|seconds|minutes)?\b", re.I
+)
+# White space in front is cut off by hand: `\s*` here takes quadratic time over a text of spaces.
+_REQUEST_ID = re.compile(r"\(request id: ([^)\s]{1,200})\)", re.I)
 _REQUEST_ID_HEADERS = ("x-request-id", "x-oneapi-request-id", "x-goog-request-id", "x-litellm-call-id", "cf-ray")
-_MESSAGE_KEYS = ("message", "error_message", "error_msg", "msg", "err", "detail", "error")
+_MESSAGE_KEYS = ("message", "error_message", "error_msg", "msg", "err", "detail", "error", "errors")
+# Where relays quote the error of the server behind them, as an object or as text (claude-relay-service).
+_QUOTED_KEYS = ("upstreamResponse", "upstreamRaw", "upstream_response", "upstream_raw", "upstream_error")
+_LONGEST_CODE = 200
 
 
 @dataclass
@@ -108,6 +171,7 @@ class ErrorBody:
     message: str = ""
     codes: list[str] = field(default_factory=list)
     details: list[Mapping[str, Any]] = field(default_factory=list)
+    retryable: bool | None = None
 
 
 def to_status_error(
@@ -140,7 +204,10 @@ def error_from_payload(
     body = read_error_body(payload)
     status = status if status is not None and status >= 300 else _status_in(body, payload)
     kind = _classify(status, body)
-    request_id, message = _request_id(headers, body.message or _excerpt(text, status))
+    message = body.message or text
+    if message.lstrip()[:1] == "<":
+        message = page_summary(message)
+    request_id, message = _request_id(headers, message or "the answer has no body")
     error = kind(
         redact(_compose(kind, status, url, message)),
         status_code=status,
@@ -176,9 +243,15 @@ def is_error(payload: Any) -> bool:
     """Whether a JSON answer with status 200 is an error in disguise."""
     if isinstance(payload, list):
         return bool(payload) and all(is_error(item) for item in payload)
-    if not isinstance(payload, dict):
+    if not isinstance(payload, dict) or payload.get("candidates"):
         return False
-    return bool(payload.get("error")) or payload.get("success") is False
+    if payload.get("error") or payload.get("errors") or payload.get("success") is False:
+        return True
+    if payload.get("type") == "error":
+        return True
+    # one-hub writes the inside of Google's error without its wrapper.
+    has_code = any(isinstance(payload.get(key), (int, str)) for key in ("code", "status", "type"))
+    return has_code and isinstance(payload.get("message"), str)
 
 
 def read_error_body(payload: Any) -> ErrorBody:
@@ -201,28 +274,31 @@ def _read(payload: Any, body: ErrorBody, depth: int) -> None:
 
 
 def _read_text(text: str, body: ErrorBody, depth: int) -> None:
-    body.message = body.message or text
+    # Of "Queue overloaded" and "Queue is overloaded. Estimated wait time ..." the second says more.
+    if not body.message or body.message.lower() in text.lower():
+        body.message = text
     # LiteLLM puts Google's JSON inside the message: "litellm.RateLimitError: ... - {"error": ...}\n\n..."
     start = text.find('{"error"') if '{"error"' in text else text.find('{\n  "error"')
     if start >= 0:
-        inner = parse_json(_balanced(text[start:]).encode())
+        inner = parse_json(_balanced(text[start:]).encode("utf-8", "replace"))
         if isinstance(inner, dict):
-            nested = ErrorBody()
-            _read(inner, nested, depth + 1)
-            body.message = nested.message or body.message
-            body.codes += nested.codes
-            body.details += nested.details
+            _prefer(inner, body, depth)
+
+
+def _prefer(quoted: Any, body: ErrorBody, depth: int) -> None:
+    """Read an error that another one quotes: its words and codes are the cause and go first."""
+    nested = ErrorBody()
+    _read(quoted, nested, depth + 1)
+    body.message = nested.message or body.message
+    body.codes[:0] = nested.codes
+    body.details += nested.details
 
 
 def _read_object(payload: Mapping[str, Any], body: ErrorBody, depth: int) -> None:
-    for key in ("status", "code", "type", "reason"):
-        value = payload.get(key)
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value) not in ("", "None"):
-            body.codes.append(str(value))
-    details = payload.get("details")
-    if isinstance(details, list):
-        body.details += [item for item in details if isinstance(item, dict)]
-        body.codes += [item["reason"] for item in body.details if isinstance(item.get("reason"), str)]
+    _read_codes(payload, body)
+    if (complaint := _field_complaint(payload)) is not None:
+        body.message = f"{body.message}; {complaint}" if body.message else complaint
+        return
     for key in _MESSAGE_KEYS:
         value = payload.get(key)
         if isinstance(value, str) and value:
@@ -232,6 +308,39 @@ def _read_object(payload: Mapping[str, Any], body: ErrorBody, depth: int) -> Non
     for key in ("header", "response"):
         if isinstance(payload.get(key), dict) and not body.message:
             _read(payload[key], body, depth + 1)
+    for key in _QUOTED_KEYS:
+        value = payload.get(key)
+        quoted = parse_json(value.encode("utf-8", "replace")) if isinstance(value, str) else value
+        if isinstance(quoted, (dict, list)):
+            _prefer(quoted, body, depth)
+
+
+def _read_codes(payload: Mapping[str, Any], body: ErrorBody) -> None:
+    """Note everything in an error object that is no prose: codes, details, whether to try again."""
+    body.codes += [code for key in ("status", "code", "type", "reason") if (code := _code(payload.get(key)))]
+    for key in ("retryable", "is_retryable", "isRetryable"):
+        if isinstance(payload.get(key), bool):
+            body.retryable = payload[key]
+    details = payload.get("details")
+    if isinstance(details, list):
+        objects = [item for item in details if isinstance(item, dict)]
+        body.details += objects
+        body.codes += [code for item in objects if (code := _code(item.get("reason")))]
+
+
+def _code(value: Any) -> str | None:
+    """Return a code as text, if *value* may be one."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
+        return str(value)
+    return value if isinstance(value, str) and value not in ("", "None") and len(value) <= _LONGEST_CODE else None
+
+
+def _field_complaint(entry: Mapping[str, Any]) -> str | None:
+    """Return one entry of a 422 as FastAPI and pydantic write it: where, and what is wrong there."""
+    where, message = entry.get("loc"), entry.get("msg")
+    if not isinstance(where, list) or not isinstance(message, str):
+        return None
+    return f"{'.'.join(str(step)[:_LONGEST_CODE] for step in where[:10])}: {message}"
 
 
 def _balanced(text: str) -> str:
@@ -253,26 +362,43 @@ def _balanced(text: str) -> str:
 
 def _status_in(body: ErrorBody, payload: Any) -> int | None:
     """Return the HTTP status that a body names, if any."""
-    numbers = [int(code) for code in body.codes if code.isdigit() and 300 <= int(code) < 600]
+    numbers = [int(code) for code in body.codes if re.fullmatch(r"[345][0-9]{2}", code)]
     return numbers[0] if numbers else None
 
 
 def _classify(status: int | None, body: ErrorBody) -> type[APIStatusError]:
-    if status == 429 and any(_is_daily(detail) for detail in body.details):
+    words = body.message[:_LONGEST_CLASSIFIED]
+    if _is_spent(status, body, words):
         return QuotaExceededError
     for pattern, told in _BY_MESSAGE:
-        if pattern.search(body.message) and not (told is ContextOverflowError and status == 429):
+        if pattern.search(words) and not (told is ContextOverflowError and status == 429):
             return told
     specific = {kind for code in body.codes if (kind := _BY_CODE.get(code))}
+    if status == 403 and "permission_error" in body.codes:
+        # CLIProxyAPI pastes `insufficient_quota` beside every 403: no words of a balance, so no quota.
+        specific.discard(QuotaExceededError)
     for kind in (QuotaExceededError, AuthenticationError, ContextOverflowError, RequestTooLargeError):
         if kind in specific:
             return kind
-    first = next((_BY_CODE[code] for code in body.codes if code in _BY_CODE), None)
+    first = next((_BY_CODE[code] for code in body.codes if _BY_CODE.get(code) in specific), None)
     by_status = _by_status(status)
     # A generic word never overrides a status that says more ("invalid_request_error" with 404).
     if first and (by_status in (None, InternalServerError, APIStatusError) or first is NotFoundError):
         return first
-    return by_status or first or APIStatusError
+    return by_status or first or _by_words(words)
+
+
+def _is_spent(status: int | None, body: ErrorBody, words: str) -> bool:
+    """Whether a balance or a day's allowance is used up, so that asking again soon is of no use."""
+    if status == 429 and any(_is_daily(detail) for detail in body.details):
+        return True
+    if _SPENT.search(words):
+        return True
+    return status in (None, 402, 403, 429) and _SPENT_TODAY.search(words) is not None
+
+
+def _by_words(words: str) -> type[APIStatusError]:
+    return next((kind for pattern, kind in _BY_WORDS if pattern.search(words)), APIStatusError)
 
 
 def _by_status(status: int | None) -> type[APIStatusError] | None:
@@ -294,6 +420,8 @@ def _is_retryable(kind: type[APIStatusError], status: int | None, body: ErrorBod
     told = headers.get("x-should-retry", "").lower()
     if told in ("true", "false"):
         return told == "true"
+    if body.retryable is not None and kind in (RateLimitError, InternalServerError, APIStatusError):
+        return body.retryable
     if kind in (RateLimitError, InternalServerError):
         return status is None or status in RETRYABLE_STATUSES
     return kind is APIStatusError and status in RETRYABLE_STATUSES
@@ -314,7 +442,8 @@ def retry_hint(headers: Mapping[str, str], body: ErrorBody, now: float) -> float
             return seconds
     for detail in body.details:
         delay = detail.get("retryDelay")
-        if isinstance(delay, str) and (seconds := _number(delay.rstrip("s"))) is not None:
+        text = str(delay) if isinstance(delay, float | int) else delay
+        if isinstance(text, str) and (seconds := _number(text[:40].rstrip("s"))) is not None:
             return seconds
     if found := _SOON.search(body.message):
         unit = {"ms": 0.001, "m": 60, "minutes": 60}.get(found[2] or "s", 1)
@@ -339,13 +468,15 @@ def _number(value: str | None) -> float | None:
         number = float(value) if value is not None else None
     except ValueError:
         return None
-    return number if number is not None and 0 <= number < 1e9 else None
+    # Ridiculous waits stay: "Retry-After: 1000000000" means do not come back, not "no hint".
+    return number if number is not None and 0 <= number < float("inf") else None
 
 
 def _request_id(headers: Mapping[str, str], message: str) -> tuple[str | None, str]:
     """Return the request id and the message without it: new-api appends "(request id: ...)"."""
     found = _REQUEST_ID.search(message)
-    message = _REQUEST_ID.sub("", message)
+    if found is not None:
+        message = message[: found.start()].rstrip() + message[found.end() :]
     return request_id_of(headers) or (found[1] if found else None), message
 
 
@@ -355,15 +486,37 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
     return next((headers[name] for name in _REQUEST_ID_HEADERS if name in names and headers[name]), None)
 
 
-def _excerpt(text: str, status: int | None) -> str:
-    """Return something readable of a body that is not JSON."""
-    title = re.search(r"<title[^>]*>(.*?)</title>", text[:SHOWN_CHARACTERS], re.I | re.S)
-    plain = title[1] if title else re.sub(r"<[^>]*>", " ", text[:SHOWN_CHARACTERS])
-    return " ".join(plain.split())[:SHOWN_CHARACTERS] or "the answer has no body"
+def page_summary(page: str) -> str:
+    """Return the title of an HTML page, or else its first words, on one line. Linear in the size of the page."""
+    page = page[:KEPT_BODY_BYTES]
+    lower = page.lower()
+    start = lower.find("<title")
+    start = lower.find(">", start) + 1 if start >= 0 else 0
+    end = lower.find("</title", start) if start else -1
+    words = " ".join(page[start:end].split()) if end > start else ""
+    return (words or " ".join(_without_tags(page, lower).split()))[:SHOWN_CHARACTERS] or "a page without words"
+
+
+def _without_tags(page: str, lower: str) -> str:
+    """Return the text of a page: no tags, comments, scripts and styles."""
+    pieces, at = [], 0
+    while (tag := page.find("<", at)) >= 0:
+        pieces.append(page[at:tag])
+        closing = next((end for begin, end in _SKIPPED if lower.startswith(begin, tag)), ">")
+        end = lower.find(closing, tag)
+        if end < 0:
+            return " ".join(pieces)
+        at = end + len(closing)
+    return " ".join([*pieces, page[at:]])
+
+
+_SKIPPED = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"))
 
 
 def _compose(kind: type[APIStatusError], status: int | None, url: str, message: str) -> str:
     lines = f"{status or 'error in a 200'} from {url}: {message[:SHOWN_CHARACTERS].rstrip()}"
+    if kind is AuthenticationError and "x-goog-api-key" in message:
+        return f"{lines.rstrip('.')}. {_OTHER_HEADER}."
     for error_type, advice in _NEXT_STEP:
         if issubclass(kind, error_type):
             return f"{lines.rstrip('.')}. {advice}."

@@ -3,8 +3,8 @@
     GemwayError
     ├── ConfigurationError (also a ValueError)        the set-up or a call's options cannot work
     ├── UnsupportedContentError (also a ValueError)   a message holds something that cannot be sent
-    ├── ContentBlockedError                           the prompt or the answer was blocked
-    ├── EmptyResponseError                            an answer came, and nothing usable is in it
+    ├── ContentBlockedError (also a ValueError)       the prompt or the answer was blocked
+    ├── EmptyResponseError (also a ValueError)        an answer came, and nothing usable is in it
     ├── (ContextOverflowError is a BadRequestError)   the prompt is larger than the model's window
     └── APIError                                      the exchange with the gateway failed
         ├── APIConnectionError                        no answer: refused, reset, cut, TLS
@@ -13,7 +13,7 @@
         │   ├── BadRequestError            400        ├── RequestTooLargeError     413
         │   ├── AuthenticationError        401        ├── UnprocessableEntityError 422
         │   ├── PermissionDeniedError      403        ├── RateLimitError           429
-        │   ├── NotFoundError              404        ├── QuotaExceededError       403, 429: balance, daily quota
+        │   ├── NotFoundError              404        ├── QuotaExceededError       402, 403, 429: spent
         │   ├── ConflictError              409        └── InternalServerError      5xx
         ├── ResponseValidationError                   a 200 that is no Gemini answer (HTML, empty, not JSON, too large)
         └── StreamInterruptedError                    a stream broke off; `.partial` holds what had arrived
@@ -53,7 +53,7 @@ class UnsupportedContentError(GemwayError, ValueError):
     """A message holds something that cannot be sent; the message names what can."""
 
 
-class ContentBlockedError(GemwayError):
+class ContentBlockedError(GemwayError, ValueError):
     """The prompt or the answer was blocked.
 
     Attributes:
@@ -83,7 +83,7 @@ class ContentBlockedError(GemwayError):
         return self.response.usage_metadata if self.response else None
 
 
-class EmptyResponseError(GemwayError):
+class EmptyResponseError(GemwayError, ValueError):
     """An answer came, and nothing usable is in it.
 
     Attributes:
