@@ -27,7 +27,7 @@ PURE = {
     "_schema",
     "_sse",
     "_text_chunks",
-    "_tool_names",
+    "_tools",
     "_warn_once",
     "gallery",
 }

@@ -462,7 +462,7 @@ def test_an_unsigned_picture_goes_to_the_user():
 
     assert arrange(contents, model=IMAGES_3) == [
         user("draw"),
-        model("here", signed),
+        model({"text": "here", "thoughtSignature": SENTINEL}, signed),
         user(picture("AAAA"), "blue, please"),
     ]
 
@@ -489,7 +489,58 @@ def test_a_picture_signed_by_the_last_part_stays():
     assert arrange(contents, model=IMAGES_3)[1] == model(picture(thoughtSignature="S"))
 
 
+# Text of image models
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        (["Hello!"], [{"text": "Hello!", "thoughtSignature": SENTINEL}]),
+        ([{"text": "he", "thoughtSignature": "S"}, "re"], [{"text": "he", "thoughtSignature": "S"}, "re"]),
+        (["he", {"text": "re", "thoughtSignature": "S"}], ["he", {"text": "re", "thoughtSignature": "S"}]),
+        ([{"text": "hm", "thought": True}], [{"text": "hm", "thought": True}]),
+        (
+            [{"text": "a", "thoughtSignature": "S"}, picture(thoughtSignature="T"), "edited"],
+            [
+                {"text": "a", "thoughtSignature": "S"},
+                picture(thoughtSignature="T"),
+                {"text": "edited", "thoughtSignature": SENTINEL},
+            ],
+        ),
+    ],
+    ids=["typed in", "streamed, first piece signed", "streamed, last piece signed", "a thought", "behind a picture"],
+)
+def test_image_models_get_no_unsigned_text(said, sent):
+    """3.x image models answer 400 to text of the model without a signature (googleapis/js-genai#1116)."""
+    assert arrange([user("a"), model(*said), user("b")], model=IMAGES_3)[1] == model(*sent)
+
+
+@pytest.mark.parametrize("model_name", [GEMINI_2, GEMINI_3, "gemini-2.5-flash-image", FOREIGN])
+def test_other_models_keep_their_text_unsigned(model_name):
+    """A sentinel would be noise to them."""
+    contents = [user("a"), model("Hello!"), user("b")]
+
+    assert arrange(contents, model=model_name) == contents
+
+
+def test_a_part_that_is_nothing_but_a_signature_signs_the_thought_before_it():
+    """Relays of Claude send the signature of a thought in a part of its own (CLIProxyAPI)."""
+    thought = {"text": "hm", "thought": True}
+    contents = [user("a"), model(thought, {"thought": True, "thoughtSignature": "S"}, "b"), user("c")]
+
+    assert arrange(contents, model=FOREIGN)[1] == model({**thought, "thoughtSignature": "S"}, "b")
+
+
 # The retry after refused signatures
+
+
+def test_refused_signatures_of_an_image_models_text_become_sentinels():
+    """Unsigned, the text would be refused again."""
+    contents = [user("draw"), model({"text": "here", "thoughtSignature": "S"}, "!"), user("blue")]
+
+    retried = with_sentinels(contents, model=IMAGES_3)
+
+    assert [part["thoughtSignature"] for part in retried[1]["parts"]] == [SENTINEL, SENTINEL]
 
 
 def test_refused_signatures_of_pictures_beside_calls():

@@ -54,7 +54,7 @@ from gemway._schema.openapi import SchemaError
 from gemway._settings import Secret, environment_key, resolve_base_url, resolve_model
 from gemway._sniff import decode_base64, picture_size, sniff_mime_type
 from gemway._text_chunks import TextChunk
-from gemway._tool_names import sanitize_tool_name
+from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media
 from gemway._version import __version__
 
 __all__ = [
@@ -122,9 +122,11 @@ __all__ = [
     "resolve_base_url",
     "resolve_model",
     "response_schema",
+    "restore_arguments",
     "sanitize_tool_name",
     "sniff_mime_type",
     "split_data_url",
+    "split_result_media",
     "to_generation_config",
     "to_part",
     "to_response_format",

@@ -6,7 +6,10 @@ are sent, so that a request costs no copy of its pictures.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from operator import is_
 from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -47,49 +50,137 @@ class LargeBody:
 
 
 def encode(wire: Mapping[str, Any]) -> bytes | LargeBody:
-    """Return the JSON of *wire*. Raises `ConfigurationError` for what JSON cannot say."""
+    """Return the JSON of *wire*, in the form that ProtoJSON gives values that plain JSON has no word for.
+
+    Infinity and NaN are sent as the texts "Infinity" and "NaN" (protobuf.dev/programming-guides/json), half
+    surrogates as the replacement character U+FFFD: UTF-8 has neither, and one broken emoji in a stored history must
+    not make every later request of the conversation fail.
+
+    Raises:
+        ConfigurationError: *wire* holds something that JSON cannot express.
+    """
     large: list[str] = []
     try:
-        slim = _without_large_media(wire, large)
+        slim = _sendable(wire, large)
+        encoded = _to_json(slim)
         if not large:
-            return to_json(wire)
-        head, *others = to_json(slim).split(_HOLE)
-        return _filled(head, large, others) if len(others) == len(large) else to_json(wire)
+            return encoded
+        head, *others = encoded.split(_HOLE)
+        return _filled(head, large, others) if len(others) == len(large) else _to_json(wire)
     except (PydanticSerializationError, ValueError) as error:
         message = f"the request holds something that is not JSON: {error}"
+    except RecursionError:
+        message = "the request is nested too deeply, or contains itself"
+    except (AttributeError, KeyError, TypeError) as error:
+        message = f"the request does not have the form of a GenerateContentRequest: {error}"
     raise ConfigurationError(message)
 
 
-def _without_large_media(wire: Mapping[str, Any], large: list[str]) -> dict[str, Any]:
-    """Return *wire* with a mark in place of each large inline data, which goes to *large*."""
+def _to_json(value: Any) -> bytes:
+    try:
+        return to_json(value, inf_nan_mode="strings")
+    except PydanticSerializationError:
+        return to_json(_without_half_surrogates(value), inf_nan_mode="strings")
+
+
+def _sendable(wire: Mapping[str, Any], large: list[str]) -> Mapping[str, Any]:
+    """Return *wire* with arguments and results as objects, and a mark for each large inline data, which goes to *large*."""
     if "contents" not in wire:  # a count of tokens wraps its request
-        return dict(wire)
-    return {**wire, "contents": [_slim_content(content, large) for content in wire["contents"]]}
+        return wire
+    contents = wire["contents"]
+    sendable = [_sendable_content(content, large) for content in contents]
+    return wire if all(map(is_, sendable, contents)) else {**wire, "contents": sendable}
 
 
-def _slim_content(content: Any, large: list[str]) -> Any:
+def _sendable_content(content: Any, large: list[str]) -> Any:
     parts = content.get("parts") if isinstance(content, Mapping) else None
-    if not parts:
-        return content
-    for part in parts:
-        if "inlineData" in part or "inline_data" in part:
-            return {**content, "parts": [_slim_part(part, large) for part in parts]}
+    for part in parts or ():
+        if not _REWRITTEN.isdisjoint(part):
+            sendable = [_sendable_part(part, large) for part in parts]
+            return content if all(map(is_, sendable, parts)) else {**content, "parts": sendable}
     return content
 
 
-def _slim_part(part: Mapping[str, Any], large: list[str]) -> Mapping[str, Any]:
-    key = "inlineData" if "inlineData" in part else "inline_data"
-    blob = part.get(key)
-    if not isinstance(blob, Mapping) or not isinstance(blob.get("data"), str) or len(blob["data"]) < _LARGE_TEXT:
-        return part
-    large.append(blob["data"])
-    return {**part, key: {**blob, "data": _PLACE}}
+def _sendable_part(part: Any, large: list[str]) -> Any:
+    for name in _REWRITTEN:
+        payload = part.get(name)
+        if payload is None:
+            continue
+        if not isinstance(payload, Mapping):
+            return part
+        if name in _INLINE:
+            data = payload.get("data")
+            if isinstance(data, str) and len(data) >= _LARGE_TEXT:
+                large.append(data)
+                return {**part, name: {**payload, "data": _PLACE}}
+            return part
+        field, key = _OBJECTS[name]
+        value = payload.get(field)
+        plain = plain_json(value)
+        if value is not None and not isinstance(plain, dict):
+            plain = _to_object(plain, key)
+        return part if plain is value else {**part, name: {**payload, field: plain}}
+    return part
+
+
+_INLINE: Final = ("inlineData", "inline_data")
+# The fields that must hold an object, and the name under which anything else goes into one.
+_OBJECTS: Final = {"functionCall": ("args", "input"), "functionResponse": ("response", "output")}
+_REWRITTEN: Final = frozenset({*_INLINE, *_OBJECTS})
+
+
+def _to_object(value: Any, key: str) -> dict[str, Any]:
+    """Return arguments or a result that a store kept as JSON text, or as anything else, as an object."""
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return {key: value}
+        return parsed if isinstance(parsed, dict) else {key: value}
+    return {key: value}
+
+
+def plain_json(value: Any) -> Any:
+    """Return *value* with decimals as numbers: databases such as DynamoDB bring JSON's numbers back as `Decimal`.
+
+    The value itself is returned if it holds none.
+    """
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, dict):
+        plain: Any = {key: plain_json(item) for key, item in value.items()}
+        return value if all(map(is_, plain.values(), value.values())) else plain
+    if isinstance(value, list):
+        plain = [plain_json(item) for item in value]
+        return value if all(map(is_, plain, value)) else plain
+    if isinstance(value, Decimal):
+        is_whole = value.is_finite() and value == value.to_integral_value()
+        return int(value) if is_whole and value.adjusted() < _MOST_DIGITS else float(value)
+    return value
+
+
+_MOST_DIGITS: Final = 30  # int() of a decimal such as 1e999999 would fill the memory
+
+
+def _without_half_surrogates(value: Any) -> Any:
+    """Return a copy of *value* whose texts are UTF-8: pairs of surrogates joined, halves replaced."""
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return value
+    if isinstance(value, Mapping):
+        return {_without_half_surrogates(key): _without_half_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_half_surrogates(item) for item in value]
+    return value
 
 
 def _filled(head: bytes, large: list[str], others: list[bytes]) -> LargeBody:
     pieces: list[bytes | str] = [head]
     for text, behind in zip(large, others, strict=True):
-        pieces += [b'"', text if _is_plain(text) else to_json(text)[1:-1], b'"' + behind]
+        pieces += [b'"', text if _is_plain(text) else _to_json(text)[1:-1], b'"' + behind]
     return LargeBody(pieces)
 
 

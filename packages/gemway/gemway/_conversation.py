@@ -41,8 +41,8 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
     """
     accepts = capabilities(model)
     turns = _merged((_role(content), content.get("parts") or []) for content in contents)
-    if accepts.requires_signatures and accepts.image_model:
-        turns = _merged(_with_unsigned_pictures_shown(turns))
+    if _signs_text(model):
+        turns = [_with_signed_text(turn) for turn in _merged(_with_unsigned_pictures_shown(turns))]
     arranged = _merged(_answered(turns))
     if accepts.requires_signatures:
         _vouch_for_calls(arranged)
@@ -67,7 +67,7 @@ def _merged(turns: Iterable[_Turn]) -> list[_Turn]:
     for turn in turns:
         role, parts = turn
         if role != role_before:
-            has_empty = any(part.get("text") == "" for part in parts)
+            has_empty = any(_is_empty(part) for part in parts)
             kept = (role, _extended([], parts)) if has_empty else turn
             if kept[1]:
                 merged.append(kept)
@@ -80,17 +80,26 @@ def _merged(turns: Iterable[_Turn]) -> list[_Turn]:
 
 def _extended(target: list[Part], parts: Iterable[Part]) -> list[Part]:
     for part in parts:
-        if part.get("text") == "":
+        if _is_empty(part):
             _add_empty(target, part)
         else:
             target.append(part)
     return target
 
 
-def _add_empty(target: list[Part], part: Part) -> None:
-    """Keep of an empty text what matters: its signature, on the part before it where that has none.
+def _is_empty(part: Part) -> bool:
+    """Whether *part* has no content: an empty text, or nothing but a signature."""
+    return part.get("text") == "" if "text" in part else _MODIFIERS.issuperset(part)
 
-    Streams end with such a part; gateways that drop empty text would send a signature without a part.
+
+_MODIFIERS: Final = frozenset({"thought", "thoughtSignature"})
+
+
+def _add_empty(target: list[Part], part: Part) -> None:
+    """Keep what matters of a part without content: its signature, on the part before it if that has none.
+
+    Streams end with such a part, and relays of Claude sign thoughts with one (CLIProxyAPI). Gateways that drop empty
+    text would send a signature without a part.
     """
     if "thoughtSignature" not in part:
         return
@@ -98,7 +107,7 @@ def _add_empty(target: list[Part], part: Part) -> None:
     if _can_be_signed(before, by=part):
         target[-1] = {**before, "thoughtSignature": part["thoughtSignature"]}
     else:
-        target.append(part)
+        target.append({"text": "", **part})
 
 
 def _can_be_signed(part: Part, *, by: Part) -> bool:
@@ -345,6 +354,41 @@ def _with_unsigned_pictures_shown(turns: list[_Turn]) -> Iterator[_Turn]:
         yield "user", foreign
 
 
+def _signs_text(model: str) -> bool:
+    accepts = capabilities(model)
+    return accepts.requires_signatures and accepts.image_model
+
+
+def _with_signed_text(turn: _Turn, *, every_part: bool = False) -> _Turn:
+    """Sign the model's own text with the sentinel where no signature came with it.
+
+    Gemini 3 image models answer 400 "Text part is missing a thought_signature" to a greeting that was typed in, to the
+    answer of another model, and to text that was edited (googleapis/js-genai#1116). A stream cuts one text into several
+    parts of which one is signed, so text next to signed text is left alone, unless *every_part* is to be signed.
+    """
+    role, parts = turn
+    if role != "model":
+        return turn
+    signed: list[Part] | None = None
+    start = 0
+    while start < len(parts):
+        if not _is_visible_text(parts[start]):
+            start += 1
+            continue
+        end = start + 1
+        while end < len(parts) and _is_visible_text(parts[end]) and not every_part:
+            end += 1
+        if not any(part.get("thoughtSignature") for part in parts[start:end]):
+            signed = signed if signed is not None else [*parts]
+            signed[start:end] = [{**part, "thoughtSignature": SENTINEL} for part in parts[start:end]]
+        start = end
+    return turn if signed is None else (role, signed)
+
+
+def _is_visible_text(part: Part) -> bool:
+    return "text" in part and not part.get("thought")
+
+
 def _is_unsigned_picture(part: Part) -> bool:
     return _is_picture(part) and not (part.get("thoughtSignature") or part.get("thought"))
 
@@ -385,11 +429,11 @@ def _first_call(parts: list[Part]) -> int | None:
     return next((at for at, part in enumerate(parts) if "functionCall" in part and at not in served), None)
 
 
-def with_sentinels(contents: list[Content]) -> list[Content]:
+def with_sentinels(contents: list[Content], *, model: str = "") -> list[Content]:
     """Return arranged *contents* without the signatures that the server gave, for one more try after it refused them.
 
-    Calls of the current turn carry the sentinel instead; pictures that the model made go to the user's side, where
-    they need no signature. Gateways that change the upstream key or channel make valid signatures fail
+    Calls of the current turn carry the sentinel instead, and so does the model's text if *model* is an image model
+    that wants text signed; pictures that the model made go to the user's side, where they need no signature. Gateways that change the upstream key or channel make valid signatures fail
     (docs.apiyi.com). Contents without signatures come back equal: another try would be the same.
     """
     turns: list[_Turn] = [(content["role"], content["parts"]) for content in contents]
@@ -398,12 +442,14 @@ def with_sentinels(contents: list[Content]) -> list[Content]:
     if any(_is_picture(part) and "thoughtSignature" in part for _, parts in turns for part in parts):
         bare = _merged(_answered(_merged(_with_unsigned_pictures_shown(bare))))
         _vouch_for_calls(bare)  # pictures on the user's side may have moved the beginning of the current turn
+    if _signs_text(model):
+        bare = [_with_signed_text(turn, every_part=True) for turn in bare]
     return [{"role": role, "parts": parts} for role, parts in _merged(bare)]
 
 
 def _without_signature(part: Part, is_current: bool) -> Part:
-    """Return *part* unsigned, a call of the current turn with the sentinel."""
-    if "thoughtSignature" not in part:
+    """Return *part* without the server's signature; a call of the current turn gets the sentinel instead."""
+    if part.get("thoughtSignature", SENTINEL) == SENTINEL:
         return part
     if is_current and "functionCall" in part:
         return {**part, "thoughtSignature": SENTINEL}

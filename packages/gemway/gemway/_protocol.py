@@ -18,11 +18,13 @@ from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
 from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
 from gemway._settings import Settings
+from gemway._tools import unique_declarations
 from gemway.types import GenerateContentRequest
 
-# One segment of a model id. Everything that could leave the path is refused, not escaped:
-# dots alone, slashes, question marks, hashes, percent signs, white space.
-_SEGMENT = re.compile(r"(?!\.+$)[A-Za-z0-9._~@+:-]+")
+# One segment of a model name. Gateways add brackets, commas and words of any language to names
+# ("[vip]gemini-2.5-pro", "gemini-2.5-pro(8192)"): everything is sent, percent-encoded, but what no encoding keeps
+# from meaning something else in a path (nothing, dots alone) or in a line of HTTP (control characters, half surrogates).
+_SEGMENT = re.compile(r"(?![.\s]+$)[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 class WireRequest(dict[str, Any]):
@@ -73,12 +75,13 @@ def generate_content(
     Raises `ConfigurationError` for a model name that could leave the path, and for a request that is
     no JSON or has no contents.
     """
+    path = model_path(model)
     wire = to_wire(request, settings)
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
     pictures = asks_for_pictures(model, wire)
     return Call(
         model=model,
-        path=f"/v1beta/models/{model_path(model)}:{verb}",
+        path=f"/v1beta/models/{path}:{verb}",
         body=encode(wire),
         streaming=stream,
         makes_pictures=pictures,
@@ -101,11 +104,12 @@ def with_wire(call: Call, wire: Mapping[str, Any]) -> Call:
 
 def count_tokens(model: str, request: Any, settings: Settings) -> Call:
     """Return the call that counts tokens. Some gateways answer it with a billed generation."""
+    path = model_path(model)
     wire = to_wire(request, settings)
     if set(wire) - {"contents"}:
         # https://ai.google.dev/api/tokens: everything but contents counts only inside the wrapper.
         wire = {"generateContentRequest": {"model": f"models/{model.removeprefix('models/')}", **wire}}
-    return Call(model, f"/v1beta/models/{model_path(model)}:countTokens", encode(wire))
+    return Call(model, f"/v1beta/models/{path}:countTokens", encode(wire))
 
 
 def list_models() -> Call:
@@ -118,14 +122,23 @@ def under_v1(call: Call) -> Call:
     return replace(call, path=call.path.replace("/v1beta/", "/v1/", 1))
 
 
-@lru_cache(maxsize=256)
 def model_path(model: str) -> str:
-    """Return *model* as it stands in the path; `models/` in front is dropped."""
-    name = model.removeprefix("models/")
-    segments = name.split("/")
+    """Return *model* as it stands in the path, percent-encoded; `models/` in front is dropped.
+
+    Raises:
+        ConfigurationError: *model* is not text, or has a segment that is empty, dots alone or not printable.
+    """
+    if not isinstance(model, str):
+        raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
+    return _model_path(model)
+
+
+@lru_cache(maxsize=256)
+def _model_path(model: str) -> str:
+    segments = model.removeprefix("models/").split("/")
     if not all(_SEGMENT.fullmatch(segment) for segment in segments):
         raise ConfigurationError(
-            f"{model!r} is not a model name: letters, digits and . _ - ~ @ + : with single slashes between them"
+            f"{model!r} is not a model name: between its slashes there is nothing, only dots, or a control character"
         )
     return "/".join(quote(segment, safe="._-~@+") for segment in segments)
 
@@ -138,11 +151,23 @@ def to_wire(request: Any, settings: Settings) -> dict[str, Any]:
         wire = _validated(request)
     if not wire.get("contents"):
         raise ConfigurationError("contents is empty: pass at least one message with at least one part")
+    config = wire.get("generationConfig")
+    if config is not None and not isinstance(config, Mapping):
+        raise ConfigurationError(f"generationConfig must be an object, not {type(config).__name__}")
     if settings.extra_body:
         wire = merged(wire, settings.extra_body)
+    if tools := wire.get("tools"):
+        wire = _with_unique_tools(wire, tools)
     if settings.inline_data_casing == "snake":
         wire = {**wire, "contents": [with_snake_inline_data(content) for content in wire["contents"]]}
     return wire
+
+
+def _with_unique_tools(wire: dict[str, Any], tools: Any) -> dict[str, Any]:
+    if not isinstance(tools, list | tuple):
+        raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}")
+    unique = unique_declarations(tools)
+    return wire if unique is tools else {**wire, "tools": unique}
 
 
 def _validated(request: Any) -> dict[str, Any]:
@@ -188,14 +213,16 @@ def asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
     """Whether the answer to *wire* is to hold pictures, so that repeating it may make and bill one twice."""
     config = wire.get("generationConfig") or {}
     modalities = config.get("responseModalities")
-    if modalities:
+    if isinstance(modalities, list | tuple | set) and modalities:
         return any(str(modality).upper() == "IMAGE" for modality in modalities)
     return capabilities(model).image_model
 
 
 def thinks_long(model: str, wire: Mapping[str, Any]) -> bool:
     """Whether *model* may think for a minute without a byte."""
-    thinking = (wire.get("generationConfig") or {}).get("thinkingConfig") or {}
+    thinking = (wire.get("generationConfig") or {}).get("thinkingConfig")
+    if not isinstance(thinking, Mapping):
+        return capabilities(model).slow
     level, budget = str(thinking.get("thinkingLevel", "")).upper(), thinking.get("thinkingBudget") or 0
     return capabilities(model).slow or level in ("HIGH", "XHIGH") or (isinstance(budget, int) and budget > 8192)
 

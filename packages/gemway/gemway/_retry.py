@@ -272,7 +272,7 @@ class Attempts:
         if not self._sentinels_sent and is_signature_error(error) and self.call.wire is not None:
             self._sentinels_sent = True
             contents = self.call.wire["contents"]
-            replaced = with_sentinels(contents)
+            replaced = with_sentinels(contents, model=self.call.model)
             if replaced != contents:
                 self.call = with_wire(self.call, {**self.call.wire, "contents": replaced})
                 return True

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from gemway import UnsupportedContentError, arrange, capabilities, sanitize_tool_name
+from gemway import UnsupportedContentError, arrange, capabilities, sanitize_tool_name, split_result_media
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_gemway._layout import CALL_SIGNATURES, PARTS, REASONING, SERVER_IDS, is_google
@@ -143,19 +143,17 @@ def _tool_result(block: Block, model: str) -> list[Part]:
 
 
 def _result_parts(content: Any, name: str | None, call_id: str | None, *, model: str, failed: bool) -> list[Part]:
-    """Return the functionResponse of a result. Its media go inside it, behind it for models before Gemini 3."""
+    """Return the functionResponse of a result, with the media that go beside it behind it."""
     texts, media = _split(content)
     said: Any = "\n".join(texts)
     response: dict[str, Any] = {"response": {"error": said} if failed else _to_object(said)}
     if name:
         response["name"] = sanitize_tool_name(name)
-    inside = media if capabilities(model).function_response_parts else []
+    inside, beside = split_result_media(media, model=model)
     if inside:
         response["parts"] = inside
-    result: Part = {"functionResponse": response}
-    if not call_id:
-        return [result, *(() if inside else media)]
-    return [{**result, "call_id": call_id}, *(() if inside else ({**part, "call_id": call_id} for part in media))]
+    parts: list[Part] = [{"functionResponse": response}, *beside]
+    return [{**part, "call_id": call_id} for part in parts] if call_id else parts
 
 
 def _split(content: Any) -> tuple[list[str], list[Part]]:
@@ -210,13 +208,16 @@ def _ai(message: BaseMessage, model: str) -> Content:
     calls = getattr(message, "tool_calls", None) or []
     if isinstance(content, str) and not calls and not message.additional_kwargs:
         return {"role": "model", "parts": [{"text": content}] if content else _invalid(message)}
-    return {"role": "model", "parts": _Said(message, calls).parts() or _invalid(message)}
+    return {"role": "model", "parts": _Said(message, calls).parts()}
 
 
 def _invalid(message: BaseMessage) -> list[Part]:
-    """Return what the model tried to call, where it said nothing else."""
+    """Return the calls that nobody could read, as text: a functionCall must hold an object.
+
+    A result for one of them is told as text too, by `arrange`: it has no call to follow.
+    """
     invalid = getattr(message, "invalid_tool_calls", None) or []
-    return [{"text": f"[invalid call of {call['name'] or 'a tool'}: {call['args']}]"} for call in invalid]
+    return [{"text": f"[invalid call of {call.get('name') or 'a tool'}: {call.get('args') or ''}]"} for call in invalid]
 
 
 class _Said:
@@ -237,7 +238,7 @@ class _Said:
     def parts(self) -> list[Part]:
         content = self._message.content
         parts = self._of_text(content) if isinstance(content, str) else self._of_blocks(content)
-        return [*parts, *(self._call(call) for call in self._calls)]
+        return [*parts, *_invalid(self._message), *(self._call(call) for call in self._calls)]
 
     def _of_text(self, text: str) -> list[Part]:
         thoughts = self._message.additional_kwargs.get(REASONING) or ""

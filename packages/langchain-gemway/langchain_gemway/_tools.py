@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from gemway import ConfigurationError, Dialect, function_declaration, sanitize_tool_name
+from gemway import ConfigurationError, Dialect, function_declaration, restore_arguments, sanitize_tool_name
 from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import BaseModel
 
@@ -45,11 +45,11 @@ class BoundTools(list[Any]):
         self._sent = {sanitize_tool_name(tool.name): tool for tool in functions if tool.name is not None}
 
     def restored(self, name: str, args: JsonObject) -> tuple[str, JsonObject]:
-        """Return a call's name as the user wrote it, and its arguments with integers where the tool has integers."""
+        """Return a call's name as the user wrote it, and its arguments with the types that the tool declares."""
         tool = self._sent.get(name)
         if tool is None or tool.name is None:
             return name, args
-        return tool.name, _with_integers(args, tool.parameters, tool.parameters) if tool.has_integers else args
+        return tool.name, restore_arguments(args, tool.parameters)
 
 
 def to_bound_tools(tools: Any, dialect: Dialect = "json_schema") -> BoundTools | None:
@@ -66,14 +66,13 @@ def to_bound_tools(tools: Any, dialect: Dialect = "json_schema") -> BoundTools |
 class _Converted:
     """One tool. `name` is None for what the server runs."""
 
-    __slots__ = ("has_integers", "listed", "name", "parameters", "wire")
+    __slots__ = ("listed", "name", "parameters", "wire")
 
     def __init__(self, wire: JsonObject, name: str | None = None, listed: Any = None, parameters: Any = None) -> None:
         self.wire = wire
         self.name = name
         self.listed = wire if listed is None else listed
         self.parameters = parameters or {}
-        self.has_integers = "integer" in repr(self.parameters)
 
 
 def _to_tools(tool: Any, dialect: Dialect) -> Sequence[_Converted]:
@@ -252,49 +251,3 @@ def camelised(value: Any) -> Any:
 
 def _camel(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda letter: letter[1].upper(), name)
-
-
-# Arguments
-
-
-def _with_integers(value: Any, schema: Any, root: Mapping[str, Any]) -> Any:
-    """Return *value* with whole floats as integers where the schema says integer: JSON does not tell them apart."""
-    schema = _resolved(schema, root)
-    if isinstance(value, float):
-        return int(value) if _is_integer(schema, root) and value.is_integer() else value
-    if isinstance(value, dict):
-        properties = _members(schema, root)
-        return {key: _with_integers(item, properties.get(key, {}), root) for key, item in value.items()}
-    if isinstance(value, list):
-        each = [one["items"] for one in _branches(schema, root) if isinstance(one.get("items"), Mapping)]
-        return [_with_integers(item, each[0] if each else {}, root) for item in value]
-    return value
-
-
-def _resolved(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not isinstance(schema, Mapping):
-        return {}
-    pointer = schema.get("$ref")
-    if isinstance(pointer, str):
-        definitions = root.get("$defs") or root.get("definitions") or {}
-        found = definitions.get(pointer.rpartition("/")[2], {})
-        return found if isinstance(found, Mapping) else {}
-    return schema
-
-
-def _branches(schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    inner = [_resolved(branch, root) for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key) or ()]
-    return [schema, *inner]
-
-
-def _is_integer(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
-    types = [one.get("type") for one in _branches(schema, root)]
-    named = {word for kind in types for word in (kind if isinstance(kind, list) else [kind])}
-    return "integer" in named and "number" not in named
-
-
-def _members(schema: Mapping[str, Any], root: Mapping[str, Any]) -> JsonObject:
-    members: JsonObject = {}
-    for branch in _branches(schema, root):
-        members.update(branch.get("properties") or {})
-    return members

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gemway._exceptions import ConfigurationError
 from gemway._json_objects import JsonObject, camelised_members, members, wire_word
-from gemway._tool_names import sanitize_tool_name
+from gemway._tools import sanitize_tool_name
 
 _MODES: Final = {
     **{"auto": "AUTO", "none": "NONE", "any": "ANY", "required": "ANY", "validated": "VALIDATED"},

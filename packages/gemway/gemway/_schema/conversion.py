@@ -16,7 +16,7 @@ from gemway._json_objects import JsonObject
 from gemway._schema.openapi import to_openapi
 from gemway._schema.reading import read
 from gemway._schema.references import children_of
-from gemway._tool_names import sanitize_tool_name
+from gemway._tools import sanitize_tool_name
 
 Dialect = Literal["json_schema", "openapi"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
@@ -22,6 +21,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.llms.gemway._empty import has_content, judge_empty
 from llama_index.llms.gemway._record import RECORD, THOUGHT_SIGNATURE, Record
+from llama_index.llms.gemway._tools import WireTools
 
 from gemway.types import Blob, FunctionCall, GenerateContentResponse, Part
 
@@ -33,12 +33,12 @@ class Expected:
     """What the reader of an answer has to know of the question.
 
     Attributes:
-        tool_names: the names of the tools by the names that went over the wire, where these differ.
+        tools: the tools that were offered, for the names and argument types of calls.
         parallel_tool_calls: False keeps the first call only; Gemini itself has no such switch.
         max_tokens: the limit that was sent, for the warning about answers that ran into it.
     """
 
-    tool_names: Mapping[str, str] = field(default_factory=dict)
+    tools: WireTools | None = None
     parallel_tool_calls: bool = True
     max_tokens: int | None = None
 
@@ -153,13 +153,10 @@ class Draft:
             self._is_plain = False
         if not call.id or call.id in taken:
             entry["id"] = f"call_{uuid4().hex}"
-        name = call.name or ""
-        arguments = call.args if isinstance(call.args, (dict, str)) else {}
-        self._append(
-            ToolCallBlock(
-                tool_call_id=entry["id"], tool_name=self._expected.tool_names.get(name, name), tool_kwargs=arguments
-            )
-        )
+        name, arguments = call.name or "", call.args if isinstance(call.args, (dict, str)) else {}
+        if self._expected.tools is not None and isinstance(arguments, dict):
+            name, arguments = self._expected.tools.restored(name, arguments)
+        self._append(ToolCallBlock(tool_call_id=entry["id"], tool_name=name, tool_kwargs=arguments))
         self._calls.append((entry, call))
         self._note(entry, _rest(part, "functionCall"))
 

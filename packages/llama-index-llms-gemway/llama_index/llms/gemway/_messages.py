@@ -32,6 +32,7 @@ from gemway import (
     inline_part,
     sanitize_tool_name,
     sniff_mime_type,
+    split_result_media,
     to_part,
 )
 
@@ -56,7 +57,6 @@ def to_contents(
         UnsupportedContentError: a block that cannot be sent, or nothing to answer.
     """
     accepts = capabilities(model)
-    inside = accepts.function_response_parts if tool_result_media == "auto" else tool_result_media == "parts"
     contents: list[Content] = []
     system: list[Part] = []
     for message in messages:
@@ -66,7 +66,7 @@ def to_contents(
         elif role in _MODEL:
             contents.append({"role": "model", "parts": _model_parts(message, accepts)})
         elif role in _TOOL:
-            contents.append({"role": "user", "parts": _tool_parts(message, accepts, inside=inside)})
+            contents.append({"role": "user", "parts": _tool_parts(message, model, tool_result_media)})
         else:
             contents.append({"role": "user", "parts": _parts(message.blocks, accepts)})
     if not any(content["parts"] for content in contents):
@@ -179,12 +179,12 @@ def _attributes(value: Any) -> dict[str, Any]:
 # Tool results
 
 
-def _tool_parts(message: ChatMessage, accepts: Capabilities, *, inside: bool) -> list[Part]:
-    """Return a functionResponse; pictures go into it (*inside*) or beside it, named by the same `call_id`."""
+def _tool_parts(message: ChatMessage, model: str, where: ToolResultMedia) -> list[Part]:
+    """Return a functionResponse; its media go into it or beside it, named by the same `call_id`."""
     extra = message.additional_kwargs
     texts: list[str] = []
     media: list[Part] = []
-    for part in _parts(message.blocks, accepts):
+    for part in _parts(message.blocks, capabilities(model)):
         if "text" in part:
             texts.append(part["text"])
         else:
@@ -194,12 +194,11 @@ def _tool_parts(message: ChatMessage, accepts: Capabilities, *, inside: bool) ->
     if name := extra.get("name") or extra.get("tool_name"):
         payload["name"] = sanitize_tool_name(name)
     call_id = extra.get("tool_call_id")
-    if inside and media:
-        payload["parts"] = [{kind: part[kind] for kind in ("inlineData", "fileData") if kind in part} for part in media]
-        media = []
-    if call_id is None:
-        return [{"functionResponse": payload}, *media]
-    return [{"functionResponse": payload, "call_id": call_id}, *({**part, "call_id": call_id} for part in media)]
+    inside, beside = split_result_media(media, model=model, where=where)
+    if inside:
+        payload["parts"] = inside
+    parts: list[Part] = [{"functionResponse": payload}, *beside]
+    return parts if call_id is None else [{**part, "call_id": call_id} for part in parts]
 
 
 # Blocks

@@ -79,9 +79,7 @@ def to_ask(messages: Sequence[ChatMessage], settings: Mapping[str, Any], changes
     _add_config(body, options, settings, model)
     if extra := options.get("extra_body"):
         body = WireRequest(merge_deep(body, extra))
-    expected = Expected(
-        tools.renamed if tools else {}, options.get("parallel_tool_calls") is not False, options.get("max_tokens")
-    )
+    expected = Expected(tools, options.get("parallel_tool_calls") is not False, options.get("max_tokens"))
     return Ask(model, body, called, expected)
 
 

@@ -1,0 +1,301 @@
+"""The functions of a request: their names, their declarations, and the arguments that a model gives them. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2s
+from typing import Any, Final, Literal
+
+from gemway._capabilities import capabilities
+from gemway._exceptions import ConfigurationError
+from gemway._json_objects import JsonObject
+
+_LONGEST: Final = 64  # 128 in the current docs; 64 in older ones and for other providers' models
+
+
+def sanitize_tool_name(name: str) -> str:
+    """Return *name* if Gemini accepts it as a function name, else the nearest name that it accepts.
+
+    A changed name ends in a hash of the original, so that two tools never end up with the same name.
+
+    Raises:
+        ConfigurationError: *name* is not text.
+    """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"the name of a tool must be text, not {type(name).__name__}")
+    return _sanitized(name)
+
+
+@lru_cache(maxsize=1024)
+def _sanitized(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.:-]*", name) and len(name) <= _LONGEST:
+        return name
+    digest = blake2s(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    legal = re.sub(r"[^A-Za-z0-9_.:-]+", "_", name).strip("_")
+    if not re.match(r"[A-Za-z_]", legal):
+        legal = f"tool_{legal}" if legal else "tool"
+    return f"{legal[: _LONGEST - len(digest) - 1]}_{digest}"
+
+
+# Declarations
+
+
+def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
+    """Return the wire's *tools* with each function declared once.
+
+    Middleware and agents often add a tool that is already there, and Google answers 400 "Duplicate function
+    declaration found". Equal declarations become one.
+
+    Raises:
+        ConfigurationError: two different functions have the same name.
+    """
+    first: dict[Any, Any] = {}
+    has_copies = False
+    for declaration in _declarations(tools):
+        name = declaration.get("name")
+        other = first.setdefault(name, declaration)
+        if other is declaration:
+            continue
+        if other != declaration:
+            raise ConfigurationError(
+                f"two different tools are named {name!r}: one is described as {_description(other)}, the other as"
+                f" {_description(declaration)}; rename one of them"
+            )
+        has_copies = True
+    return _without_copies(tools) if has_copies else tools
+
+
+def _declarations(tools: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+    for tool in tools:
+        declared = tool.get("functionDeclarations") if isinstance(tool, Mapping) else None
+        if isinstance(declared, list | tuple):
+            yield from (declaration for declaration in declared if isinstance(declaration, Mapping))
+
+
+def _description(declaration: Mapping[str, Any]) -> str:
+    text = str(declaration.get("description") or "")
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+
+
+def _without_copies(tools: Sequence[Any]) -> list[Any]:
+    seen: set[Any] = set()
+    kept: list[Any] = []
+    for tool in tools:
+        declared = tool.get("functionDeclarations") if isinstance(tool, Mapping) else None
+        if not isinstance(declared, list | tuple):
+            kept.append(tool)
+            continue
+        new = []
+        for declaration in declared:
+            name = declaration.get("name") if isinstance(declaration, Mapping) else None
+            if name is None or name not in seen:
+                new.append(declaration)
+                seen.add(name)
+        others = {field: value for field, value in tool.items() if field != "functionDeclarations"}
+        if new or others:
+            kept.append({**others, "functionDeclarations": new} if new else others)
+    return kept
+
+
+# Results
+
+
+_INSIDE_RESULTS: Final = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"})
+
+
+def split_result_media(
+    media: Iterable[JsonObject], *, model: str, where: Literal["auto", "parts", "beside"] = "auto"
+) -> tuple[list[JsonObject], list[JsonObject]]:
+    """Return which *media* of a tool's result go inside its functionResponse, and which go beside it as parts.
+
+    *where* puts all of them in one place, for gateways that know better: `"parts"` inside, `"beside"` behind.
+
+    From Gemini 3 on a functionResponse takes PNG, JPEG, WebP, PDF and plain text (ai.google.dev, Function calling,
+    "Multimodal function responses"). Audio, video and every other type are parts of the same turn, as all media are
+    for older models. A file whose type nobody named goes inside.
+    """
+    inside: list[JsonObject] = []
+    beside: list[JsonObject] = []
+    takes_media = where == "parts" or (where == "auto" and capabilities(model).function_response_parts)
+    for part in media:
+        kind = next((kind for kind in ("inlineData", "fileData") if kind in part), None)
+        if takes_media and kind and (where == "parts" or _may_be_inside(part[kind])):
+            inside.append({kind: part[kind]})  # modifiers such as mediaResolution have no place there
+        else:
+            beside.append(part)
+    return inside, beside
+
+
+def _may_be_inside(blob: Mapping[str, Any]) -> bool:
+    mime_type = str(blob.get("mimeType") or "").partition(";")[0].strip().lower()
+    return not mime_type or mime_type in _INSIDE_RESULTS
+
+
+# Arguments
+
+
+def restore_arguments(arguments: JsonObject, schema: Mapping[str, Any] | None) -> JsonObject:
+    """Return the *arguments* of a call with the types that the tool's JSON Schema declares.
+
+    Models and gateways blur two things that JSON Schema tells apart. Integers arrive as `1.0`: JSON has one kind of
+    number. Lists and objects arrive as JSON text, where the model wrote the value into a string
+    (langchain-ai/langchain-google#1819). Both are undone wherever *schema* leaves no doubt: a float with a fraction,
+    a text where text is allowed, and text that is not JSON of a declared type stay what they are.
+    """
+    if not schema:
+        return arguments
+    try:
+        restored = _Restorer(schema).restore(arguments, [schema])
+    except RecursionError:  # nested deeper than any tool's arguments
+        return arguments
+    return restored if isinstance(restored, dict) else arguments
+
+
+class _Restorer:
+    """Restores values by a schema; its references point into *root*."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+
+    def restore(self, value: Any, schemas: Iterable[Any]) -> Any:
+        """Return *value* with the types that any of *schemas* declares for it."""
+        if isinstance(value, bool | int) or value is None:
+            return value
+        leaves = [leaf for schema in schemas for leaf in self._leaves(schema, frozenset())]
+        if not leaves:
+            return value
+        if isinstance(value, str):
+            value = _parsed(value, leaves)
+        if isinstance(value, float):
+            is_whole = value.is_integer() and "integer" in (types := _types(leaves))
+            return int(value) if is_whole and types.isdisjoint(_FRACTIONS) else value
+        if isinstance(value, dict):
+            fitting = [leaf for leaf in leaves if _may_hold(leaf, value)]
+            return {key: self.restore(item, _member_schemas(fitting, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.restore(item, _item_schemas(leaves, at)) for at, item in enumerate(value)]
+        return value
+
+    def _leaves(self, schema: Any, entered: frozenset[str]) -> Iterator[Mapping[str, Any]]:
+        """Yield the alternatives that *schema* consists of: what is left once references and unions are followed.
+
+        A branch that allows anything yields an empty schema: where it is among the alternatives, nothing is certain.
+        """
+        if not isinstance(schema, Mapping):
+            return
+        pointer = schema.get("$ref")
+        if isinstance(pointer, str) and pointer not in entered:
+            yield from self._leaves(_resolve(self._root, pointer), entered | {pointer})
+        for keyword in ("anyOf", "oneOf"):
+            for branch in schema.get(keyword) or ():
+                yield from self._leaves(branch, entered) if branch else ({},)
+        for member in schema.get("allOf") or ():
+            yield from (leaf for leaf in self._leaves(member, entered) if _types_of_leaf(leaf))
+        if not _COMBINING.isdisjoint(schema) and not _types_of_leaf(schema):
+            return
+        yield schema
+
+
+_COMBINING: Final = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
+_ANYTHING: Final = "anything"
+_FRACTIONS: Final = frozenset({"number", _ANYTHING})
+_JSON_TYPES: Final[dict[type, str]] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+
+
+def _types(leaves: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the JSON types that *leaves* allow; `_ANYTHING` is among them where one leaf does not say."""
+    return {word for leaf in leaves for word in _types_of_leaf(leaf) or (_ANYTHING,)}
+
+
+def _types_of_leaf(leaf: Mapping[str, Any]) -> Iterable[str]:
+    declared = leaf.get("type")
+    if isinstance(declared, str):
+        return (declared.lower(),)  # Google's own Schema spells them in capitals
+    if isinstance(declared, list | tuple):
+        return [str(word).lower() for word in declared]
+    values = leaf["enum"] if isinstance(leaf.get("enum"), list) else [leaf["const"]] if "const" in leaf else ()
+    if values:
+        return {_JSON_TYPES.get(type(value), _ANYTHING) for value in values}
+    if "properties" in leaf or "additionalProperties" in leaf:
+        return ("object",)
+    return ("array",) if "items" in leaf or "prefixItems" in leaf else ()
+
+
+def _parsed(text: str, leaves: list[Mapping[str, Any]]) -> Any:
+    """Return the list or object that *text* spells where one is declared and text is not, else the text."""
+    types = _types(leaves)
+    if "string" in types or _ANYTHING in types:
+        return text
+    if not any(word in types and text.lstrip()[:1] == opening for word, opening in _OPENINGS.items()):
+        return text
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return text
+
+
+_OPENINGS: Final = {"array": "[", "object": "{"}
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _may_hold(leaf: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    """Whether *value* may be of this branch of a union: its discriminating constants are the branch's own."""
+    properties = leaf.get("properties")
+    if not isinstance(properties, Mapping):
+        return True
+    for name, schema in properties.items():
+        if isinstance(schema, Mapping) and "const" in schema and name in value and value[name] != schema["const"]:
+            return False
+    return True
+
+
+def _member_schemas(leaves: Iterable[Mapping[str, Any]], key: str) -> Iterator[Any]:
+    for leaf in leaves:
+        properties = leaf.get("properties")
+        if isinstance(properties, Mapping) and key in properties:
+            yield properties[key]
+            continue
+        patterns = leaf.get("patternProperties")
+        matching = [one for pattern, one in patterns.items() if _matches(pattern, key)] if patterns else []
+        yield from matching or [leaf.get("additionalProperties")]
+
+
+def _matches(pattern: Any, key: str) -> bool:
+    try:
+        return bool(re.search(pattern, key))
+    except (re.error, TypeError):
+        return False
+
+
+def _item_schemas(leaves: Iterable[Mapping[str, Any]], at: int) -> Iterator[Any]:
+    for leaf in leaves:
+        items = leaf.get("items")
+        positions = items if isinstance(items, list | tuple) else leaf.get("prefixItems") or ()  # draft 7 and 2020-12
+        if at < len(positions):
+            yield positions[at]
+        else:
+            yield leaf.get("additionalItems") if isinstance(items, list | tuple) else items
+
+
+def _resolve(root: Mapping[str, Any], pointer: str) -> Any:
+    """Return what a reference such as `#/$defs/Name` points to, or None for one that leads out of the schema."""
+    target: Any = root
+    for step in pointer.removeprefix("#").split("/")[1:]:
+        if not isinstance(target, Mapping):
+            return None
+        target = target.get(step.replace("~1", "/").replace("~0", "~"))
+    return target if pointer.startswith("#") else None

@@ -1,0 +1,99 @@
+"""Call arguments as models write them, and histories as other programs leave them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from gemway_emulator import Emulator, reply
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+TOOL = {
+    "name": "write",
+    "description": "Write.",
+    "input_schema": {
+        "type": "object",
+        "properties": {
+            "todos": {"type": "array", "items": {"type": "integer"}},
+            "note": {"type": "string"},
+            "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
+        },
+    },
+}
+WRITTEN = {"todos": "[1.0, 2]", "note": "[3]", "counts": {"a": 1.0}}
+READ = {"todos": [1, 2], "note": "[3]", "counts": {"a": 1}}
+
+
+async def _ask(model: Any, how: str) -> Any:
+    if how == "invoke":
+        return model.invoke("go")
+    if how == "ainvoke":
+        return await model.ainvoke("go")
+    whole = None
+    if how == "stream":
+        for chunk in model.stream("go"):
+            whole = chunk if whole is None else whole + chunk
+    else:
+        async for chunk in model.astream("go"):
+            whole = chunk if whole is None else whole + chunk
+    return whole
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream", "astream"])
+@pytest.mark.parametrize("version", ["v0", "v1"])
+async def test_arguments_that_came_as_json_text(emulator: Emulator, chat, how, version):
+    """Lists and objects that the model wrote into a string are read where the tool declares them (langchain-google#1819)."""
+    emulator.enqueue(reply.tool_call("write", WRITTEN))
+
+    answer = await _ask(chat(output_version=version).bind_tools([TOOL]), how)
+
+    assert repr(answer.tool_calls[0]["args"]) == repr(READ)
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
+def test_an_unreadable_call_stays_in_the_history_beside_a_good_one(emulator: Emulator, chat, model):
+    """What the model tried, and what it was told about it, goes back as text; the good call keeps its result."""
+    emulator.enqueue(reply.text("ok"))
+    answer = AIMessage(
+        "",
+        tool_calls=[{"name": "f", "args": {"a": 1}, "id": "c1"}],
+        invalid_tool_calls=[{"name": "g", "args": "{bad", "id": "c2", "error": "e"}],
+    )
+
+    chat(model).invoke(
+        [
+            HumanMessage("q"),
+            answer,
+            ToolMessage("fine", tool_call_id="c1"),
+            ToolMessage("cannot read that", tool_call_id="c2", status="error"),
+        ]
+    )
+
+    _, said, results = emulator.requests[-1].json["contents"]
+    assert said["parts"][0] == {"text": "[invalid call of g: {bad]"}
+    assert said["parts"][1]["functionCall"]["name"] == "f"
+    assert results["parts"][0]["functionResponse"]["response"] == {"output": "fine"}
+    assert "cannot read that" in results["parts"][1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("block", "is_inside"),
+    [
+        ({"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}, True),
+        ({"type": "file", "base64": "JVBERi0xLjQ=", "mime_type": "application/pdf"}, True),
+        ({"type": "audio", "base64": "SUQzeHh4eHg=", "mime_type": "audio/mpeg"}, False),
+        ({"type": "image", "base64": "R0lGODlhMDA=", "mime_type": "image/gif"}, False),
+        ({"type": "file", "base64": "YSxi", "mime_type": "text/csv"}, False),
+    ],
+    ids=["png", "pdf", "mp3", "gif", "csv"],
+)
+def test_media_of_results_go_where_gemini_3_takes_them(emulator: Emulator, chat, block, is_inside):
+    """Types that a functionResponse cannot hold are parts behind it."""
+    emulator.enqueue(reply.text("ok"))
+    call = AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "c1"}])
+
+    chat("gemini-3-pro-preview").invoke([HumanMessage("q"), call, ToolMessage([block], tool_call_id="c1")])
+
+    result, *others = emulator.requests[-1].json["contents"][-1]["parts"]
+    assert ("parts" in result["functionResponse"]) == is_inside
+    assert bool(others) != is_inside

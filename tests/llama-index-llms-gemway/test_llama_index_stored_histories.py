@@ -1,0 +1,76 @@
+"""Call arguments as models write them, and histories as other programs leave them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from gemway_emulator import Emulator, reply
+from llama_index.core.base.llms.types import AudioBlock, ChatMessage, ImageBlock, ToolCallBlock
+from llama_index.core.tools import FunctionTool
+
+IMAGE_MODELS = pytest.mark.parametrize("model", ["gemini-3-pro-image-preview", "gemini-3.1-flash-image-preview"])
+SENTINEL = "skip_thought_signature_validator"
+
+
+def write(todos: list[int], note: str, counts: dict[str, int]) -> str:
+    """Write."""
+    return "ok"
+
+
+TOOL = FunctionTool.from_defaults(fn=write)
+
+
+async def _ask(llm: Any, how: str) -> Any:
+    options = {"user_msg": "go"}
+    if how == "chat":
+        return llm.chat_with_tools([TOOL], **options)
+    if how == "achat":
+        return await llm.achat_with_tools([TOOL], **options)
+    if how == "stream":
+        return list(llm.stream_chat_with_tools([TOOL], **options))[-1]
+    return [response async for response in await llm.astream_chat_with_tools([TOOL], **options)][-1]
+
+
+@pytest.mark.parametrize("how", ["chat", "achat", "stream", "astream"])
+async def test_arguments_that_came_as_json_text(emulator: Emulator, gemway, how):
+    """Lists and objects that the model wrote into a string are read where the tool declares them."""
+    emulator.enqueue(reply.tool_call("write", {"todos": "[1.0, 2]", "note": "[3]", "counts": {"a": 1.0}}))
+    llm = gemway()
+
+    [call] = llm.get_tool_calls_from_response(await _ask(llm, how))
+
+    assert repr(call.tool_kwargs) == repr({"todos": [1, 2], "note": "[3]", "counts": {"a": 1}})
+
+
+@IMAGE_MODELS
+def test_text_that_no_image_model_signed(emulator: Emulator, gemway, model):
+    """A greeting typed in by hand would be a 400 without the sentinel (googleapis/js-genai#1116)."""
+    emulator.enqueue(reply.image())
+
+    gemway(model).chat([ChatMessage(role="assistant", content="What shall I draw?"), ChatMessage(content="a cat")])
+
+    sent = next(content for content in emulator.requests[-1].json["contents"] if content["role"] == "model")
+    assert sent["parts"] == [{"text": "What shall I draw?", "thoughtSignature": SENTINEL}]
+
+
+@pytest.mark.parametrize(
+    ("block", "is_inside"),
+    [
+        (ImageBlock(image=b"\x89PNG\r\n\x1a\n" + bytes(20)), True),
+        (ImageBlock(image=b"GIF89a" + bytes(20), image_mimetype="image/gif"), False),
+        (AudioBlock(audio=b"ID3" + bytes(20), format="mp3"), False),
+    ],
+    ids=["png", "gif", "mp3"],
+)
+def test_media_of_results_go_where_gemini_3_takes_them(emulator: Emulator, gemway, block, is_inside):
+    """Types that a functionResponse cannot hold are parts behind it."""
+    emulator.enqueue(reply.text("ok"))
+    call = ChatMessage(role="assistant", blocks=[ToolCallBlock(tool_call_id="1", tool_name="f", tool_kwargs={})])
+    result = ChatMessage(role="tool", blocks=[block], additional_kwargs={"tool_call_id": "1", "name": "f"})
+
+    gemway("gemini-3-pro-preview").chat([ChatMessage(content="q"), call, result])
+
+    answer, *others = emulator.requests[-1].json["contents"][-1]["parts"]
+    assert ("parts" in answer["functionResponse"]) == is_inside
+    assert bool(others) != is_inside
