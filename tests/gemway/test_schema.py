@@ -594,3 +594,50 @@ def test_two_tools_never_meet_in_one_name():
     names = ["a b", "a_b", "a/b", "a  b", "x" * 65, "x" * 66]
 
     assert len({sanitize_tool_name(name) for name in names}) == len(names)
+
+
+# Whole tools
+
+
+class Tree(BaseModel):
+    """A tree."""
+
+    children: list[Tree] = []
+
+
+@pytest.mark.parametrize("dialect", ["json_schema"])
+def test_the_description_of_a_recursive_model_describes_the_tool(dialect):
+    """Pydantic puts it behind a `$ref` at the top."""
+    declaration = function_declaration("Tree", "", Tree.model_json_schema(), dialect=dialect)
+
+    assert declaration["description"] == "A tree."
+    assert "description" not in declaration["parametersJsonSchema"]
+
+
+def test_a_description_of_the_callers_wins():
+    """The schema's own stays with the arguments."""
+    declaration = function_declaration("Tree", "Draw a tree.", Tree.model_json_schema())
+
+    assert declaration["description"] == "Draw a tree."
+    assert declaration["parametersJsonSchema"]["description"] == "A tree."
+
+
+def _endless() -> dict:
+    schema: dict = {"type": "object"}
+    schema["properties"] = {"a": schema}
+    return schema
+
+
+def _nested(levels: int) -> dict:
+    schema: dict = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+@pytest.mark.parametrize("convert", [to_schema, lambda schema: function_declaration("f", "", schema), response_schema])
+@pytest.mark.parametrize("make", [_endless, lambda: _nested(5000), lambda: 5, lambda: [1]])
+def test_what_is_no_schema_is_a_named_error(convert, make):
+    """Neither a RecursionError nor an AttributeError leaves the library."""
+    with pytest.raises(SchemaError):
+        convert(make())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
+from enum import Enum
 from typing import Any
 
 import pytest
 from gemway_emulator import Emulator, reply
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from pydantic import BaseModel, ConfigDict
 
 TOOL = {
     "name": "write",
@@ -97,3 +101,42 @@ def test_media_of_results_go_where_gemini_3_takes_them(emulator: Emulator, chat,
     result, *others = emulator.requests[-1].json["contents"][-1]["parts"]
     assert ("parts" in result["functionResponse"]) == is_inside
     assert bool(others) != is_inside
+
+
+class Color(Enum):
+    RED = "red"
+
+
+class Strict(BaseModel):
+    """A strict tree."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    count: int
+    day: date
+    color: Color
+    pair: tuple[int, str]
+    children: list[Strict] = []
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema"])
+def test_strict_models_read_answers(emulator: Emulator, chat, method):
+    """JSON has no dates, enums, tuples or integers of its own; a strict model takes them from it all the same."""
+    values = {"count": 1.0, "day": "2026-01-02", "color": "red", "pair": [2.0, "x"]}
+    emulator.enqueue(
+        reply.tool_call("Strict", values) if method == "function_calling" else reply.text(json.dumps(values))
+    )
+
+    answer = chat().with_structured_output(Strict, method=method).invoke("go")
+
+    assert answer == Strict(count=1, day=date(2026, 1, 2), color=Color.RED, pair=(2, "x"))
+
+
+def test_a_recursive_model_as_tool_keeps_its_description(emulator: Emulator, chat):
+    """Pydantic puts it behind a `$ref` at the top of the schema."""
+    emulator.enqueue(reply.text("ok"))
+
+    chat().bind_tools([Strict]).invoke("go")
+
+    [tool] = emulator.requests[-1].json["tools"]
+    assert tool["functionDeclarations"][0]["description"] == "A strict tree."

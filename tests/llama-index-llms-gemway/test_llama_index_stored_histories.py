@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from gemway_emulator import Emulator, reply
 from llama_index.core.base.llms.types import AudioBlock, ChatMessage, ImageBlock, ToolCallBlock
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel, ConfigDict
 
 IMAGE_MODELS = pytest.mark.parametrize("model", ["gemini-3-pro-image-preview", "gemini-3.1-flash-image-preview"])
 SENTINEL = "skip_thought_signature_validator"
@@ -74,3 +77,25 @@ def test_media_of_results_go_where_gemini_3_takes_them(emulator: Emulator, gemwa
     answer, *others = emulator.requests[-1].json["contents"][-1]["parts"]
     assert ("parts" in answer["functionResponse"]) == is_inside
     assert bool(others) != is_inside
+
+
+class Strict(BaseModel):
+    """A strict tree."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    count: int
+    day: date
+    pair: tuple[int, str]
+    children: list[Strict] = []
+
+
+def test_strict_models_read_the_arguments_of_a_call(emulator: Emulator, gemway):
+    """In FUNCTION mode too, JSON's 1.0, texts and lists are the integers, dates and tuples of a strict class."""
+    emulator.enqueue(reply.tool_call("Strict", {"count": 1.0, "day": "2026-01-02", "pair": [2.0, "x"]}))
+
+    answer = gemway(pydantic_program_mode="function").structured_predict(Strict, PromptTemplate("go"))
+
+    assert answer == Strict(count=1, day=date(2026, 1, 2), pair=(2, "x"))
+    [tool] = emulator.requests[-1].json["tools"]
+    assert tool["functionDeclarations"][0]["description"] == "A strict tree."

@@ -49,7 +49,7 @@ from gemway._options.tool_choice import to_tool_config
 from gemway._protocol import WireRequest
 from gemway._requests import BLOCKED, IMAGE_MODEL, image_request, refuse_blocked, with_pictures
 from gemway._retry import RetryEvent
-from gemway._schema import Dialect, function_declaration, response_schema, to_schema
+from gemway._schema import Dialect, function_declaration, inline_root_reference, response_schema, to_schema
 from gemway._schema.openapi import SchemaError
 from gemway._settings import Secret, environment_key, resolve_base_url, resolve_model
 from gemway._sniff import decode_base64, picture_size, sniff_mime_type
@@ -114,6 +114,7 @@ __all__ = [
     "function_declaration",
     "image_request",
     "inline_part",
+    "inline_root_reference",
     "merge_deep",
     "override",
     "picture_size",

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, Literal, cast
 
-from gemway import BLOCKED
+from gemway import BLOCKED, inline_root_reference, restore_arguments
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, BaseMessageChunk
@@ -20,6 +20,7 @@ from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown, parse_partial_json
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticSerializationError, to_json
 
 from langchain_gemway._errors import ModelRefusalError
 
@@ -170,11 +171,25 @@ def _refuse_unfinished(message: BaseMessage) -> None:
 def to_builder(schema: Any) -> Callable[[dict[str, Any]], Any]:
     """Return what makes a result of a JSON object: an instance for a pydantic class (v1 or v2), else the dict."""
     if isinstance(schema, type):
-        if callable(validate := getattr(schema, "model_validate", None)):
-            return cast("Callable[[dict[str, Any]], Any]", validate)
+        if issubclass(schema, BaseModel):
+            return _builder_of_model(schema)
         if callable(parse := getattr(schema, "parse_obj", None)):
             return cast("Callable[[dict[str, Any]], Any]", parse)
     return dict
+
+
+def _builder_of_model(schema: type[BaseModel]) -> Callable[[dict[str, Any]], Any]:
+    json_schema = schema.model_json_schema()
+
+    def build(found: dict[str, Any]) -> Any:
+        # Validated as the JSON that it is: strict models take a date or an enum from JSON's text, not from Python's.
+        try:
+            spelled = to_json(restore_arguments(found, json_schema), inf_nan_mode="constants")
+        except PydanticSerializationError:  # half a surrogate
+            return schema.model_validate(found)
+        return schema.model_validate_json(spelled)
+
+    return build
 
 
 def described(schema: Any) -> dict[str, Any]:
@@ -182,7 +197,7 @@ def described(schema: Any) -> dict[str, Any]:
     if schema is None:
         return {"title": "answer"}
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return {"title": schema.__name__, **schema.model_json_schema()}
+        return {"title": schema.__name__, **inline_root_reference(schema.model_json_schema())}
     if isinstance(schema, dict) and "properties" in schema and "title" in schema:
         return dict(schema)
     return convert_to_json_schema(schema)

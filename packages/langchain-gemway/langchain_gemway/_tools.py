@@ -13,7 +13,14 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from gemway import ConfigurationError, Dialect, function_declaration, restore_arguments, sanitize_tool_name
+from gemway import (
+    ConfigurationError,
+    Dialect,
+    function_declaration,
+    inline_root_reference,
+    restore_arguments,
+    sanitize_tool_name,
+)
 from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import BaseModel
 
@@ -121,14 +128,10 @@ def _described(tool: Any) -> tuple[str, str, Any]:
         if (schema := _schema_of_function(tool)) is not None:
             return tool.__name__, _summary(tool), schema
     elif isinstance(tool, type) and issubclass(tool, BaseModel):
-        schema = tool.model_json_schema()
-        return schema.get("title", tool.__name__), _class_description(tool, schema), schema
+        schema = inline_root_reference(tool.model_json_schema())
+        return schema.get("title", tool.__name__), inspect.cleandoc(str(schema.get("description") or "")), schema
     function = convert_to_openai_function(tool)
     return function["name"], function.get("description", ""), function.get("parameters")
-
-
-def _class_description(tool: type[BaseModel], schema: Mapping[str, Any]) -> str:
-    return inspect.cleandoc(str(schema.get("description") or ""))
 
 
 def _schema_of(schema: Any) -> Any:
@@ -159,7 +162,7 @@ def _summary(function: Callable[..., Any]) -> str:
 
 
 def _function(name: str, description: str, parameters: Any, dialect: Dialect) -> _Converted:
-    schema = _without_description(parameters) if parameters else None
+    schema = _without_description(inline_root_reference(parameters)) if parameters else None
     declaration = function_declaration(name, description or "", schema, dialect=dialect)
     function = {"name": name, "description": description or "", "parameters": parameters or {"type": "object"}}
     return _Converted(declaration, name, {"type": "function", "function": function}, parameters)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from gemway._json_objects import JsonObject
-from gemway._schema.openapi import to_openapi
+from gemway._schema.openapi import SchemaError, to_openapi
 from gemway._schema.reading import read
 from gemway._schema.references import children_of
 from gemway._tools import sanitize_tool_name
@@ -25,17 +25,33 @@ def to_schema(schema: Mapping[str, Any], dialect: Dialect = "json_schema") -> Js
     """Return a copy of *schema* in the dialect's words.
 
     Raises:
-        SchemaError: a recursive schema in the `openapi` dialect.
+        SchemaError: a recursive schema in the `openapi` dialect, or one that is no JSON Schema or nested too deeply.
     """
-    converted = read(schema)
-    return converted if dialect == "json_schema" else to_openapi(converted)
+    _check_is_mapping(schema)
+    try:
+        converted = read(schema)
+        return converted if dialect == "json_schema" else to_openapi(converted)
+    except RecursionError:
+        message = "the schema is nested too deeply, or contains itself; use $ref for recursion"
+    raise SchemaError(message)
 
 
 def function_declaration(
     name: str, description: str, parameters: Mapping[str, Any] | None, *, dialect: Dialect = "json_schema"
 ) -> JsonObject:
-    """Return the wire's FunctionDeclaration for a tool. *parameters* is a JSON Schema; None means no arguments."""
+    """Return the wire's FunctionDeclaration for a tool. *parameters* is a JSON Schema; None means no arguments.
+
+    A schema's own description describes the tool where *description* is empty, and is not sent twice.
+
+    Raises:
+        SchemaError: a schema that cannot be converted.
+    """
     declaration: JsonObject = {"name": sanitize_tool_name(name)}
+    if parameters is not None:
+        parameters = inline_root_reference(parameters)
+        description = description or str(parameters.get("description") or "").strip()
+        if description and parameters.get("description") == description:
+            parameters = {keyword: value for keyword, value in parameters.items() if keyword != "description"}
     if description:
         declaration["description"] = description
     if parameters is None:
@@ -46,6 +62,30 @@ def function_declaration(
     elif any("properties" in schema for schema in (converted, *converted.get("anyOf", ()))):
         declaration["parameters"] = converted  # an object without properties is refused there
     return declaration
+
+
+def inline_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *schema* with the definition that its root refers to in the root itself.
+
+    Pydantic writes recursive models as `{"$defs": {"Node": {...}}, "$ref": "#/$defs/Node"}`: title and description are
+    inside the definition.
+    """
+    _check_is_mapping(schema)
+    entered: set[str] = set()
+    while isinstance(pointer := schema.get("$ref"), str) and pointer not in entered:
+        entered.add(pointer)
+        holder, _, name = pointer.removeprefix("#/").partition("/")
+        definitions = schema.get(holder)
+        target = definitions.get(name) if isinstance(definitions, Mapping) else None
+        if not isinstance(target, Mapping):
+            break
+        schema = {**target, **{keyword: value for keyword, value in schema.items() if keyword != "$ref"}}
+    return schema
+
+
+def _check_is_mapping(schema: Any) -> None:
+    if not isinstance(schema, Mapping):
+        raise SchemaError(f"a schema must be a JSON Schema as a dict, not {type(schema).__name__}")
 
 
 def response_schema(schema: Mapping[str, Any], *, dialect: Dialect = "json_schema") -> JsonObject:

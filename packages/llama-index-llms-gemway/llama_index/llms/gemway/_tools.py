@@ -8,7 +8,14 @@ from weakref import WeakKeyDictionary
 
 from llama_index.core.tools import BaseTool, FunctionTool
 
-from gemway import Dialect, UnsupportedContentError, function_declaration, restore_arguments, sanitize_tool_name
+from gemway import (
+    Dialect,
+    UnsupportedContentError,
+    function_declaration,
+    inline_root_reference,
+    restore_arguments,
+    sanitize_tool_name,
+)
 
 _Declaration = dict[str, Any]
 
@@ -72,7 +79,7 @@ def _declared(tool: Any, dialect: Dialect) -> _Function | None:
         schema = function.get("parameters") or function.get("parametersJsonSchema") or function.get("input_schema")
         return _function(str(function["name"]), function.get("description") or "", schema, dialect)
     if isinstance(tool, type) and hasattr(tool, "model_json_schema"):
-        schema = tool.model_json_schema()
+        schema = inline_root_reference(tool.model_json_schema())
         return _function(schema.get("title", tool.__name__), schema.get("description", ""), schema, dialect)
     if callable(tool):
         return _of_tool(FunctionTool.from_defaults(fn=tool), dialect)
