@@ -12,7 +12,9 @@ has no room for that, so the message's `additional_kwargs` hold, and only where 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 Block = dict[str, Any]
@@ -35,6 +37,41 @@ def is_google(metadata: dict[str, Any], extra: dict[str, Any]) -> bool:
     if provider := metadata.get("model_provider"):
         return provider in _GOOGLES
     return CALL_SIGNATURES in extra or PARTS in extra
+
+
+def from_store(value: Any) -> Any:
+    """Return *value* as we wrote it: stores turn integers into Decimals, and objects into JSON text."""
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value
+    return without_decimals(value)
+
+
+def without_decimals(value: Any) -> Any:
+    """Return JSON data with Decimals (DynamoDB has no other numbers) as the numbers that they were."""
+    if isinstance(value, dict):
+        return {name: without_decimals(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_decimals(item) for item in value]
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+    return value
+
+
+def layout_from_store(value: Any) -> list[dict[str, Any]]:
+    """Return the entries of `PARTS`, or none if they are not as we wrote them: the text alone then tells."""
+    entries = from_store(value)
+    return entries if isinstance(entries, list) and all(map(_is_entry, entries)) else []
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    lengths = [entry[name] for name in ("text", "thought", "at") if name in entry]
+    is_known = bool(lengths) or "call" in entry or isinstance(entry.get("block"), dict)
+    return is_known and all(isinstance(length, int) and length >= 0 for length in lengths)
 
 
 def kept(blocks: list[Block], shape: str) -> dict[str, Any]:

@@ -14,8 +14,17 @@ from typing import Any, Final, Literal
 from gemway import UnsupportedContentError, arrange, capabilities, sanitize_tool_name, split_result_media
 from langchain_core.messages import AIMessage, BaseMessage
 
-from langchain_gemway._layout import CALL_SIGNATURES, PARTS, REASONING, SERVER_IDS, is_google
-from langchain_gemway._parts import Block, Part, Source, signature_of, to_parts
+from langchain_gemway._layout import (
+    CALL_SIGNATURES,
+    PARTS,
+    REASONING,
+    SERVER_IDS,
+    from_store,
+    is_google,
+    layout_from_store,
+    without_decimals,
+)
+from langchain_gemway._parts import Block, Part, Source, described, signature_of, to_parts
 
 Content = dict[str, Any]
 LateSystem = Literal["merge", "inline", "error"]
@@ -42,21 +51,41 @@ def to_request(
     Raises:
         UnsupportedContentError: for a message that cannot be sent, and for a conversation without anything to say.
     """
-    contents: list[Content] = []
-    system: list[Part] = []
-    for message in messages:
-        if _is_system(message):
-            _add_system(message, contents, system, late_system)
-        else:
-            contents.append(_to_content(message, model))
+    contents, system = to_contents(messages, model=model, late_system=late_system)
     accepts = capabilities(model)
     if system and (not contents or not accepts.system_instruction):
         contents = [{"role": "user", "parts": system}, *contents]
         system = []
-    arranged = arrange(contents, model=model)
+    try:
+        arranged = arrange(contents, model=model)
+    except _UNREADABLE as error:  # wire parts of an unexpected shape, which users may hand over as they are
+        raise UnsupportedContentError(f"cannot send this conversation ({type(error).__name__}: {error})") from error
     if not arranged:
         raise UnsupportedContentError("the conversation is empty: give at least one message with content")
     return arranged, system
+
+
+def to_contents(
+    messages: Sequence[BaseMessage], *, model: str, late_system: LateSystem = "merge"
+) -> tuple[list[Content], list[Part]]:
+    """Return one content for each message, in no special order, and the parts of the system instruction."""
+    contents: list[Content] = []
+    system: list[Part] = []
+    kind = ""
+    try:
+        for message in messages:
+            kind = message.type
+            if _is_system(message):
+                _add_system(message, contents, system, late_system)
+            else:
+                contents.append(_to_content(message, model))
+    except UnsupportedContentError:
+        raise
+    except _UNREADABLE as error:
+        raise UnsupportedContentError(
+            f"cannot send this {kind} message: its content has an unexpected shape ({type(error).__name__}: {error})"
+        ) from error
+    return contents, system
 
 
 def _is_system(message: BaseMessage) -> bool:
@@ -162,15 +191,31 @@ def _split(content: Any) -> tuple[list[str], list[Part]]:
     texts: list[str] = []
     media: list[Part] = []
     for block in content if isinstance(content, list | tuple) else [content]:
-        if isinstance(block, Mapping) and (block.get("type") == "json" or set(block) == {"json"}):
-            texts.append(json.dumps(block["json"], ensure_ascii=False))
-            continue
-        for part in to_parts(block, _USER):
+        for part in _parts_of_result(block):
             if "text" in part:
                 texts.append(part["text"])
             else:
                 media.append(part)
     return texts, media
+
+
+def _parts_of_result(block: Any) -> list[Part]:
+    """Return the parts for one block of a tool's result: as JSON text where Gemini has no part for it.
+
+    An error here would come again with every later turn: the result is in the conversation for good.
+    """
+    if isinstance(block, Mapping) and (block.get("type") == "json" or "json" in block):
+        return [{"text": described(block.get("json", block))}]
+    try:
+        parts = [part for part in to_parts(block, _USER) if part]
+        is_data = isinstance(block, Mapping) and "type" not in block and "cachePoint" not in block
+        return parts or ([{"text": described(block)}] if is_data and block else [])
+    except _UNREADABLE:
+        return [{"text": described(block)}]
+
+
+# UnsupportedContentError is a ValueError; the others are what blocks of an unexpected shape cause.
+_UNREADABLE: Final = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 def _to_object(text: str) -> dict[str, Any]:
@@ -229,9 +274,11 @@ class _Said:
         self._google = is_google(message.response_metadata, extra)
         foreign = "model_provider" in message.response_metadata
         self._source = _GEMINI if self._google else _FOREIGN if foreign else _UNKNOWN
-        self._signatures: Mapping[str, str] = (extra.get(CALL_SIGNATURES) or {}) if self._google else {}
-        self._server_ids = frozenset(extra.get(SERVER_IDS) or ())
-        self._layout: Sequence[Mapping[str, Any]] = extra.get(PARTS) or ()
+        signatures = from_store(extra.get(CALL_SIGNATURES))
+        self._signatures: Mapping[str, Any] = signatures if self._google and isinstance(signatures, dict) else {}
+        server_ids = from_store(extra.get(SERVER_IDS))
+        self._server_ids = frozenset(map(str, server_ids if isinstance(server_ids, list) else ()))
+        self._layout = layout_from_store(extra.get(PARTS))
         self._calls = list(calls) or _legacy_calls(extra)
         self._legacy = _legacy_signatures(message.content)
 
@@ -298,13 +345,15 @@ class _Said:
 
     def _call(self, call: Mapping[str, Any], signature: str | None = None) -> Part:
         call_id = call.get("id")
-        payload = {"name": sanitize_tool_name(call["name"]), "args": call["args"]}
+        payload = {"name": sanitize_tool_name(str(call["name"])), "args": without_decimals(call["args"])}
         if call_id in self._server_ids:
             payload = {"id": call_id, **payload}
         part: Part = {"functionCall": payload}
         if call_id:
             part["call_id"] = call_id
-        signature = signature or self._signatures.get(call_id or "") or (self._legacy.pop(0) if self._legacy else None)
+        known = self._signatures.get(call_id or "")
+        signature = signature or (known if isinstance(known, str) else None)
+        signature = signature or (self._legacy.pop(0) if self._legacy else None)
         return {**part, "thoughtSignature": signature} if signature else part
 
 

@@ -7,12 +7,14 @@ told apart by `type`, or by their keys where there is none. Signatures are sent 
 from __future__ import annotations
 
 import base64
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
-from gemway import UnsupportedContentError, inline_part, to_part
+from gemway import UnsupportedContentError, decode_base64, inline_part, sniff_mime_type, to_part
 
 Block = Mapping[str, Any]
 Part = dict[str, Any]
@@ -87,6 +89,7 @@ def _text(block: Block, source: Source) -> Iterable[Part]:
         return []
     extras = block.get("extras")
     signed = extras.get("signed") if isinstance(extras, Mapping) and source.google else None
+    signed = int(signed) if isinstance(signed, Decimal) else signed  # from a store that knows no integers
     if isinstance(signed, int) and 0 < signed < len(text):
         return [{"text": text[:-signed]}, _signed({"text": text[-signed:]}, block, source)]
     return [_signed({"text": text}, block, source)]
@@ -125,12 +128,12 @@ def _media(block: Block, source: Source) -> Iterable[Part]:
 
 def _located(block: Block) -> Part:
     """Return the part for media in base64, bytes, by URL or by a file's id, in v0 and v1 blocks."""
-    mime_type = block.get("mime_type")
+    mime_type = block.get("mime_type") or block.get("mimeType")  # the latter in MCP's own blocks
     if (source := block.get("source")) is not None and isinstance(source, Mapping):
         return _from_source(source, mime_type)
     for name in ("base64", "data", "bytes"):
         if (data := block.get(name)) is not None:
-            return _inline(data, mime_type)
+            return _inline(data, mime_type, is_base64=name == "base64" or block.get("source_type") == "base64")
     for name in ("url", "file_uri", "fileUri"):
         if isinstance(address := block.get(name), str):
             return to_part(address, mime_type=mime_type)
@@ -142,10 +145,28 @@ def _located(block: Block) -> Part:
     raise UnsupportedContentError(f"a {block.get('type')!r} block needs one of base64, url, file_id")
 
 
-def _inline(data: Any, mime_type: str | None) -> Part:
+def _inline(data: Any, mime_type: str | None, *, is_base64: bool = False) -> Part:
+    """Return the part for base64 text or bytes. Bytes may be base64 text too: what `b64encode` returns is bytes."""
+    if isinstance(data, bytearray | memoryview):
+        data = bytes(data)
+    if isinstance(data, bytes):
+        data = _base64_text(data, is_certain=is_base64) or data
+    elif not isinstance(data, str):
+        raise UnsupportedContentError(f"media must be bytes or base64 text, not {type(data).__name__}")
     if isinstance(data, str) and data[:5].lower() == "data:":
         return to_part(data, mime_type=mime_type)
-    return inline_part(bytes(data) if isinstance(data, bytearray | memoryview) else data, mime_type)
+    return inline_part(data, mime_type)
+
+
+def _base64_text(data: bytes, *, is_certain: bool) -> str | None:
+    """Return the base64 text that *data* is: because the block says so, or because only what is in it is a file."""
+    try:
+        text = data.decode("ascii")
+        head = decode_base64(text if is_certain else text[:128])
+    except ValueError:
+        return None
+    is_file_inside = sniff_mime_type(data[:128]) is None and sniff_mime_type(head) is not None
+    return text if is_certain or is_file_inside else None
 
 
 def _by_id(identifier: str, mime_type: str | None) -> Part:
@@ -168,7 +189,7 @@ def _from_source(source: Block, mime_type: str | None) -> Part:
         return to_part(source["url"], mime_type=told)
     if kind == "file" or "file_id" in source:
         return _by_id(source["file_id"], told)
-    return _inline(source.get("data", source.get("bytes", "")), told)
+    return _inline(source.get("data", source.get("bytes", "")), told, is_base64=kind == "base64")
 
 
 def _texts(blocks: Iterable[Any]) -> Iterator[str]:
@@ -206,15 +227,17 @@ def _bare_image(text: str, block: Block) -> Part:
 def _input_audio(block: Block, source: Source) -> Iterable[Part]:
     audio = block.get("input_audio") or {}
     kind = audio.get("format", "wav")
-    return [inline_part(audio.get("data", ""), {"mp3": "audio/mpeg"}.get(kind, f"audio/{kind}"))]
+    return [_inline(audio.get("data", ""), {"mp3": "audio/mpeg"}.get(kind, f"audio/{kind}"), is_base64=True)]
 
 
 def _file(block: Block, source: Source) -> Iterable[Part]:
     """Read v1 files, and OpenAI's `file` and `input_file`."""
     inner: Any = block.get("file") if isinstance(block.get("file"), Mapping) else block
     told = block.get("mime_type") or inner.get("mime_type")
-    if isinstance(data := inner.get("file_data"), str):
-        return [_inline(data, told or "application/pdf" if data[:5] != "data:" else told)]
+    if isinstance(data := inner.get("file_data"), str | bytes):
+        return [
+            _inline(data, told or "application/pdf" if data[:5] not in {"data:", b"data:"} else told, is_base64=True)
+        ]
     if isinstance(address := inner.get("file_url"), str):
         return [to_part(address, mime_type=told)]
     if inner is not block and isinstance(identifier := inner.get("file_id"), str):
@@ -299,6 +322,39 @@ def _generated_image(block: Block, source: Source) -> Iterable[Part]:
     return [inline_part(picture, None)] if isinstance(picture, str) and picture else []
 
 
+def _resource(block: Block, source: Source) -> Iterable[Part]:
+    """Read what MCP calls an embedded resource: text, or a file in base64."""
+    inner = block.get("resource")
+    if isinstance(inner, Mapping) and inner.get("blob"):
+        return [_inline(inner["blob"], inner.get("mimeType"), is_base64=True)]
+    return [{"text": described(block)}]
+
+
+def described(block: Any) -> str:
+    """Return *block* as JSON text for a model to read. Long strings in it, files in base64 say, are left out."""
+    return json.dumps(_shortened(block, 0), ensure_ascii=False, default=str)
+
+
+_LONGEST: Final = 20_000
+_DEEPEST: Final = 50
+
+
+def _shortened(value: Any, depth: int) -> Any:
+    if isinstance(value, str | bytes) and len(value) > _LONGEST:
+        return f"({len(value)} characters left out)"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if depth > _DEEPEST:
+        return "(left out: nested too deeply)"
+    if isinstance(value, Mapping):
+        return {str(name): _shortened(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_shortened(item, depth + 1) for item in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value
+
+
 def _search_result(block: Block, source: Source) -> Iterable[Part]:
     said = [block.get("title"), block.get("source"), *_texts(block.get("content") or ())]
     return [{"text": "\n".join(str(text) for text in said if text)}]
@@ -335,6 +391,9 @@ def _by_keys(block: Block) -> _Convert | None:
 
 
 def _wire_part(block: Block, source: Source) -> Iterable[Part]:
+    for name in _WIRE.intersection(block):
+        if not isinstance(block[name], Mapping):
+            raise UnsupportedContentError(f"{name!r} of a part must be an object, not {type(block[name]).__name__}")
     part = _camelised_part(block)
     if not source.google:
         part.pop("thoughtSignature", None)
@@ -411,4 +470,5 @@ _CONVERTERS: Final[dict[str, _Convert]] = {
     "function_call_signature": _nothing,
     "image_generation_call": _generated_image,
     "search_result": _search_result,
+    "resource": _resource,
 }

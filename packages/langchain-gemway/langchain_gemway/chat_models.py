@@ -18,6 +18,7 @@ from langchain_gemway._copies import generation
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._events import EventWriter
 from langchain_gemway._fetching import afetched, fetched
+from langchain_gemway._messages import to_contents
 from langchain_gemway._options import (
     call_options,
     media_dialect,
@@ -110,12 +111,11 @@ class ChatGemway(GatewayModel):
         return params
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
-        for output in llm_outputs:
-            for name, count in ((output or {}).get("token_usage") or {}).items():
-                if name in usage:
-                    usage[name] += count
-        return {"token_usage": usage, "model_name": self.model}
+        known = [output["token_usage"] for output in llm_outputs if output and output.get("token_usage")]
+        if not known:  # streamed: LangChain hands over no output, and the messages have their usage themselves
+            return {"model_name": self.model}
+        names = ("input_tokens", "output_tokens", "total_tokens")
+        return {"token_usage": {name: sum(one[name] for one in known) for name in names}, "model_name": self.model}
 
     # Calls
 
@@ -340,12 +340,23 @@ class ChatGemway(GatewayModel):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Return about how many tokens a prompt has, with its system messages, tools and pictures.
 
-        With `count_tokens=True` the gateway is asked; where it cannot count, the estimate is returned.
+        Any list of messages can be counted, an empty one and pieces of a conversation too. With `count_tokens=True`
+        the gateway is asked; where it cannot count, the estimate is returned.
         """
-        call = self._call(messages, None, {"tools": tools} if tools else {})
-        if self.count_tokens and (counted := self._counted(call)) is not None:
-            return counted
-        return estimate(call.body, model=call.model)
+        with langchain_errors():
+            # Not as arranged for sending: trimming compares parts of a conversation, and must not count what is
+            # added to make one of them a conversation that Gemini accepts.
+            contents, system = to_contents(messages, model=self.model)
+        parts = [*system, *(part for content in contents for part in content["parts"])]
+        if all(part.get("text") == "" for part in parts):
+            return 0
+        if self.count_tokens:
+            counted = self._counted(self._call(messages, None, {"tools": tools} if tools else {}))
+            if counted is not None:
+                return counted
+        offered = to_bound_tools(tools or self.tools, self.schema_dialect)
+        body = {"contents": contents, "systemInstruction": {"parts": system}, "tools": offered and offered.wire}
+        return estimate(body, model=self.model)
 
     def _counted(self, call: _Call) -> int | None:
         with langchain_errors():
