@@ -439,7 +439,7 @@ def test_a_proxy_with_a_password(server, proxy, driver):
 
     with driver.session(server.base_url, proxy=address) as session:
         session.ask()
-        assert "p4ssw0rd" not in f"{session.client!r}{session.client._transport._lease._wiring!r}"
+        assert "p4ssw0rd" not in f"{session.client!r}{session.client._transport._lease._key!r}"
 
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic " + base64.b64encode(b"me:p4ssw0rd").decode()
     assert "proxy-authorization" not in server.requests[0].headers

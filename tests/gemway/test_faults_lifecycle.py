@@ -189,12 +189,11 @@ def test_a_forked_child_uses_a_loop_of_its_own(server):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_forked_workers_do_not_wait_in_step():
     """The random source of the jitter is seeded anew."""
-    from gemway._transport import AsyncTransport, SyncTransport
+    from gemway._sending import RANDOM
 
-    for transport in (SyncTransport, AsyncTransport):
-        children = {in_child(transport.random.random) for _ in range(3)}
+    children = {in_child(RANDOM.random) for _ in range(3)}
 
-        assert len(children) == 3
+    assert len(children) == 3
 
 
 def copies(client):
@@ -304,9 +303,9 @@ def test_a_hundred_clients_share_connections_and_trust(server):
 
     assert server.connections == 1
 
-    from gemway._pools import Wiring, _transport_options
+    from gemway._pools import Connector, PoolKey
 
-    contexts = {id(_transport_options(Wiring(f"https://gateway-{number}.example"))["verify"]) for number in range(100)}
+    contexts = {id(Connector(PoolKey(f"https://gateway-{number}.example")).context) for number in range(100)}
     assert len(contexts) == 1
 
 
@@ -321,16 +320,16 @@ async def test_a_hundred_async_clients_share_connections(server):
 
 def test_different_settings_share_nothing(server):
     """A proxy or another trust is another pool."""
-    from gemway._pools import Wiring
+    from gemway._pools import PoolKey
 
-    wirings = {
-        Wiring("https://a.example"),
-        Wiring("https://b.example"),
-        Wiring("https://a.example", proxy="http://p.example"),
-        Wiring("https://a.example", verify=False),
+    keys = {
+        PoolKey("https://a.example"),
+        PoolKey("https://b.example"),
+        PoolKey("https://a.example", proxy="http://p.example"),
+        PoolKey("https://a.example", verify=False),
     }
 
-    assert len(wirings) == 4
+    assert len(keys) == 4
 
 
 def test_closing_from_another_loop(server):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from typing_extensions import Self
 
-    from gemway._transport import AsyncTransport
+    from gemway._async_transport import AsyncTransport
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ class AsyncClient:
     @cached_property
     def _transport(self) -> AsyncTransport:
         """What sends; made at the first call, so that importing and constructing stay cheap."""
-        from gemway._transport import AsyncTransport
+        from gemway._async_transport import AsyncTransport
 
         return AsyncTransport(self._setup)
 

@@ -74,7 +74,7 @@ class AsyncKey:
             return failure.with_traceback(None)
 
 
-class Head:
+class RequestHeaders:
     """The header lines of a client's requests."""
 
     def __init__(self, settings: Settings) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
+
+import httpcore
+import httpx
 
 from gemway._answer import Redactor
 from gemway._error_bodies import to_status_error
@@ -15,6 +19,10 @@ from gemway._exceptions import APIConnectionError, APITimeoutError
 _PHASES = {"ConnectTimeout": "connect", "ReadTimeout": "read", "WriteTimeout": "write", "PoolTimeout": "pool"}
 _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 _FATAL = {"UnsupportedProtocol", "InvalidURL"}
+# The bases of what our own connections raise. httpx has classes of the same names, and shows those.
+_OF_HTTPCORE = ("TimeoutException", "NetworkError", "ProtocolError", "ProxyError", "UnsupportedProtocol")
+# A proxy that wants a password, or forbids the address, does so each time.
+_REFUSED_BY_PROXY = re.compile(r": 4\d\d\b")
 # Modules whose frames have the request, and the key in it, among their locals.
 _HOLD_THE_KEY = {"gemway", "httpx", "httpx2", "httpcore", "httpcore2", "h11", "anyio", "asyncio", "ssl", "socket"}
 
@@ -27,7 +35,9 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
 @lru_cache(maxsize=4)
 def _errors_of(*modules: Any) -> tuple[type[Exception], ...]:
-    return (*(module.RequestError for module in modules), *(module.InvalidURL for module in modules), OSError)
+    theirs = (error for module in modules for error in (module.RequestError, module.InvalidURL))
+    ours = (getattr(httpcore, name) for name in _OF_HTTPCORE)
+    return (*theirs, *ours, OSError)
 
 
 def to_failure(failure: BaseException, url: str, redact: Redactor) -> BaseException:
@@ -61,12 +71,18 @@ def to_connection_error(failure: BaseException, url: str, redact: Callable[[str]
     # h11 refuses an illegal header each time; other protocol errors of ours are those of a dying connection.
     if names & _FATAL or ("LocalProtocolError" in names and text.startswith("Illegal")):
         error.is_retryable = False
+    if "ProxyError" in names and _REFUSED_BY_PROXY.search(text):
+        error.is_retryable = False
     error.__cause__ = _copy(failure, text)
     return error
 
 
 def _copy(failure: BaseException, text: str) -> BaseException:
+    """Return *failure* without request and frames; what httpcore raised becomes what httpx would have raised."""
+    kind: Any = type(failure)
+    if kind.__module__.startswith("httpcore."):
+        kind = getattr(httpx, kind.__name__, kind)
     try:
-        return type(failure)(text)
+        return cast("BaseException", kind(text))
     except TypeError:
         return OSError(text)

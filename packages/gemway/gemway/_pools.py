@@ -1,8 +1,13 @@
-"""Connections, shared by all clients of a process: one pool per gateway, for async one per event loop too.
+"""Connections, shared by all clients of a process: one pool per gateway, for asyncio one per event loop too.
 
-A pool is made of small httpx transports, because the cost of httpcore's own bookkeeping grows with the
-square of the connections of one transport (encode/httpcore issue 1035). A forked child forgets its parent's
-pools without closing them. Nothing is opened before the first call.
+A pool is a stack of idle connections, and a limit for those in use. Each call takes one connection for itself, and the
+connection goes back on the stack only if the answer was read to its end; after anything else (a failure, a timeout, a
+cancellation, whenever it comes) it is closed and thrown away. So no interleaving can cost a slot: there is no shared
+bookkeeping of the HTTP library that an interrupted call could leave half done, and taking a connection costs the same
+however many there are (httpcore's own pool: O(n) for each request, encode/httpcore issue 1035).
+
+The last client that uses a pool closes it, by `close()` or by being garbage-collected. A forked child forgets its
+parent's pools without closing them. Nothing is opened before the first call.
 """
 
 from __future__ import annotations
@@ -14,177 +19,103 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+import httpcore
 import httpx
 
 from gemway._exceptions import ConfigurationError
 from gemway._retry import RetryBudget
 from gemway._settings import checked_proxy
+from gemway._sockets import AsyncNetwork, SyncNetwork
 
-SLOTS = 8
-"""Connections per inner transport."""
 _IDLE_SECONDS = 30.0
+# A server may close an idle connection in the very moment in which a request is sent on it. Other calls are repeated
+# then; a picture must not be, since it may be made and billed. Servers keep connections for 5 s and more.
+_FRESH_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Wiring:
+class PoolKey:
     """What decides whether two clients can share connections."""
 
     base_url: str
     proxy: str | None = None
     verify: Any = True
     max_connections: int = 1000
-    factory: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
-        return f"<Wiring {self.base_url}>"
+        return f"<PoolKey {self.base_url}>"
 
 
 class SyncLease:
-    """One client's share of the pool of its process."""
+    """One client's share of the pool of its process. When the client is gone, so is its share."""
 
-    def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
+    def __init__(self, key: PoolKey) -> None:
+        self._key = key
         self._pool: SyncPool | None = None
+        self._end: Callable[[], Any] = _nothing
 
     def pool(self) -> SyncPool:
         """Return the pool of this process."""
         pool = self._pool
-        if pool is None or pool.closed or pool.generation != _registry.generation:
-            pool = self._pool = _registry.sync_pool(self._wiring, self)
+        if pool is None or pool.is_closed or pool.generation != _registry.generation:
+            self.close()
+            pool = self._pool = _registry.sync_pool(self._key)
+            self._end = _at_the_end_of(self, _registry.leave, pool, pool.enter())
         return pool
 
     def close(self) -> None:
         """Give the share back; the last one closes the pool."""
-        pool, self._pool = self._pool, None
-        if pool is not None and _registry.left(pool, self):
-            pool.close()
+        self._pool, end, self._end = None, self._end, _nothing
+        end()
 
 
 class AsyncLease:
-    """One client's shares of the pools of the event loops it is used in."""
+    """One client's shares of the pools of the event loops it is used in. When the client is gone, so are they."""
 
-    def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
-        self._pools: dict[Any, AsyncPool] = {}
+    def __init__(self, key: PoolKey) -> None:
+        self._key = key
+        self._pools: dict[Any, tuple[AsyncPool, Callable[[], Any]]] = {}
 
     async def pool(self) -> AsyncPool:
         """Return the pool of the running loop."""
         loop = _running_loop()
-        pool = self._pools.get(loop)
-        if pool is None or pool.closed or pool.generation != _registry.generation:
-            self._pools = {other: kept for other, kept in self._pools.items() if not other.is_closed()}
-            pool = self._pools[loop] = await _registry.async_pool(self._wiring, loop, self)
+        pool, _ = self._pools.get(loop, (None, _nothing))
+        if pool is None or pool.is_closed or pool.generation != _registry.generation:
+            self._drop_useless_shares()
+            pool = await _registry.async_pool(self._key, loop)
+            end = _at_the_end_of(self, _registry.leave, pool, pool.enter())
+            self._pools[loop] = pool, end
         return pool
+
+    def _drop_useless_shares(self) -> None:
+        """Leave the pools of closed loops, and those that are closed."""
+        for loop, (pool, end) in list(self._pools.items()):
+            if loop.is_closed() or pool.is_closed or pool.generation != _registry.generation:
+                del self._pools[loop]
+                end()
 
     async def aclose(self) -> None:
         """Give all shares back; the last one closes a pool, in the pool's own loop."""
         pools, self._pools = self._pools, {}
-        here = asyncio.get_running_loop()
-        for loop, pool in pools.items():
-            if not _registry.left(pool, self) or loop.is_closed():
-                continue
-            if loop is here:
-                await pool.aclose()
-                continue
-            try:
-                loop.call_soon_threadsafe(_close_soon, loop, pool)
-            except RuntimeError:
-                pass  # that loop was closed just now, and the pool with it
+        for _, end in pools.values():
+            end()
+        # Sockets of this loop are closed in its next turn. Whoever awaits this may end the loop right after.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
 
-class _Limit(threading.local):
-    """What bounds the network of the call that this thread is making: a moment of the monotonic clock, or None."""
-
-    expires: float | None = None
-
-    def left(self, timeout: float | None) -> float | None:
-        """Return *timeout*, or the time until the deadline if that is shorter."""
-        if self.expires is None:
-            return timeout
-        left = max(0.001, self.expires - time.monotonic())  # 0 would mean: do not block
-        return left if timeout is None else min(timeout, left)
-
-
-limit = _Limit()
-
-
-class _LimitedBackend:
-    """httpcore's blocking network, whose single steps also end at the deadline of the call.
-
-    Without it a server that sends a byte now and then could stretch a call for ever: the timeouts of
-    httpx are those of one step.
-    """
-
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> _LimitedStream:
-        return _LimitedStream(self._backend.connect_tcp(host, port, timeout=limit.left(timeout), **options))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-
-class _LimitedStream:
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.close = stream.close
-        self.get_extra_info = stream.get_extra_info
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data: bytes = self._stream.read(max_bytes, limit.left(timeout))
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, limit.left(timeout))
-
-    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> _LimitedStream:
-        return _LimitedStream(self._stream.start_tls(ssl_context, server_hostname, limit.left(timeout)))
-
-
-def _blocking_transport(**options: Any) -> httpx.HTTPTransport:
-    transport = httpx.HTTPTransport(**options)
-    pool = transport._pool
-    # httpx has no argument for httpcore's `network_backend`.
-    pool._network_backend = _LimitedBackend(pool._network_backend)  # type: ignore[assignment]  # quacks like one
-    return transport
-
-
-class _CarefulBackend:
-    """httpcore's asyncio network, which does not leave a socket open when a TLS handshake is cancelled."""
-
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-
-    async def connect_tcp(self, *args: Any, **options: Any) -> Any:
-        stream = await self._backend.connect_tcp(*args, **options)
-        shake_hands = stream.start_tls
-
-        async def start_tls(*args: Any, **options: Any) -> Any:
-            try:
-                return await shake_hands(*args, **options)
-            except asyncio.CancelledError:
-                await stream.aclose()
-                raise
-
-        stream.start_tls = start_tls
-        return stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-
-def _asyncio_transport(**options: Any) -> httpx.AsyncHTTPTransport:
-    transport = httpx.AsyncHTTPTransport(**options)
-    pool = transport._pool
-    pool._network_backend = _CarefulBackend(pool._network_backend)  # type: ignore[assignment]  # quacks like one
-    return transport
+def _at_the_end_of(user: object, leave: Callable[..., Any], *args: Any) -> Callable[[], Any]:
+    """Return what calls *leave* once: when it is called, or when *user* is garbage-collected."""
+    end = weakref.finalize(user, leave, *args)
+    end.atexit = False  # the registry closes what is open at the end of the process
+    return end
 
 
 def retry_budget(base_url: str) -> RetryBudget:
@@ -197,9 +128,8 @@ def forget_retry_budgets() -> None:
     _registry.forget_budgets()
 
 
-def _close_soon(loop: Any, pool: AsyncPool) -> None:
-    task = loop.create_task(pool.aclose())
-    pool.closing = task  # a task needs a reference until it is done
+def _nothing() -> None:
+    """Nothing to give back."""
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
@@ -210,170 +140,397 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     raise ConfigurationError(message)
 
 
-class SyncPool:
-    """Connections of one process to one gateway."""
+class _Pool:
+    """The half of a pool that waits for nothing: its users, and the connections that are idle."""
 
-    def __init__(self, wiring: Wiring, generation: int) -> None:
-        options = _transport_options(wiring)
-        factory = wiring.factory or _blocking_transport
+    def __init__(self, key: PoolKey, generation: int) -> None:
         self.generation = generation
-        self.closed = False
-        self.users: weakref.WeakSet[object] = weakref.WeakSet()
-        self._shards = _Shards(lambda: factory(**options))
-        self._places = threading.BoundedSemaphore(wiring.max_connections)
+        self.is_closed = False
+        self.connector = Connector(key)
+        self.users: set[int] = set()
+        self._entered = 0
+        self._limit = key.max_connections
+        # The places that are taken. A slot that nobody holds any more is no longer among them, whatever happened to it.
+        self._taken: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._idle: deque[Any] = deque()  # the warmest last
 
-    def open(self, request: httpx.Request, wait: float | None) -> tuple[httpx.Response, Callable[[], None]]:
-        """Send *request*; return the response and what gives its connection back.
+    def enter(self) -> int:
+        """Add a user; return the number under which it leaves."""
+        self._entered += 1
+        self.users.add(self._entered)
+        return self._entered
 
-        Waits at most *wait* seconds for a free connection, for ever if None.
-        """
-        if not self._places.acquire(timeout=wait):
-            raise httpx.PoolTimeout("no free connection")
-        shard = self._shards.take(self._places)
-        try:
-            return shard.transport.handle_request(request), partial(self._give_back, shard)
-        except BaseException:
-            self._give_back(shard)
-            raise
+    def warm_connection(self, *, is_fresh: bool) -> Any:
+        """Return the connection that was used last, or None; those that can be used no more are closed."""
+        while (connection := self._pop()) is not None:
+            idle_for = time.monotonic() - connection.used
+            if idle_for > _IDLE_SECONDS or connection.http.has_expired():
+                connection.network.close()
+            elif is_fresh and idle_for > _FRESH_SECONDS:
+                self._idle.append(connection)
+                return None
+            else:
+                return connection
+        return None
+
+    def keep(self, connection: Any) -> None:
+        """Put a connection back on the stack, and close those at its bottom that nobody has needed for a while."""
+        connection.used = time.monotonic()
+        self._idle.append(connection)
+        if self.is_closed:
+            self.close()
+        while (oldest := self._pop(coldest=True)) is not None:
+            if connection.used - oldest.used <= _IDLE_SECONDS:
+                self._idle.appendleft(oldest)
+                return
+            oldest.network.close()
 
     def close(self) -> None:
         """Close every connection that is not in use; those in use close when their answer ends."""
-        self.closed = True
-        for transport in self._shards.clear():
-            transport.close()
+        self.is_closed = True
+        while (connection := self._pop()) is not None:
+            connection.network.close()
 
-    def _give_back(self, shard: _Shard) -> None:
-        self._places.release()
-        for idle in self._shards.give_back(shard, close=self.closed):
-            idle.close()
+    def _pop(self, *, coldest: bool = False) -> Any:
+        """Take a connection off the stack, or return None. Other threads and the garbage collector do so, too."""
+        try:
+            return self._idle.popleft() if coldest else self._idle.pop()
+        except IndexError:
+            return None
 
 
-class AsyncPool:
+class SyncConnection:
+    """A socket, and the HTTP on it."""
+
+    def __init__(self, connector: Connector) -> None:
+        self.used = 0.0
+        self.network = SyncNetwork()
+        self.http = connector.sync_http(self.network)
+
+
+class AsyncConnection:
+    """A socket, and the HTTP on it."""
+
+    def __init__(self, connector: Connector) -> None:
+        self.used = 0.0
+        self.network = AsyncNetwork()
+        self.http = connector.async_http(self.network)
+
+
+class SyncPool(_Pool):
+    """Connections of one process to one gateway."""
+
+    def __init__(self, key: PoolKey, generation: int) -> None:
+        super().__init__(key, generation)
+        # Re-entrant: the garbage collector may end a slot while this thread holds the lock.
+        self._lock = threading.RLock()
+        self._freed = threading.Condition(self._lock)
+
+    def open(
+        self, request: httpcore.Request, *, wait: float, expires: float | None = None, is_fresh: bool = False
+    ) -> SyncSlot:
+        """Send *request* on a connection of its own; return the slot with the answer, to be closed.
+
+        Args:
+            wait: seconds to wait for a free place.
+            expires: the moment of the monotonic clock by which the answer must have begun.
+            is_fresh: take no connection that was idle for so long that the server may be closing it.
+        """
+        slot = SyncSlot(self)
+        try:
+            self._admit(slot, wait)
+            slot.connection = self.warm_connection(is_fresh=is_fresh) or SyncConnection(self.connector)
+            slot.send(request, expires)
+        except BaseException:
+            slot.discard()
+            raise
+        return slot
+
+    def release(self, slot: SyncSlot) -> None:
+        """Free the place of *slot*."""
+        with self._lock:
+            self._taken.discard(slot)
+            self._freed.notify()
+
+    def leave_soon(self) -> None:
+        """The last user is gone."""
+        self.close()
+
+    def _admit(self, slot: SyncSlot, wait: float) -> None:
+        ends = time.monotonic() + wait
+        with self._lock:
+            while len(self._taken) >= self._limit:
+                left = ends - time.monotonic()
+                if left <= 0:
+                    raise _no_place(self._limit, wait)
+                self._freed.wait(min(left, 1.0))  # a slot that was garbage-collected tells nobody
+            self._taken.add(slot)
+
+
+class AsyncPool(_Pool):
     """Connections of one event loop to one gateway."""
 
-    def __init__(self, wiring: Wiring, generation: int) -> None:
-        options = _transport_options(wiring)
-        factory = wiring.factory or _asyncio_transport
-        self.generation = generation
-        self.closed = False
-        self.closing: Any = None
-        self.users: weakref.WeakSet[object] = weakref.WeakSet()
-        self._shards = _Shards(lambda: factory(**options))
-        self._places = asyncio.Semaphore(wiring.max_connections)
+    def __init__(self, key: PoolKey, generation: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(key, generation)
+        self._loop = loop
+        self._waiting: deque[tuple[AsyncSlot, asyncio.Future[None]]] = deque()
 
     async def open(
-        self, request: httpx.Request, wait: float | None
-    ) -> tuple[httpx.Response, Callable[[], Awaitable[None]]]:
-        """Send *request*; return the response and what gives its connection back.
+        self, request: httpcore.Request, *, wait: float, expires: float | None = None, is_fresh: bool = False
+    ) -> AsyncSlot:
+        """Send *request* on a connection of its own; return the slot with the answer, to be closed.
 
-        Waits at most *wait* seconds for a free connection, for ever if None.
+        Args:
+            wait: seconds to wait for a free place.
+            expires: the moment of the monotonic clock by which the answer must have begun.
+            is_fresh: take no connection that was idle for so long that the server may be closing it.
         """
-        if wait is not None and self._places.locked():
-            await self._wait(wait)
-        else:
-            await self._places.acquire()
-        shard = self._shards.take(self._places)
+        slot = AsyncSlot(self)
         try:
-            return await shard.transport.handle_async_request(request), partial(self._give_back, shard)
+            await self._admit(slot, wait)
+            slot.connection = self.warm_connection(is_fresh=is_fresh) or AsyncConnection(self.connector)
+            await slot.send(request, expires)
         except BaseException:
-            await self._give_back(shard)
+            slot.discard()
             raise
+        return slot
+
+    def release(self, slot: AsyncSlot) -> None:
+        """Free the place of *slot*, or hand it to the call that has waited longest."""
+        self._taken.discard(slot)
+        while self._waiting and len(self._taken) < self._limit:
+            following, turn = self._waiting.popleft()
+            if not turn.done():
+                self._taken.add(following)
+                turn.set_result(None)
+
+    def leave_soon(self) -> None:
+        """The last user is gone: close in the loop to which the sockets belong. May be called from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.close)
+        except RuntimeError:
+            pass  # that loop is closed, and the pool with it
+
+    async def _admit(self, slot: AsyncSlot, wait: float) -> None:
+        if len(self._taken) < self._limit:
+            self._taken.add(slot)
+            return
+        turn = self._loop.create_future()
+        self._waiting.append((slot, turn))
+        timer = self._loop.call_later(wait, _end_wait, turn, _no_place(self._limit, wait))
+        try:
+            await turn
+        finally:
+            timer.cancel()
+            turn.cancel()
+
+
+def _end_wait(turn: asyncio.Future[None], error: Exception) -> None:
+    if not turn.done():
+        turn.set_exception(error)
+
+
+def _no_place(limit: int, wait: float) -> httpcore.PoolTimeout:
+    return httpcore.PoolTimeout(
+        f"all {limit} connections were in use for {wait:.3g} s; raise max_connections= or timeout=, or ask less at once"
+    )
+
+
+class SyncSlot:
+    """One place in a pool, the connection in it, and the answer that comes through it.
+
+    Attributes:
+        status: the HTTP status.
+        headers: the header lines as they came.
+    """
+
+    connection: SyncConnection | None = None
+
+    def __init__(self, pool: SyncPool) -> None:
+        self._pool = pool
+        self._is_read = False
+
+    def send(self, request: httpcore.Request, expires: float | None) -> None:
+        """Send *request* and wait for the head of the answer."""
+        connection: Any = self.connection
+        connection.network.expires = expires
+        try:
+            self._response = connection.http.handle_request(request)
+        except (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            self._pool.connector.blame_proxy(error, connection.network)
+            raise
+        self.status = self._response.status
+        self.headers = self._response.headers
+        self._pool.connector.check_status(self.status)
+
+    def begun(self) -> None:
+        """Note that the answer has begun: the deadline bounds it no more."""
+        if self.connection is not None:
+            self.connection.network.expires = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._response.stream
+        self._is_read = True
+
+    def close(self) -> None:
+        """Free the place. The connection is used again only if the answer was read to its end."""
+        if self._is_read and self.connection is not None:
+            self._is_read = False
+            try:
+                self._response.close()
+                if self.connection.http.is_idle():
+                    self._keep()
+            finally:
+                self.discard()
+        else:
+            self.discard()
+
+    def discard(self) -> None:
+        """Free the place, and close the connection that is still in it. Never waits."""
+        connection, self.connection = self.connection, None
+        try:
+            if connection is not None:
+                connection.network.close()
+        finally:
+            self._pool.release(self)
+
+    def _keep(self) -> None:
+        connection, self.connection = self.connection, None
+        self._pool.keep(connection)
+
+
+class AsyncSlot:
+    """One place in a pool, the connection in it, and the answer that comes through it.
+
+    Attributes:
+        status: the HTTP status.
+        headers: the header lines as they came.
+    """
+
+    connection: AsyncConnection | None = None
+
+    def __init__(self, pool: AsyncPool) -> None:
+        self._pool = pool
+        self._is_read = False
+
+    async def send(self, request: httpcore.Request, expires: float | None) -> None:
+        """Send *request* and wait for the head of the answer."""
+        connection: Any = self.connection
+        connection.network.expires = expires
+        try:
+            self._response = await connection.http.handle_async_request(request)
+        except (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            self._pool.connector.blame_proxy(error, connection.network)
+            raise
+        self.status = self._response.status
+        self.headers = self._response.headers
+        self._pool.connector.check_status(self.status)
+
+    def begun(self) -> None:
+        """Note that the answer has begun: the deadline bounds it no more."""
+        if self.connection is not None:
+            self.connection.network.expires = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for data in self._response.stream:
+            yield data
+        self._is_read = True
 
     async def aclose(self) -> None:
-        """Close every connection that is not in use; those in use close when their answer ends."""
-        self.closed = True
-        for transport in self._shards.clear():
-            await transport.aclose()
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._places.acquire(), seconds)
-        except (asyncio.TimeoutError, TimeoutError):
-            message = "no free connection"
-        else:
-            return
-        raise httpx.PoolTimeout(message)
-
-    async def _give_back(self, shard: _Shard) -> None:
-        self._places.release()
-        for idle in self._shards.give_back(shard, close=self.closed):
-            await idle.aclose()
-
-
-class _Shard:
-    """One small transport and how many of its slots are taken."""
-
-    __slots__ = ("busy", "transport", "used")
-
-    def __init__(self, transport: Any) -> None:
-        self.transport = transport
-        self.busy = 0
-        self.used = time.monotonic()
-
-
-class _Shards:
-    """A stack of free slots: taking and giving back cost the same however many connections there are."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._free: list[_Shard] = []
-        self._lock = threading.Lock()
-        self._swept = time.monotonic()
-
-    def take(self, places: Any) -> _Shard:
-        """Return the shard whose slot was given back last: its connection is warm. Without one, free the place."""
-        with self._lock:
+        """Free the place. The connection is used again only if the answer was read to its end."""
+        if self._is_read and self.connection is not None:
+            self._is_read = False
             try:
-                if not self._free:
-                    self._free.extend([_Shard(self._make())] * SLOTS)
-            except BaseException:
-                places.release()
-                raise
-            shard = self._free.pop()
-            shard.busy += 1
-            return shard
+                await self._response.aclose()
+                if self.connection.http.is_idle():
+                    self._keep()
+            finally:
+                self.discard()
+        else:
+            self.discard()
 
-    def give_back(self, shard: _Shard, *, close: bool = False) -> list[Any]:
-        """Return a slot; also return the transports that are to be closed: idle ones, or all with *close*."""
-        now = time.monotonic()
-        with self._lock:
-            shard.busy -= 1
-            shard.used = now
-            if close:
-                return [] if shard.busy else [shard.transport]
-            self._free.append(shard)
-            if now - self._swept < _IDLE_SECONDS:
-                return []
-            self._swept = now
-            return self._remove(lambda one: not one.busy and now - one.used > _IDLE_SECONDS)
+    def discard(self) -> None:
+        """Free the place, and close the connection that is still in it. Never waits."""
+        connection, self.connection = self.connection, None
+        try:
+            if connection is not None:
+                connection.network.close()
+        finally:
+            self._pool.release(self)
 
-    def clear(self) -> list[Any]:
-        """Forget all slots; return the transports of which none is taken, to be closed."""
-        with self._lock:
-            idle = self._remove(lambda one: not one.busy)
-            self._free = []
-            return idle
-
-    def _remove(self, condition: Callable[[_Shard], bool]) -> list[Any]:
-        gone = {id(shard): shard.transport for shard in self._free if condition(shard)}
-        if gone:
-            self._free = [shard for shard in self._free if id(shard) not in gone]
-        return list(gone.values())
+    def _keep(self) -> None:
+        connection, self.connection = self.connection, None
+        self._pool.keep(connection)
 
 
-def _transport_options(wiring: Wiring) -> dict[str, Any]:
-    """Return what an httpx transport needs to know: proxy, trust, limits."""
-    proxy = wiring.proxy or checked_proxy(environment_proxy(wiring.base_url))
-    if proxy and proxy.startswith("socks") and not find_spec("socksio"):
-        raise ConfigurationError("a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'")
-    if isinstance(wiring.verify, ssl.SSLContext):
-        context = wiring.verify
-    elif wiring.base_url.startswith("http://") and not (proxy or "").startswith("https"):
-        context = _unused_context()
-    else:
-        context = _ssl_context(wiring.verify, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    limits = httpx.Limits(max_connections=SLOTS, max_keepalive_connections=SLOTS, keepalive_expiry=_IDLE_SECONDS)
-    return {"verify": context, "limits": limits, "trust_env": False, **({"proxy": proxy} if proxy else {})}
+class Connector:
+    """Knows the way to a gateway: its address, the proxy in front of it, whom to trust."""
+
+    def __init__(self, key: PoolKey) -> None:
+        url = httpx.URL(key.base_url)
+        self._origin = httpcore.Origin(url.raw_scheme, url.raw_host, url.port or {"http": 80, "https": 443}[url.scheme])
+        proxy, self._source = (key.proxy, "proxy=") if key.proxy else environment_proxy(key.base_url)
+        self._proxy = None if proxy is None else httpx.Proxy(checked_proxy(proxy) or proxy)
+        if self._proxy is not None and self._proxy.url.scheme.startswith("socks") and not find_spec("socksio"):
+            raise ConfigurationError("a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'")
+        self.context = _trust(key, self._proxy)
+
+    def sync_http(self, network: SyncNetwork) -> httpcore.ConnectionInterface:
+        """Return the HTTP on a connection that is made when the first request is sent."""
+        if self._proxy is None:
+            return httpcore.HTTPConnection(self._origin, self.context, network_backend=network)
+        kind = httpcore.SOCKSProxy if self._is_socks else httpcore.HTTPProxy
+        return kind(**self._proxy_options(), network_backend=network).create_connection(self._origin)
+
+    def async_http(self, network: AsyncNetwork) -> httpcore.AsyncConnectionInterface:
+        """Return the HTTP on a connection that is made when the first request is sent."""
+        if self._proxy is None:
+            return httpcore.AsyncHTTPConnection(self._origin, self.context, network_backend=network)
+        kind = httpcore.AsyncSOCKSProxy if self._is_socks else httpcore.AsyncHTTPProxy
+        return kind(**self._proxy_options(), network_backend=network).create_connection(self._origin)
+
+    def blame_proxy(self, error: Exception, network: SyncNetwork | AsyncNetwork) -> None:
+        """Raise *error* again in words that name the proxy, if it was the proxy that failed or refused."""
+        if self._proxy is None or (network.is_connected and not isinstance(error, httpcore.ProxyError)):
+            return
+        verb = "refused to connect to the gateway" if network.is_connected else "cannot be reached"
+        kind = type(error) if isinstance(error, httpcore.ConnectTimeout) else httpcore.ProxyError
+        raise kind(f"{self._proxy_name} {verb}: {error}{self._advice(str(error))}") from None
+
+    def check_status(self, status: int) -> None:
+        """Raise `httpcore.ProxyError` for an answer that can only be the proxy's."""
+        if status == 407 and self._proxy is not None:
+            raise httpcore.ProxyError(f"{self._proxy_name} refused the request: 407{self._advice('407')}")
+
+    @property
+    def _is_socks(self) -> bool:
+        return self._proxy is not None and self._proxy.url.scheme.startswith("socks")
+
+    @property
+    def _proxy_name(self) -> str:
+        proxy: Any = self._proxy
+        return f"the proxy {proxy.url.scheme}://{proxy.url.netloc.decode('ascii')} (from {self._source})"
+
+    def _advice(self, text: str) -> str:
+        return f"; it wants a user name and a password: {_WITH_PASSWORD}" if text.startswith("407") else ""
+
+    def _proxy_options(self) -> dict[str, Any]:
+        proxy: Any = self._proxy
+        options = {"proxy_url": str(proxy.url), "proxy_auth": proxy.raw_auth, "ssl_context": self.context}
+        if proxy.url.scheme == "https":
+            options["proxy_ssl_context"] = self.context
+        return options
+
+
+_WITH_PASSWORD = "http://user:password@host:port"  # noqa: S105 - an example
+
+
+def _trust(key: PoolKey, proxy: httpx.Proxy | None) -> ssl.SSLContext:
+    if isinstance(key.verify, ssl.SSLContext):
+        return key.verify
+    if key.base_url.startswith("http://") and (proxy is None or proxy.url.scheme != "https"):
+        return _unused_context()
+    return _ssl_context(key.verify, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @lru_cache(maxsize=8)
@@ -391,24 +548,27 @@ def _unused_context() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def environment_proxy(base_url: str) -> str | None:
-    """Return the proxy that HTTP(S)_PROXY, ALL_PROXY and NO_PROXY name for an address."""
+def environment_proxy(base_url: str) -> tuple[str | None, str]:
+    """Return the proxy that HTTP(S)_PROXY, ALL_PROXY and NO_PROXY name for an address, and the variable it is from."""
     # Both are documented in the module's source and used by requests; the type stubs lack the second.
     from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
     url, proxies = httpx.URL(base_url), getproxies_environment()
     host = url.host if url.port is None else f"{url.host}:{url.port}"
     if not proxies or proxy_bypass_environment(host, proxies):
-        return None
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+        return None, ""
+    kind = url.scheme if proxies.get(url.scheme) else "all"
+    proxy = proxies.get(kind)
+    names = (f"{kind}_proxy", f"{kind}_proxy".upper())  # the order in which getproxies_environment looks
+    name = next((name for name in names if os.environ.get(name)), names[1])
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}", name
 
 
 class _LoopPools:
     """The pools of one event loop, closed when the loop shuts its async generators down."""
 
     def __init__(self) -> None:
-        self.pools: dict[Wiring, AsyncPool] = {}
+        self.pools: dict[PoolKey, AsyncPool] = {}
         self._keeper = self._keep()
 
     async def start(self) -> None:
@@ -421,7 +581,8 @@ class _LoopPools:
         finally:
             pools, self.pools = list(self.pools.values()), {}
             for pool in pools:
-                await pool.aclose()
+                pool.close()
+            await asyncio.sleep(0)  # in which the loop closes the sockets
 
 
 class _Registry:
@@ -429,38 +590,40 @@ class _Registry:
 
     def __init__(self) -> None:
         self.generation = 0
-        self._lock = threading.Lock()
-        self._sync_pools: dict[Wiring, SyncPool] = {}
+        # Re-entrant: the garbage collector may end a client while this thread holds the lock.
+        self._lock = threading.RLock()
+        self._sync_pools: dict[PoolKey, SyncPool] = {}
         self._loops: dict[Any, _LoopPools] = {}
         self._budgets: dict[str, RetryBudget] = {}
         self._forgotten: list[Any] = []
 
-    def sync_pool(self, wiring: Wiring, user: object) -> SyncPool:
+    def sync_pool(self, key: PoolKey) -> SyncPool:
         with self._lock:
-            pool = self._sync_pools.get(wiring)
-            if pool is None or pool.closed:
-                pool = self._sync_pools[wiring] = SyncPool(wiring, self.generation)
-            pool.users.add(user)
+            pool = self._sync_pools.get(key)
+            if pool is None or pool.is_closed:
+                pool = self._sync_pools[key] = SyncPool(key, self.generation)
             return pool
 
-    async def async_pool(self, wiring: Wiring, loop: Any, user: object) -> AsyncPool:
+    async def async_pool(self, key: PoolKey, loop: Any) -> AsyncPool:
         with self._lock:
             self._loops = {other: pools for other, pools in self._loops.items() if not other.is_closed()}
-            found = self._loops.get(loop)
-            pools = self._loops.setdefault(loop, found or _LoopPools())
-            pool = pools.pools.get(wiring)
-            if pool is None or pool.closed:
-                pool = pools.pools[wiring] = AsyncPool(wiring, self.generation)
-            pool.users.add(user)
-        if found is None:
+            known = self._loops.get(loop)
+            pools = self._loops.setdefault(loop, known or _LoopPools())
+            pool = pools.pools.get(key)
+            if pool is None or pool.is_closed:
+                pool = pools.pools[key] = AsyncPool(key, self.generation, loop)
+        if known is None:
             await pools.start()
         return pool
 
-    def left(self, pool: SyncPool | AsyncPool, user: object) -> bool:
-        """Note that *user* gave its share back; return whether it was the last one."""
+    def leave(self, pool: SyncPool | AsyncPool, user: int) -> None:
+        """Note that *user* gave its share back; the last one closes the pool."""
         with self._lock:
             pool.users.discard(user)
-            return not pool.users and pool.generation == self.generation
+            if pool.users or pool.generation != self.generation:
+                return
+            pool.is_closed = True  # whoever comes now gets a new one
+        pool.leave_soon()
 
     def budget(self, base_url: str) -> RetryBudget:
         with self._lock:
@@ -473,7 +636,7 @@ class _Registry:
     def forget(self) -> None:
         """In a forked child: neither use nor close what belongs to the parent."""
         self._forgotten.append((self._sync_pools, self._loops))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.generation += 1
         self._sync_pools, self._loops, self._budgets = {}, {}, {}
 

@@ -1,0 +1,139 @@
+"""What both transports need to put a request to the HTTP library, and to read the head of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from inspect import iscoroutinefunction
+from random import Random
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+from gemway._body import PIECE, LargeBody
+from gemway._exceptions import ConfigurationError
+from gemway._settings import Timeouts
+
+now = time.monotonic
+sync_sleep = time.sleep
+async_sleep = asyncio.sleep
+
+RANDOM: Final = Random()  # noqa: S311 - jitter is no secret
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=RANDOM.seed)  # forked workers must not wait in step
+
+
+@contextmanager
+def async_until(expires: float | None) -> Iterator[None]:
+    """Raise `TimeoutError` where the block is not done by the deadline, if there is one.
+
+    For injected clients and auth flows only: our own connections know the deadline.
+    """
+    if expires is None:
+        yield
+        return
+    import anyio  # httpx brings it along
+
+    with anyio.fail_after(max(0.0, expires - time.monotonic())):
+        yield
+
+
+@contextmanager
+def sync_until(_: float | None) -> Iterator[None]:
+    """Nothing can interrupt a blocking call of someone else's client; its timeouts bound it (`bounded_extensions`)."""
+    yield
+
+
+@lru_cache(maxsize=1024)
+def to_target(url: str) -> httpcore.URL:
+    """Return *url* in parts, as httpx takes it apart."""
+    parts = httpx.URL(url)
+    return httpcore.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
+
+
+def to_content(body: bytes | LargeBody | None) -> bytes | Pieces:
+    """Return *body* as httpcore takes it."""
+    if body is None:
+        return b""
+    if isinstance(body, bytes):
+        return body if len(body) <= PIECE else Pieces(LargeBody([body]))
+    return Pieces(body)
+
+
+class Pieces:
+    """A large body in pieces: after each send, httpcore copies what is left of the piece that it was given."""
+
+    def __init__(self, body: LargeBody) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._body:
+            yield piece
+
+
+def as_bytes(body: bytes | LargeBody | None) -> bytes | None:
+    """Return *body* in one piece, for clients and auth flows of others."""
+    return bytes(body) if isinstance(body, LargeBody) else body
+
+
+def timeout_extension(timeouts: Timeouts) -> dict[str, Any]:
+    """Return the timeouts as httpcore and httpx take them with a request."""
+    connect, read, write = timeouts
+    return {"timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
+
+
+def bounded_extensions(theirs: Any, timeouts: Timeouts | None, expires: float | None) -> dict[str, Any]:
+    """Return the extensions for an injected client: its own timeouts, unless the user gave us some or a deadline."""
+    if timeouts is not None:
+        return {**theirs, **timeout_extension(timeouts)}
+    if expires is None:
+        return dict(theirs)
+    left = max(0.001, expires - now())
+    phases = theirs.get("timeout", {})
+    bounded = {name: min(left, phases.get(name) or left) for name in ("connect", "read", "write", "pool")}
+    return {**theirs, "timeout": bounded}
+
+
+def checked_client(client: Any, *, kind: str) -> Any:
+    """Return an injected client. Raises `ConfigurationError` if it is of the other kind."""
+    if client is not None and iscoroutinefunction(client.send) is not (kind == "async"):
+        wanted = "an AsyncClient" if kind == "async" else "a Client"
+        raise ConfigurationError(f"http_client= must be {wanted} of httpx or httpx2, not {type(client).__name__}")
+    return client
+
+
+def decoded_lines(lines: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Return header lines as text, as httpx clients take them."""
+    return [(name.decode("ascii"), value.decode("ascii")) for name, value in lines]
+
+
+def to_headers(lines: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """Return the header lines of an answer by their names in lower case; repeated ones are joined by a comma."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in lines:
+        name, value = raw_name.decode("latin-1").lower(), _decoded(raw_value)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def is_read(response: Any) -> bool:
+    """Whether the body was read already: by an auth flow that looks into it, or a transport of the user's own."""
+    if not response.is_stream_consumed:
+        return False
+    response.headers.pop("content-encoding", None)  # the HTTP library has undone it
+    return True
