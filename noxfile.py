@@ -38,6 +38,16 @@ MINIMUMS = {
         ("llama-index-core==0.14.24", "httpx==0.27.0", "pydantic==2.11.5"),
     ),
 }
+# Google's own client, and what is built on it: each in an environment of its own, for their requirements differ.
+GOOGLE = {
+    "genai-2": ("google-genai==2.34.0",),
+    "genai-3": ("google-genai>=3.6,<4", "httpx2"),
+    "langchain": ("langchain-google-genai>=4.4", "langchain>=1.4", "google-genai>=2.34"),
+    "llama-index": ("llama-index-llms-google-genai>=0.11", "google-genai>=2.34"),
+    "pydantic-ai": ("pydantic-ai-slim[google]>=2.68", "google-genai>=2.34"),
+    "instructor": ("instructor>=1.17", "jsonref", "google-genai>=2.34"),
+    "adk": ("google-adk>=2.13", "google-genai>=2.34"),
+}
 
 
 @nox.session
@@ -77,6 +87,15 @@ def minimums(session: nox.Session, part: str) -> None:
     installed = packages(*dict.fromkeys((*MINIMUMS["core"][0], *tested)))
     session.install(*installed, *dependencies("pytest"), *oldest)
     run_tests(session, *(f"tests/{name}" for name in tested), *session.posargs)
+
+
+@nox.session
+@nox.parametrize("part", list(GOOGLE), ids=list(GOOGLE))
+def google(session: nox.Session, part: str) -> None:
+    """Run the tests of Google's client through a gateway, with two generations of it and what is built on it."""
+    session.install(*packages("gemway", "gemway-emulator"), *dependencies("pytest"), *GOOGLE[part])
+    names = ("client", "transport") if part.startswith("genai") else ("frameworks",)
+    run_tests(session, *(f"tests/gemway/test_google_{name}.py" for name in names), *session.posargs)
 
 
 @nox.session
