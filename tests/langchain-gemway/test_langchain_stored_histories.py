@@ -140,3 +140,54 @@ def test_a_recursive_model_as_tool_keeps_its_description(emulator: Emulator, cha
 
     [tool] = emulator.requests[-1].json["tools"]
     assert tool["functionDeclarations"][0]["description"] == "A strict tree."
+
+
+@pytest.mark.parametrize(
+    "edit", ["{} And more.", "NOTE: {}", "Hello"], ids=["longer at the end", "in front", "shorter"]
+)
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+async def test_an_edited_text_goes_back_without_the_signature_of_the_old_one(emulator: Emulator, chat, how, edit):
+    """A signature vouches for the words it came with, not for a piece of other words that has the same length."""
+    part = {"text": "Hello there.", "thoughtSignature": "QUJD"}
+    emulator.enqueue(_raw(part, how), reply.text("ok"))
+    model = chat("gemini-3-pro-preview")
+    answer = await _ask(model, how)
+
+    edited = answer.model_copy(update={"content": edit.format(answer.content)})
+    model.invoke([HumanMessage("go"), edited, HumanMessage("on")])
+
+    assert emulator.requests[-1].json["contents"][1]["parts"] == [{"text": edit.format("Hello there.")}]
+
+
+def _raw(part: dict[str, Any], how: str) -> Any:
+    body = {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}]}
+    if how == "stream":
+        return reply.stream([body])
+    return reply.raw(200, json.dumps(body).encode(), {"content-type": "application/json"})
+
+
+@pytest.mark.parametrize(
+    "reason", ["UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE", "TOO_MANY_TOOL_CALLS", "OTHER"]
+)
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+async def test_no_answer_ends_mutely(emulator: Emulator, chat, reason, how):
+    """An empty answer warns with its finish reason, whatever that is."""
+    body = {"candidates": [{"content": {"role": "model", "parts": []}, "finishReason": reason}]}
+    emulator.enqueue(
+        reply.stream([body])
+        if how == "stream"
+        else reply.raw(200, json.dumps(body).encode(), {"content-type": "application/json"})
+    )
+
+    with pytest.warns(UserWarning, match=reason):
+        await _ask(chat(), how)
+
+
+def test_members_of_the_request_that_google_keeps_in_its_config(emulator: Emulator, chat):
+    """google-genai's config holds `service_tier` and `store`; on the wire they stand beside generationConfig."""
+    emulator.enqueue(reply.text("ok"))
+
+    chat(generation_config={"service_tier": "flex", "store": False, "temperature": 0.5}).invoke("go")
+
+    sent = emulator.requests[-1].json
+    assert (sent["serviceTier"], sent["store"], sent["generationConfig"]) == ("flex", False, {"temperature": 0.5})

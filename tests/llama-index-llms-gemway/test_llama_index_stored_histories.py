@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -99,3 +101,59 @@ def test_strict_models_read_the_arguments_of_a_call(emulator: Emulator, gemway):
     assert answer == Strict(count=1, day=date(2026, 1, 2), pair=(2, "x"))
     [tool] = emulator.requests[-1].json["tools"]
     assert tool["functionDeclarations"][0]["description"] == "A strict tree."
+
+
+def test_a_signature_in_a_part_of_its_own_signs_the_streamed_thought(emulator: Emulator, gemway):
+    """Relays of Claude send it so (CLIProxyAPI); without it the next turn would be refused."""
+    chunks = [
+        [{"text": "I need ", "thought": True}],
+        [{"text": "the weather.", "thought": True}],
+        [{"thought": True, "thoughtSignature": "QUJD"}],
+        [{"text": "Let me look."}],
+    ]
+    emulator.enqueue(
+        reply.stream([{"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]} for parts in chunks]),
+        reply.text("ok"),
+    )
+    llm = gemway(include_thoughts=True)
+
+    answer = list(llm.stream_chat([ChatMessage(content="go")]))[-1].message
+    llm.chat([ChatMessage(content="go"), answer, ChatMessage(content="on")])
+
+    assert emulator.requests[-1].json["contents"][1]["parts"] == [
+        {"text": "I need the weather.", "thought": True, "thoughtSignature": "QUJD"},
+        {"text": "Let me look."},
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: json.loads(json.dumps(record), parse_int=Decimal),
+        lambda record: json.dumps(record),
+    ],
+    ids=["decimals", "JSON text"],
+)
+def test_a_record_that_a_store_changed_is_still_read(emulator: Emulator, gemway, change):
+    """DynamoDB brings numbers back as Decimal, others keep nested values as text: the wire stays the same."""
+    part = {"text": "Hello", "thoughtSignature": "QUJD"}
+    emulator.enqueue(reply.stream([{"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]}]))
+    emulator.enqueue(reply.text("ok"))
+    llm = gemway("gemini-3-pro-preview")
+    answer = list(llm.stream_chat([ChatMessage(content="go")]))[-1].message
+
+    answer.additional_kwargs["gemway_parts"] = change(answer.additional_kwargs["gemway_parts"])
+    llm.chat([ChatMessage(content="go"), answer, ChatMessage(content="on")])
+
+    assert emulator.requests[-1].json["contents"][1]["parts"] == [part]
+
+
+@pytest.mark.parametrize("record", ["nonsense", 5, ["x"], [{"kind": "text"}], [{"kind": "part", "part": 5}]], ids=repr)
+def test_a_record_that_nobody_can_read_is_left_out(emulator: Emulator, gemway, record):
+    """The blocks tell what was said."""
+    emulator.enqueue(reply.text("ok"))
+    answer = ChatMessage(role="assistant", content="Hello", additional_kwargs={"gemway_parts": record})
+
+    gemway().chat([ChatMessage(content="go"), answer, ChatMessage(content="on")])
+
+    assert emulator.requests[-1].json["contents"][1]["parts"] == [{"text": "Hello"}]

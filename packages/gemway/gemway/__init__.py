@@ -39,7 +39,7 @@ from gemway._exceptions import (
 )
 from gemway._fetcher import MediaFetcher
 from gemway._image import Image
-from gemway._json_objects import merge_deep
+from gemway._json_objects import from_store, merge_deep, without_decimals
 from gemway._media import data_url, inline_part, remote_urls, split_data_url, to_part, with_media
 from gemway._options import ALIASES, IGNORED, OPTIONS, REFUSED, canonical, override
 from gemway._options.composed import COMPOSED
@@ -47,7 +47,7 @@ from gemway._options.generation_config import to_generation_config, to_safety_se
 from gemway._options.response_format import to_response_format
 from gemway._options.tool_choice import to_tool_config
 from gemway._protocol import WireRequest
-from gemway._requests import BLOCKED, IMAGE_MODEL, image_request, refuse_blocked, with_pictures
+from gemway._requests import BLOCKED, FINISH_PROBLEMS, IMAGE_MODEL, image_request, refuse_blocked, with_pictures
 from gemway._retry import RetryEvent
 from gemway._schema import Dialect, function_declaration, inline_root_reference, response_schema, to_schema
 from gemway._schema.openapi import SchemaError
@@ -78,6 +78,7 @@ __all__ = [
     "ContextOverflowError",
     "Dialect",
     "EmptyResponseError",
+    "FINISH_PROBLEMS",
     "GemwayError",
     "IGNORED",
     "IMAGE_MODEL",
@@ -111,6 +112,7 @@ __all__ = [
     "decode_base64",
     "environment_key",
     "fold",
+    "from_store",
     "function_declaration",
     "image_request",
     "inline_part",
@@ -138,4 +140,5 @@ __all__ = [
     "with_media",
     "with_pictures",
     "with_sentinels",
+    "without_decimals",
 ]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from operator import is_
 from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from gemway._exceptions import ConfigurationError
+from gemway._json_objects import without_decimals
 
 PIECE: Final = 2**18
 """How many bytes of a large body are handed over at a time."""
@@ -116,7 +116,7 @@ def _sendable_part(part: Any, large: list[str]) -> Any:
             return part
         field, key = _OBJECTS[name]
         value = payload.get(field)
-        plain = plain_json(value)
+        plain = without_decimals(value)
         if value is not None and not isinstance(plain, dict):
             plain = _to_object(plain, key)
         return part if plain is value else {**part, name: {**payload, field: plain}}
@@ -138,28 +138,6 @@ def _to_object(value: Any, key: str) -> dict[str, Any]:
             return {key: value}
         return parsed if isinstance(parsed, dict) else {key: value}
     return {key: value}
-
-
-def plain_json(value: Any) -> Any:
-    """Return *value* with decimals as numbers: databases such as DynamoDB bring JSON's numbers back as `Decimal`.
-
-    The value itself is returned if it holds none.
-    """
-    if isinstance(value, str) or value is None:
-        return value
-    if isinstance(value, dict):
-        plain: Any = {key: plain_json(item) for key, item in value.items()}
-        return value if all(map(is_, plain.values(), value.values())) else plain
-    if isinstance(value, list):
-        plain = [plain_json(item) for item in value]
-        return value if all(map(is_, plain, value)) else plain
-    if isinstance(value, Decimal):
-        is_whole = value.is_finite() and value == value.to_integral_value()
-        return int(value) if is_whole and value.adjusted() < _MOST_DIGITS else float(value)
-    return value
-
-
-_MOST_DIGITS: Final = 30  # int() of a decimal such as 1e999999 would fill the memory
 
 
 def _without_half_surrogates(value: Any) -> Any:

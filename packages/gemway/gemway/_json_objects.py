@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from operator import is_
+from typing import Any, Final
 
 from gemway._exceptions import ConfigurationError
 
@@ -72,3 +75,42 @@ def merge_deep(body: Mapping[str, Any], extra: Mapping[str, Any]) -> JsonObject:
         old = merged.get(key)
         merged[key] = merge_deep(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+# What stores make of JSON
+
+
+def from_store(value: Any) -> Any:
+    """Return a value that a message carried as it was before a store changed it.
+
+    Some stores keep nested values as JSON text, and some bring numbers back as `Decimal`. Text that is not JSON comes
+    back as it is: callers check the type.
+    """
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return without_decimals(value)
+
+
+def without_decimals(value: Any) -> Any:
+    """Return *value* with decimals as numbers: databases such as DynamoDB bring JSON's numbers back as `Decimal`.
+
+    The value itself is returned if it holds none.
+    """
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, dict):
+        plain: Any = {key: without_decimals(item) for key, item in value.items()}
+        return value if all(map(is_, plain.values(), value.values())) else plain
+    if isinstance(value, list | tuple):
+        plain = [without_decimals(item) for item in value]
+        return value if all(map(is_, plain, value)) else plain
+    if isinstance(value, Decimal):
+        is_whole = value.is_finite() and value == value.to_integral_value()
+        return int(value) if is_whole and value.adjusted() < _MOST_DIGITS else float(value)
+    return value
+
+
+_MOST_DIGITS: Final = 30  # int() of a decimal such as 1e999999 would fill the memory

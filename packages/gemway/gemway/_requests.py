@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from gemway._capabilities import capabilities
@@ -18,6 +19,7 @@ IMAGE_MODEL: Final = "gemini-3.1-flash-image-preview"
 MAX_PAGES: Final = 100
 _MOST_WORDS: Final = 1000
 _RATIO_TOLERANCE: Final = 0.05
+_TRY_AGAIN: Final = "try again (models sometimes return no image) or rephrase the prompt"
 # Finish reasons that mean: a filter took the answer (ai.google.dev, FinishReason).
 BLOCKED: Final = frozenset(
     {
@@ -34,6 +36,18 @@ BLOCKED: Final = frozenset(
         "IMAGE_RECITATION",
     }
 )
+FINISH_PROBLEMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "MALFORMED_FUNCTION_CALL": "the model wrote a tool call that cannot be read; ask again, or pass strict=True",
+        "UNEXPECTED_TOOL_CALL": "the model called a tool that the request does not declare; declare it, or pass"
+        " tool_choice='none'",
+        "TOO_MANY_TOOL_CALLS": "the server stopped a long series of its own tool calls; ask for less at once",
+        "MISSING_THOUGHT_SIGNATURE": "the history has lost a thought signature; send the model's messages back as they"
+        " came, with everything that they carry",
+        "MALFORMED_RESPONSE": "the model's answer cannot be read; ask again",
+    }
+)
+"""Finish reasons of answers that went wrong, blocked ones aside: what happened, and the next step."""
 
 
 def image_request(
@@ -47,8 +61,10 @@ def image_request(
     history: Iterable[Any] = (),
 ) -> WireRequest:
     """Return the request for one picture."""
-    if not prompt or not prompt.strip():
-        raise UnsupportedContentError("the prompt is empty: say what the picture is to show")
+    if not isinstance(prompt, str):
+        raise UnsupportedContentError(f"the prompt must be text, not {type(prompt).__name__}")
+    if not prompt.strip():
+        raise UnsupportedContentError("the prompt is empty; describe the image you want")
     if "image" not in capabilities(model).outputs:
         warnings.warn(f"{model} is not known to make pictures; it is asked all the same", stacklevel=3)
     config: dict[str, Any] = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}
@@ -104,7 +120,7 @@ def with_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -
     if not response.images:
         raise EmptyResponseError(
             f"the answer holds no picture (finish reason {response.finish_reason}){_words(response)};"
-            " ask again, since models sometimes make none, or say it differently",
+            f" {FINISH_PROBLEMS.get(str(response.finish_reason), _TRY_AGAIN)}",
             finish_reason=response.finish_reason,
             response=response,
         )

@@ -12,10 +12,10 @@ has no room for that, so the message's `additional_kwargs` hold, and only where 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, Final
+
+from gemway import from_store
 
 Block = dict[str, Any]
 
@@ -37,27 +37,6 @@ def is_google(metadata: dict[str, Any], extra: dict[str, Any]) -> bool:
     if provider := metadata.get("model_provider"):
         return provider in _GOOGLES
     return CALL_SIGNATURES in extra or PARTS in extra
-
-
-def from_store(value: Any) -> Any:
-    """Return *value* as we wrote it: stores turn integers into Decimals, and objects into JSON text."""
-    if isinstance(value, str) and value[:1] in {"[", "{"}:
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return value
-    return without_decimals(value)
-
-
-def without_decimals(value: Any) -> Any:
-    """Return JSON data with Decimals (DynamoDB has no other numbers) as the numbers that they were."""
-    if isinstance(value, dict):
-        return {name: without_decimals(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_decimals(item) for item in value]
-    if isinstance(value, Decimal):
-        return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
-    return value
 
 
 def layout_from_store(value: Any) -> list[dict[str, Any]]:

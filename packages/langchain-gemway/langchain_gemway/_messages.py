@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from gemway import UnsupportedContentError, arrange, capabilities, sanitize_tool_name, split_result_media
+from gemway import (
+    UnsupportedContentError,
+    arrange,
+    capabilities,
+    from_store,
+    sanitize_tool_name,
+    split_result_media,
+)
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_gemway._layout import (
@@ -19,10 +26,8 @@ from langchain_gemway._layout import (
     PARTS,
     REASONING,
     SERVER_IDS,
-    from_store,
     is_google,
     layout_from_store,
-    without_decimals,
 )
 from langchain_gemway._parts import Block, Part, Source, described, signature_of, to_parts
 
@@ -289,11 +294,14 @@ class _Said:
 
     def _of_text(self, text: str) -> list[Part]:
         thoughts = self._message.additional_kwargs.get(REASONING) or ""
-        if sum(entry.get("text", 0) for entry in self._layout) > len(text):
-            return [{"text": text}]  # somebody shortened it
         parts: list[Part] = []
         rest = {"text": text, "thought": thoughts if isinstance(thoughts, str) else ""}
-        for entry in self._layout:
+        layout = self._layout
+        if layout and sum(entry.get("text", 0) for entry in layout) != len(text):
+            # Somebody edited the text: it goes as a whole, without signatures, which are of the old one.
+            parts, rest["text"] = [{"text": text}] if text else [], ""
+            layout = [entry for entry in layout if "text" not in entry]
+        for entry in layout:
             if "call" in entry or "block" in entry:
                 parts += self._take(entry["call"]) if "call" in entry else to_parts(entry["block"], self._source)
                 continue
@@ -345,7 +353,7 @@ class _Said:
 
     def _call(self, call: Mapping[str, Any], signature: str | None = None) -> Part:
         call_id = call.get("id")
-        payload = {"name": sanitize_tool_name(str(call["name"])), "args": without_decimals(call["args"])}
+        payload = {"name": sanitize_tool_name(str(call["name"])), "args": call["args"]}
         if call_id in self._server_ids:
             payload = {"id": call_id, **payload}
         part: Part = {"functionCall": payload}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from gemway import BLOCKED, Accumulator, EmptyResponseError, capabilities
+from gemway import BLOCKED, FINISH_PROBLEMS, Accumulator, EmptyResponseError, capabilities
 from gemway.types import Candidate, GenerateContentResponse, Part, UsageMetadata
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -206,7 +206,9 @@ def ending_of(
         if said.lstrip().startswith("{"):  # LangChain would take it for the arguments of a call
             said = f"{finish}: {said}"
         return [{"type": "invalid_tool_call", "name": None, "args": said, "id": new_call_id(), "error": finish}]
-    if is_empty:
+    if advice := FINISH_PROBLEMS.get(str(finish)):
+        warnings.warn(f"{reading.model} ended with {finish}: {advice}", stacklevel=2)
+    elif is_empty:
         _warn_about_nothing(finish, usage, reading)
     return []
 
@@ -217,5 +219,5 @@ def _warn_about_nothing(finish: str | None, usage: UsageMetadata | None, reading
         limit = f"max_tokens={reading.max_tokens}" if reading.max_tokens else "max_tokens"
         said = f"thinking took {thoughts} tokens, and {limit} counts them too; raise it"
         warnings.warn(f"{reading.model} reached its limit before the first word: {said}", stacklevel=2)
-    elif finish == "STOP":
-        warnings.warn(f"{reading.model} answered with nothing (finish reason STOP)", stacklevel=2)
+    else:
+        warnings.warn(f"{reading.model} answered with nothing (finish reason {finish})", stacklevel=2)

@@ -95,6 +95,8 @@ def from_generation_config(value: Any) -> JsonObject:
             found.update(parts)
         elif target := _OF_GENERATION_CONFIG.get(name):
             found[target] = member
+        elif name in _OF_THE_REQUEST:
+            found.setdefault("extra_body", {})[name] = camelised(member)
         elif name in _NOT_FOR_THE_WIRE:
             warn_once(("ignored", name), f"generation_config: {name!r} has no meaning here and is ignored")
         else:
@@ -107,6 +109,9 @@ _NOT_IN_GENERATION_CONFIG: Final = {
     "tools": "bind the tools to the model (bind_tools, or the tools of the agent)",
     "httpOptions": "use base_url=, timeout=, max_retries= and default_headers=",
 }
+# google-genai's GenerateContentConfig holds them; on the wire they are members of the request
+# (ai.google.dev/api/generate-content), and generationConfig with them is a 400.
+_OF_THE_REQUEST: Final = frozenset({"serviceTier", "store", "continuationToken"})
 _NOT_FOR_THE_WIRE: Final = {"automaticFunctionCalling", "shouldReturnHttpResponse", "modelSelectionConfig"}
 _OF_GENERATION_CONFIG: Final = {
     "maxOutputTokens": "max_tokens",

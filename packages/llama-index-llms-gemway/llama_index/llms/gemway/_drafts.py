@@ -19,7 +19,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from llama_index.llms.gemway._empty import has_content, judge_empty
+from llama_index.llms.gemway._empty import has_content, judge_empty, warn_about_problem
 from llama_index.llms.gemway._record import RECORD, THOUGHT_SIGNATURE, Record
 from llama_index.llms.gemway._tools import WireTools
 
@@ -80,9 +80,10 @@ class Draft:
         """Take one part."""
         if part.model_fields_set == _ONLY_TEXT:
             self._add_text(part.text or "", _NOTHING)
-        elif part.text is not None:
+        elif part.text is not None or (part.thought and part.model_fields_set <= _ONLY_SIGNATURE):
+            # Relays of Claude sign a thought with a part of its own, which has no text (CLIProxyAPI).
             rest = _rest(part, "text", "thought")
-            (self._add_thought if part.thought else self._add_text)(part.text, rest)
+            (self._add_thought if part.thought else self._add_text)(part.text or "", rest)
         elif part.function_call is not None:
             self._add_call(part, part.function_call)
         elif part.inline_data is not None and not part.thought:
@@ -96,6 +97,8 @@ class Draft:
             judge_empty(response, self._expected.max_tokens, {entry["kind"] for entry in self._entries})
             if not self.blocks:
                 self._append(TextBlock(text=""))
+        else:
+            warn_about_problem(response)
 
     def message(self) -> ChatMessage:
         """Return the message so far, as a new object."""
@@ -208,6 +211,7 @@ class Draft:
 
 
 _ONLY_TEXT: Final = {"text"}
+_ONLY_SIGNATURE: Final = {"thought", "thought_signature"}
 _NOTHING: Final[dict[str, Any]] = {}
 
 

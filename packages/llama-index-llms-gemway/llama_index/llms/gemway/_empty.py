@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ThinkingBlock
 
-from gemway import BLOCKED, EmptyResponseError, refuse_blocked
+from gemway import BLOCKED, FINISH_PROBLEMS, EmptyResponseError, refuse_blocked
 from gemway.types import GenerateContentResponse
 
 
@@ -43,7 +43,16 @@ def _empty(response: GenerateContentResponse, reason: str | None) -> EmptyRespon
     candidate = response.candidates[0] if response.candidates else None
     words = candidate.finish_message if candidate else None
     what = f"the answer is empty (finish reason {reason})" if candidate else "the answer holds no candidates"
-    return EmptyResponseError(f"{what}{f': {words}' if words else ''}", finish_reason=reason, response=response)
+    advice = FINISH_PROBLEMS.get(str(reason))
+    told = "".join(f": {text}" for text in (words, advice) if text)
+    return EmptyResponseError(f"{what}{told}", finish_reason=reason, response=response)
+
+
+def warn_about_problem(response: GenerateContentResponse) -> None:
+    """Warn about an answer that has content and yet went wrong, such as by a call of a tool that does not exist."""
+    reason = response.finish_reason
+    if advice := FINISH_PROBLEMS.get(str(reason)):
+        warnings.warn(f"the answer ended with {reason}: {advice}", stacklevel=_user_frame())
 
 
 def _user_frame() -> int:

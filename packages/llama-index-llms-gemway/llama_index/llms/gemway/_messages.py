@@ -22,13 +22,14 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from llama_index.llms.gemway._record import RECORD, THOUGHT_SIGNATURE
+from llama_index.llms.gemway._record import RECORD, THOUGHT_SIGNATURE, is_entry
 
 from gemway import (
     Capabilities,
     UnsupportedContentError,
     capabilities,
     decode_base64,
+    from_store,
     inline_part,
     sanitize_tool_name,
     sniff_mime_type,
@@ -92,7 +93,8 @@ def _model_parts(message: ChatMessage, accepts: Capabilities) -> list[Part]:
     blocks, extra = message.blocks, message.additional_kwargs
     if not extra:
         return _parts(blocks, accepts)
-    if record := extra.get(RECORD):
+    record = from_store(extra.get(RECORD))
+    if record and isinstance(record, list) and all(map(is_entry, record)):
         return _recorded_parts(blocks, record, accepts)
     parts = _parts(blocks, accepts)
     if not any(isinstance(block, ToolCallBlock) for block in blocks):

@@ -23,6 +23,17 @@ THOUGHT_SIGNATURE: Final = "thought_signature"
 """The key in a ThinkingBlock's `additional_information`."""
 
 
+def is_entry(entry: Any) -> bool:
+    """Whether *entry* still is an entry as we wrote it, after whatever a store did to it."""
+    if not isinstance(entry, dict):
+        return False
+    if entry.get("kind") == "text":
+        return isinstance(entry.get("index"), int) and isinstance(entry.get("length"), int)
+    if entry.get("kind") == "part":
+        return isinstance(entry.get("part"), dict)
+    return isinstance(entry.get("kind"), str) and isinstance(entry.get("rest", {}), dict)
+
+
 class Record(list[dict[str, Any]]):
     """Entries that print briefly: LlamaIndex writes `additional_kwargs` into prompts and counts their tokens."""
 
