@@ -34,6 +34,9 @@ class BoundTools(list[Any]):
         wire: the `tools` of the request.
         names: the names of the declared functions, as the user wrote them.
         server_tools: whether tools are among them that the server runs.
+
+    Raises:
+        ConfigurationError: for a tool that cannot be described, and for two different tools of one name.
     """
 
     wire: list[JsonObject]
@@ -41,8 +44,11 @@ class BoundTools(list[Any]):
     server_tools: bool
 
     def __init__(self, tools: Iterable[Any], dialect: Dialect = "json_schema") -> None:
-        converted = [converted for tool in tools for converted in _to_tools(tool, dialect)]
+        self._given = [*tools]
+        self._dialect = dialect
+        converted = _each_once(one for tool in self._given for one in _to_tools(tool, dialect))
         super().__init__(tool.listed for tool in converted)
+        self._listed = [*self]
         functions = [tool for tool in converted if tool.name is not None]
         others = [tool.wire for tool in converted if tool.name is None]
         self.names = [tool.name for tool in functions if tool.name is not None]
@@ -58,16 +64,36 @@ class BoundTools(list[Any]):
             return name, args
         return tool.name, restore_arguments(args, tool.parameters)
 
+    def current(self, dialect: Dialect) -> BoundTools:
+        """Return these tools in *dialect*, with what was added to the list or taken from it since they were bound."""
+        if self != self._listed:
+            return BoundTools(self, dialect)
+        return self if dialect == self._dialect else BoundTools(self._given, dialect)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BoundTools, ([*self], self._dialect)  # not the functions, which cannot all be pickled
+
 
 def to_bound_tools(tools: Any, dialect: Dialect = "json_schema") -> BoundTools | None:
-    """Return *tools* ready to be sent; what `bind_tools` made is returned as it is."""
+    """Return *tools* ready to be sent; what `bind_tools` made is returned as it is, unless it was changed."""
     if not tools:
         return None
     if isinstance(tools, BoundTools):
-        return tools
+        return tools.current(dialect)
     if isinstance(tools, Mapping) or not isinstance(tools, Iterable):
         tools = [tools]
     return BoundTools(tools, dialect)
+
+
+def _each_once(tools: Iterable[_Converted]) -> list[_Converted]:
+    """Return each tool once: middleware adds tools that are there already, and Google refuses a second declaration."""
+    kept: dict[str, _Converted] = {}
+    for tool in tools:
+        key = repr(tool.wire) if tool.name is None else f"function {sanitize_tool_name(tool.name)}"
+        before = kept.setdefault(key, tool)
+        if before.wire != tool.wire:
+            raise ConfigurationError(f"two different tools have the name {tool.name!r}; rename one of them")
+    return [*kept.values()]
 
 
 class _Converted:
@@ -106,7 +132,7 @@ _known: dict[tuple[int, str], tuple[Any, Any, _Converted]] = {}
 def _remembered(tool: Any, dialect: Dialect) -> _Converted:
     """Return the conversion of a tool object, made anew only if the tool has changed."""
     key = (id(tool), dialect)
-    stamp = (tool.name, tool.description, tool.args_schema) if _is_a(tool, "base", "BaseTool") else None
+    stamp = _stamp(tool)
     found = _known.get(key)
     if found and found[0]() is tool and found[1] == stamp:
         return found[2]
@@ -118,6 +144,24 @@ def _remembered(tool: Any, dialect: Dialect) -> _Converted:
     except TypeError:  # some callables cannot be referred to weakly
         _known.pop(key, None)
     return converted
+
+
+def _stamp(tool: Any) -> tuple[Any, ...]:
+    """Return what a tool's description is made of, to compare with what it was made of when the tool was converted.
+
+    JSON Schemas are patched in place and classes rebuilt, so their text is compared. Nothing here may hold the tool
+    itself (a pydantic core schema does): it would never be collected.
+    """
+    if _is_a(tool, "base", "BaseTool"):
+        schema = tool.args_schema
+        of_schema = repr(schema) if isinstance(schema, Mapping) else (schema, *_stamp_of_class(schema))
+        return tool.name, tool.description, of_schema
+    defaults = repr(getattr(tool, "__defaults__", None))
+    return {**getattr(tool, "__annotations__", {})}, defaults, *_stamp_of_class(tool)
+
+
+def _stamp_of_class(schema: Any) -> tuple[Any, ...]:
+    return getattr(schema, "__doc__", None), repr(getattr(schema, "model_fields", None))
 
 
 def _described(tool: Any) -> tuple[str, str, Any]:

@@ -89,6 +89,12 @@ class ChatGemway(GatewayModel):
         return self.model
 
     @property
+    def lc_attributes(self) -> dict[str, Any]:
+        # Part of the key of LangChain's cache: a model that searches must not get the answer of one that does not.
+        tools = to_bound_tools(self.tools, self.schema_dialect)
+        return {**super().lc_attributes, "tools": [*tools]} if tools else super().lc_attributes
+
+    @property
     def _identifying_params(self) -> Mapping[str, Any]:
         return {"model": self.model, "base_url": self.base_url, **_plain(self._options())}
 
