@@ -16,7 +16,6 @@ from fault_server import (
     CLOSE,
     EVENTS,
     LAST,
-    RESET,
     STALL,
     answer,
     both,
@@ -45,7 +44,6 @@ from gemway._settings import Settings
 
 SHORT = 0.3
 CEILING = 3.0
-PICTURE = {**ASK, "generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}}
 
 
 def timed(call):
@@ -266,30 +264,6 @@ def test_a_dripping_event_is_silence(server, driver):
 
     assert isinstance(error, StreamTimeoutError)
     assert seconds < CEILING
-
-
-@core_calls
-@pytest.mark.parametrize("status", [504, 524, None], ids=["504", "524", "silence"])
-def test_pictures_are_not_made_twice(server, driver, status):
-    """Where the work may have been done and billed, a request for a picture is not repeated, unless asked to."""
-    server.script(default=failure(status) if status else play(STALL))
-
-    for repeat, sent in ((False, 1), (True, 2)):
-        server.requests.clear()
-        options = {"timeout": SHORT, "max_retries": 1, "retry_image_timeouts": repeat}
-        with driver.session(server.base_url, **options) as session:
-            timed(lambda session=session: session.run(lambda client: client.generate_content(MODEL, PICTURE)))
-        assert len(server.requests) == sent
-
-
-@core_calls
-@pytest.mark.parametrize("fault", [failure(503), failure(429), play(RESET)], ids=["503", "429", "reset"])
-def test_pictures_are_repeated_where_none_was_made(server, driver, fault):
-    """Errors that say that nothing was done are retried for pictures, too."""
-    server.script(fault)
-
-    with driver.session(server.base_url) as session:
-        assert session.run(lambda client: client.generate_content(MODEL, PICTURE)).text == "ok"
 
 
 @core_calls

@@ -27,6 +27,10 @@ from gemway.types import GenerateContentRequest
 _SEGMENT = re.compile(r"(?![.\s]+$)[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
+# https://ai.google.dev/api/generate-content, Modality: 1 is TEXT, 2 IMAGE, 3 AUDIO.
+_IMAGE_NUMBER = 2
+
+
 class WireRequest(dict[str, Any]):
     """A request that already is wire JSON (camelCase): sent as it is, without validation.
 
@@ -210,11 +214,20 @@ def with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
-    """Whether the answer to *wire* is to hold pictures, so that repeating it may make and bill one twice."""
-    config = wire.get("generationConfig") or {}
-    modalities = config.get("responseModalities")
-    if isinstance(modalities, list | tuple | set) and modalities:
-        return any(str(modality).upper() == "IMAGE" for modality in modalities)
+    """Whether the answer to *wire* is to hold pictures, so that repeating it may make and bill one twice.
+
+    `extra_body` goes out as it is, so the question may be in either spelling, in any case, or a number.
+    """
+    modalities: list[Any] = []
+    for config in (wire.get("generationConfig"), wire.get("generation_config")):
+        if isinstance(config, Mapping):
+            if config.get("imageConfig") or config.get("image_config"):
+                return True
+            for name in ("responseModalities", "response_modalities"):
+                value = config.get(name) or ()
+                modalities += value if isinstance(value, (list, tuple, set)) else [value]
+    if modalities:
+        return any(modality == _IMAGE_NUMBER or "IMAGE" in str(modality).upper() for modality in modalities)
     return capabilities(model).image_model
 
 

@@ -34,8 +34,12 @@ from gemway.types import Exchange, GenerateContentResponse
 
 MAX_HINT = 60.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
-# A picture may be done and billed although no answer came: these are not repeated for pictures.
-_MAYBE_DONE = frozenset({504, 524})
+# A picture may be done and billed although no answer came, so a request for one is repeated only where the work surely
+# was not begun. These statuses say so: the request came too late, too early, or one too many.
+_NOT_BEGUN = frozenset({408, 425, 429})
+# These do in Google's words only. A bare 503 or 500 may be a proxy's that waited no longer (Varnish says 503; Apache, h2o
+# and Node's http-proxy say 502; Cloudflare 520 to 524), while the model goes on.
+_NOT_BEGUN_WORDS = frozenset({(503, "UNAVAILABLE"), (500, "INTERNAL")})
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class RetryPolicy:
 
     Args:
         max_retries: attempts after the first; 0 sends one request.
-        retry_image_timeouts: repeat requests for pictures also when the work may have been done.
+        retry_image_timeouts: repeat requests for pictures also where the work may have been begun, and be billed.
         max_hint: seconds; a server that asks for a longer wait gets no retry.
     """
 
@@ -64,7 +68,7 @@ class RetryPolicy:
         """Return the seconds to wait after failed *attempt* (1 is the first), or None to give up."""
         if attempt > self.max_retries or not error.is_retryable:
             return None
-        if makes_pictures and not self.retry_image_timeouts and _may_be_done(error):
+        if makes_pictures and not self.retry_image_timeouts and not _surely_not_begun(error):
             return None
         wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         hint = error.retry_after
@@ -75,10 +79,15 @@ class RetryPolicy:
         return None if remaining is not None and wait >= remaining else wait
 
 
-def _may_be_done(error: APIError) -> bool:
-    if isinstance(error, APITimeoutError):
-        return error.phase == "read"
-    return error.status_code in _MAYBE_DONE
+def _surely_not_begun(error: APIError) -> bool:
+    """Whether the gateway cannot have begun to work on the request that failed with *error*."""
+    if isinstance(error, APIConnectionError):
+        return not error.sent  # refused, TLS failed, no free connection
+    if error.status_code in _NOT_BEGUN:
+        return True
+    # Google's own 503 may also mean that a deadline ran out on the way: DEADLINE_EXCEEDED in the words or details.
+    ran_out = "deadline" in f"{error.message} {error.body}".lower()
+    return (error.status_code, error.code) in _NOT_BEGUN_WORDS and not ran_out
 
 
 class RetryBudget:
