@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 import source_tree as source
@@ -33,22 +31,11 @@ SUBSTITUTIONS = (
     ("__aiter__", "__iter__"),
     ("anext", "next"),
 )
-# The same for the two halves of what Google's client sends with.
-SENDERS = (
-    ("AsyncGenerator[bytes, None]", "Generator[bytes, None, None]"),
-    ("AsyncSender", "Sender"),
-    ("AsyncByteStream", "SyncByteStream"),
-    *SUBSTITUTIONS,
-)
-PAIRS = {"_async_client": "_client", "_async_transport": "_transport"}
-
-
-def substituted(path: Path, table: Iterable[tuple[str, str]]) -> str:
-    """Return the text of *path* with the substitutions of *table* applied, from the top."""
-    text = path.read_text(encoding="utf-8")
-    for asyncio, blocking in table:
-        text = text.replace(asyncio, blocking)
-    return text
+PAIRS = {
+    "_async_client": "_client",
+    "_async_transport": "_transport",
+    "google/_async_sending": "google/_sending",
+}
 
 
 def text_of(module: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Any
 
 from gemway._answer import Opened
+from gemway._async_transport import AsyncTransport
 from gemway._exceptions import APIConnectionError, APIError
 from gemway._retry import Attempts, Memory, Options
 from gemway._setup import Setup
-from gemway._transport import AsyncTransport
 from gemway.google._requests import GoogleCall
 from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response
 
@@ -52,7 +52,7 @@ class AsyncSender:
         stream = _stream_class(library)(self._frames(library, opened), opened.exchange)
         return library.Response(200, headers=translator.headers, stream=stream)
 
-    async def _frames(self, library: Any, opened: Opened) -> AsyncGenerator[bytes, None]:
+    async def _frames(self, library: Any, opened: Opened) -> AsyncIterator[bytes]:
         translator: Any = opened.answer
         failure = None
         try:
@@ -116,11 +116,11 @@ def _stream_class(library: Any) -> Any:
     """Return the class of streams that responses of *library* may have."""
 
     class Frames(library.AsyncByteStream):  # type: ignore[misc]  # httpx's or httpx2's
-        def __init__(self, frames: AsyncGenerator[bytes, None], exchange: Any) -> None:
+        def __init__(self, frames: Any, exchange: Any) -> None:
             self._frames = frames
             self._exchange = exchange
 
-        def __aiter__(self) -> AsyncIterator[bytes]:
+        def __aiter__(self) -> Any:
             return self._frames
 
         async def aclose(self) -> None:

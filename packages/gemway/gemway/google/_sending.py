@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from gemway.google._requests import GoogleCall
 from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response
 
 
-class Sender:
+class SyncSender:
     """Sends calls to the gateway and returns responses for Google's client."""
 
     def __init__(self, setup: Setup) -> None:
@@ -52,7 +52,7 @@ class Sender:
         stream = _stream_class(library)(self._frames(library, opened), opened.exchange)
         return library.Response(200, headers=translator.headers, stream=stream)
 
-    def _frames(self, library: Any, opened: Opened) -> Generator[bytes, None, None]:
+    def _frames(self, library: Any, opened: Opened) -> Iterator[bytes]:
         translator: Any = opened.answer
         failure = None
         try:
@@ -116,11 +116,11 @@ def _stream_class(library: Any) -> Any:
     """Return the class of streams that responses of *library* may have."""
 
     class Frames(library.SyncByteStream):  # type: ignore[misc]  # httpx's or httpx2's
-        def __init__(self, frames: Generator[bytes, None, None], exchange: Any) -> None:
+        def __init__(self, frames: Any, exchange: Any) -> None:
             self._frames = frames
             self._exchange = exchange
 
-        def __iter__(self) -> Iterator[bytes]:
+        def __iter__(self) -> Any:
             return self._frames
 
         def close(self) -> None:

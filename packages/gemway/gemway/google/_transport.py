@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from gemway.google._async_sending import AsyncSender
-    from gemway.google._sending import Sender
+    from gemway.google._sending import SyncSender
 
 
 class GatewayTransport:
@@ -32,10 +32,10 @@ class GatewayTransport:
         self._setup = setup
 
     @cached_property
-    def _sender(self) -> Sender:
-        from gemway.google._sending import Sender
+    def _sender(self) -> SyncSender:
+        from gemway.google._sending import SyncSender
 
-        return Sender(self._setup)
+        return SyncSender(self._setup)
 
     @cached_property
     def _async_sender(self) -> AsyncSender:
