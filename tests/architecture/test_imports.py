@@ -22,6 +22,7 @@ PURE = {
     "_media",
     "_options",
     "_protocol",
+    "_redaction",
     "_requests",
     "_retry",
     "_schema",

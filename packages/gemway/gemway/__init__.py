@@ -47,11 +47,12 @@ from gemway._options.generation_config import to_generation_config, to_safety_se
 from gemway._options.response_format import to_response_format
 from gemway._options.tool_choice import to_tool_config
 from gemway._protocol import WireRequest
+from gemway._redaction import Secret
 from gemway._requests import BLOCKED, FINISH_PROBLEMS, IMAGE_MODEL, image_request, refuse_blocked, with_pictures
 from gemway._retry import RetryEvent
 from gemway._schema import Dialect, function_declaration, inline_root_reference, response_schema, to_schema
 from gemway._schema.openapi import SchemaError
-from gemway._settings import Secret, environment_key, resolve_base_url, resolve_model
+from gemway._settings import environment_key, resolve_base_url, resolve_model
 from gemway._sniff import decode_base64, picture_size, sniff_mime_type
 from gemway._text_chunks import TextChunk
 from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media

@@ -5,14 +5,11 @@ An `Answer` is fed with a response as it arrives. It knows no socket and no cloc
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final, cast
-from urllib.parse import quote
 
 from pydantic import ValidationError
 
@@ -36,7 +33,7 @@ from gemway._exceptions import (
 )
 from gemway._hidden_pictures import PictureSeeker, may_hide_pictures, with_pictures_revealed
 from gemway._protocol import Call
-from gemway._settings import Secret, Settings
+from gemway._settings import Settings
 from gemway._sse import EventDecoder, EventTooLargeError
 from gemway._text_chunks import TextChunk, to_text_chunk
 from gemway.types import Exchange, GenerateContentResponse
@@ -44,8 +41,6 @@ from gemway.types import Exchange, GenerateContentResponse
 # An event that is still arriving counts as data only if it grows: a byte now and then is silence.
 _SIGN_OF_LIFE = 1024
 _INFLATED_AT_ONCE = 2**20
-_SHORTEST_SECRET = 4
-_HIDDEN = "**********"
 
 
 @dataclass
@@ -403,33 +398,3 @@ class _Inflater:
         except zlib.error as error:
             message = f"the compressed answer of the gateway is corrupt ({error})"
         raise ResponseValidationError(message, is_retryable=True)
-
-
-class Redactor:
-    """Takes secrets out of texts, also where JSON, HTML or a URL spelt them differently. Never shows them itself."""
-
-    __slots__ = ("_secrets",)
-
-    def __init__(self, secrets: Iterable[Secret]) -> None:
-        self._secrets = tuple(secrets)
-
-    def __call__(self, text: str) -> str:
-        """Return *text* without the secrets, nor the beginning of one where the text was cut."""
-        forms = _spellings(self._secrets)
-        for form in forms:
-            text = text.replace(form, _HIDDEN)
-        for form in forms:
-            for length in range(min(len(form) - 1, len(text)), _SHORTEST_SECRET + 3, -1):
-                if text.endswith(form[:length]):
-                    return text[:-length] + _HIDDEN
-        return text
-
-
-@lru_cache(maxsize=64)
-def _spellings(secrets: tuple[Secret, ...]) -> list[str]:
-    """Return the secrets as they may be spelt, longest first."""
-    texts = [secret.reveal() for secret in secrets]
-    # "Bearer abc" as the value of a header is as secret as "abc".
-    words = {word for text in texts for word in (text, text.rsplit(" ", 1)[-1]) if len(word) >= _SHORTEST_SECRET}
-    forms = {form for word in words for form in (word, json.dumps(word)[1:-1], quote(word, safe=""))}
-    return sorted(forms, key=len, reverse=True)

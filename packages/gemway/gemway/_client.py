@@ -87,7 +87,7 @@ class Client:
         **unknown: NoReturn,
     ) -> None:
         setup = Setup.of(locals())
-        del api_key, headers, auth, proxy, extra_body, unknown  # no frame of a traceback shows them
+        del api_key, base_url, headers, auth, proxy, extra_body, unknown  # no frame of a traceback shows them
         self._start(setup)
 
     def _start(self, setup: Setup | Exception) -> None:

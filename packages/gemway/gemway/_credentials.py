@@ -11,7 +11,8 @@ from typing import Any
 
 from gemway._exceptions import ConfigurationError
 from gemway._protocol import Call
-from gemway._settings import Secret, Settings, checked_headers, checked_key
+from gemway._redaction import Secret
+from gemway._settings import Settings, checked_headers, checked_key, without_scheme
 from gemway._version import __version__
 
 
@@ -79,6 +80,7 @@ class RequestHeaders:
 
     def __init__(self, settings: Settings) -> None:
         self._auth_header = settings.auth_header.lower()
+        self._scheme_name = settings.auth_scheme
         self._scheme = f"{settings.auth_scheme} " if settings.auth_scheme else ""
         self._user = {name.lower(): secret for name, secret in settings.headers.items()}
         self._common = {
@@ -101,7 +103,7 @@ class RequestHeaders:
         user.pop(self._auth_header, None)  # extra headers never replace the credential
         fields.update((name, secret.reveal()) for name, secret in user.items())
         if key is not None:
-            fields[self._auth_header] = self._scheme + key.reveal()
+            fields[self._auth_header] = self._scheme + without_scheme(key, self._scheme_name).reveal()
         return [(name.encode("ascii"), value.encode("ascii")) for name, value in fields.items()]
 
     def secrets(self, key: Secret | None, extra: Any) -> list[Secret]:

@@ -12,9 +12,9 @@ from typing import Any, cast
 import httpcore
 import httpx
 
-from gemway._answer import Redactor
 from gemway._error_bodies import to_status_error
 from gemway._exceptions import APIConnectionError, APITimeoutError
+from gemway._redaction import Redactor
 
 _PHASES = {"ConnectTimeout": "connect", "ReadTimeout": "read", "WriteTimeout": "write", "PoolTimeout": "pool"}
 _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}

@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from gemway._exceptions import ConfigurationError
+from gemway._redaction import Secret, SecretMapping, Unreadable
+from gemway._warn_once import warn_once
 
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 120.0
@@ -37,28 +39,6 @@ class Timeouts(NamedTuple):
     connect: float
     read: float
     write: float
-
-
-class Secret:
-    """A text that is sent but never shown. Equal and hashable by its text."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Return the text itself, for the wire only."""
-        return self._text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __repr__(self) -> str:
-        return "**********"
 
 
 @dataclass(frozen=True)
@@ -84,12 +64,16 @@ def resolve_base_url(base_url: str | None) -> str:
     found = base_url or os.environ.get("GEMWAY_BASE_URL")
     if not found:
         raise ConfigurationError(_NO_ADDRESS)
-    return normalize(found)
+    if not isinstance(found, str) and type(found).__name__ != "URL":  # httpx.URL, yarl.URL
+        raise ConfigurationError(f"base_url must be a text such as https://gateway.example, not {kind_of(found)}")
+    return normalize(str(found))
 
 
 def resolve_model(model: str | None) -> str:
     """Return the model from the argument or `GEMWAY_MODEL`."""
     found = model or os.environ.get("GEMWAY_MODEL")
+    if found and not isinstance(found, str):
+        raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {kind_of(found)}")
     if not found:
         raise ConfigurationError("no model: pass model= or set GEMWAY_MODEL, such as gemini-2.5-flash")
     return found
@@ -107,7 +91,7 @@ def checked_key(key: Any) -> Secret:
     """Return *key* (`str` or `SecretStr`) as a secret, or say what is wrong with it without showing it."""
     text = key.get_secret_value() if hasattr(key, "get_secret_value") else key
     if not isinstance(text, str):
-        raise ConfigurationError(f"api_key must be a str, a SecretStr or a callable, not {type(text).__name__}")
+        raise ConfigurationError(f"api_key must be a str, a SecretStr or a callable, not {kind_of(text)}")
     text = text.strip()
     if not text:
         raise ConfigurationError(f"the API key is empty: {_NO_KEY}")
@@ -118,8 +102,28 @@ def checked_key(key: Any) -> Secret:
     return Secret(text)
 
 
-def checked_headers(headers: Mapping[str, Any] | None) -> dict[str, Secret]:
+def without_scheme(key: Any, scheme: str) -> Any:
+    """Return *key* without *scheme* before it: people copy "Bearer sk-..." from a curl command or a header."""
+    if not isinstance(key, Secret) or not scheme:
+        return key
+    word, _, rest = key.reveal().partition(" ")
+    if word.lower() != scheme.lower() or not rest.strip():
+        return key
+    warn_once(
+        ("scheme in key", scheme), f"the API key begins with {word!r}; that word is left out, because gemway adds it"
+    )
+    return Secret(rest.strip())
+
+
+def kind_of(value: Any) -> str:
+    """Return the name of *value*'s type, for messages about values that must not be shown."""
+    return value.kind if isinstance(value, Unreadable) else type(value).__name__
+
+
+def checked_headers(headers: Any) -> dict[str, Secret]:
     """Return user headers as secrets. Raises `ConfigurationError` for what HTTP cannot carry."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers must be a mapping of names to values, not {kind_of(headers)}")
     checked = {}
     for name, value in (headers or {}).items():
         if isinstance(value, Secret):
@@ -136,6 +140,52 @@ def checked_headers(headers: Mapping[str, Any] | None) -> dict[str, Secret]:
             )
         checked[name] = Secret(text)
     return checked
+
+
+def checked_body(extra_body: Any) -> SecretMapping | None:
+    """Return what is merged into every body, masked: it may hold a gateway's own credentials."""
+    if extra_body is None or isinstance(extra_body, SecretMapping):
+        return extra_body
+    if not isinstance(extra_body, Mapping):
+        raise ConfigurationError(f"extra_body must be a mapping, as JSON objects are, not {kind_of(extra_body)}")
+    return SecretMapping(extra_body)
+
+
+def checked_word(name: str, value: Any, *, empty: bool = False) -> str:
+    """Return *value* if it can stand in a header: printable ASCII without spaces at its ends."""
+    if not isinstance(value, str) or not (value.isascii() and value.isprintable()) or value != value.strip():
+        raise ConfigurationError(f"{name} must be printable ASCII text, not {value!r}")
+    if not value and not empty:
+        raise ConfigurationError(f"{name} must not be empty")
+    return value
+
+
+def checked_switch(name: str, value: Any) -> bool:
+    """Return *value* if it is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+    return value
+
+
+def checked_verify(value: Any) -> Any:
+    """Return *value* if the HTTP library can check certificates by it."""
+    if isinstance(value, bool | str) or hasattr(value, "wrap_socket"):
+        return value
+    raise ConfigurationError(f"verify must be True, False or an ssl.SSLContext, not {kind_of(value)}")
+
+
+def checked_function(name: str, value: Any) -> Any:
+    """Return *value* if it can be called, or None."""
+    if value is not None and not callable(value):
+        raise ConfigurationError(f"{name} must be a function, not {kind_of(value)}")
+    return value
+
+
+def checked_object(name: str, value: Any, needs: str, example: str) -> Any:
+    """Return *value* if it has a method called *needs*, or None; *example* says what would have one."""
+    if value is not None and not callable(getattr(value, needs, None)):
+        raise ConfigurationError(f"{name} must be {example}, not {kind_of(value)}")
+    return value
 
 
 def normalize(base_url: str) -> str:
@@ -180,18 +230,24 @@ def checked_proxy(proxy: Any) -> str | None:
     """Return the address of a proxy, or say what is wrong with it without its password."""
     if proxy is None:
         return None
-    parts = urlsplit(str(getattr(proxy, "url", proxy)))
-    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname:
+    address = proxy.get_secret_value() if hasattr(proxy, "get_secret_value") else str(getattr(proxy, "url", proxy))
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in _PROXY_SCHEMES and bool(parts.hostname)
+        _ = parts.port  # raises ValueError for a port that is none
+    except ValueError:
+        is_address = False
+    if not is_address:
         raise ConfigurationError(
             f"proxy must be an address such as http://proxy.example:3128 ({', '.join(_PROXY_SCHEMES)})"
         )
-    return parts.geturl()
+    return address
 
 
 def checked_count(name: str, value: Any) -> int:
     """Return *value* if it is a positive whole number."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be a whole number above 0, not {value!r}")
+        raise ConfigurationError(f"{name} must be a whole number above 0, not {_short(value)}")
     return value
 
 
@@ -214,7 +270,7 @@ def to_timeouts(value: Any, *, slow: bool = False) -> Timeouts:
         return Timeouts(CONNECT_TIMEOUT, read, read)
     if isinstance(value, Timeouts):
         return value
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and value:
         value = value[:2]
         return Timeouts(_seconds(value[0]), _seconds(value[-1]), _seconds(value[-1]))
     if hasattr(value, "connect") and hasattr(value, "read"):
@@ -237,14 +293,26 @@ def checked_retries(value: int | None) -> int:
     if value is None:
         return DEFAULT_MAX_RETRIES
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigurationError(f"max_retries must be 0 or more (0 sends one request), not {value!r}")
+        raise ConfigurationError(f"max_retries must be 0 or more (0 sends one request), not {_short(value)}")
     return value
 
 
 def _seconds(value: Any, name: str = "timeout") -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise ConfigurationError(f"{name} must be a positive, finite number of seconds, not {value!r}")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, (int, float)) and 0 < value < float("inf"):
+            return float(value)
+    except OverflowError:  # an int that no float can hold
+        pass
+    raise ConfigurationError(f"{name} must be a positive, finite number of seconds, not {_short(value)}")
+
+
+def _short(value: Any) -> str:
+    """Return the repr of *value*, or its type where that would be long (Python refuses to print huge numbers)."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return f"a huge {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _shown(url: str) -> str:

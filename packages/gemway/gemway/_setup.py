@@ -7,20 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from gemway._exceptions import ConfigurationError
+from gemway._options.names import hide_secrets
+from gemway._redaction import Secret
 from gemway._settings import (
     DEFAULT_MAX_RESPONSE_BYTES,
-    Secret,
     Settings,
+    checked_body,
     checked_count,
+    checked_function,
     checked_headers,
     checked_key,
+    checked_object,
     checked_proxy,
     checked_retries,
     checked_seconds,
+    checked_switch,
+    checked_verify,
+    checked_word,
     environment_key,
     refuse_unknown,
     resolve_base_url,
     to_timeouts,
+    without_scheme,
 )
 
 _CASINGS = ("camel", "snake")
@@ -37,10 +45,15 @@ class Setup:
 
     def __init__(self, options: dict[str, Any], *, lenient: bool = False) -> None:
         self.settings = _settings(options)
-        self._options = {**options, "headers": self.settings.headers, "api_key": _hidden(options["api_key"])}
-        self.auth = options["auth"]
-        self.client = options["http_client"]
-        self.on_retry = options["on_retry"]
+        self._options = {
+            **options,
+            "headers": self.settings.headers,
+            "extra_body": self.settings.extra_body,
+            "api_key": without_scheme(_hidden(options["api_key"]), self.settings.auth_scheme),
+        }
+        self.auth = checked_object("auth", options["auth"], "auth_flow", "an httpx.Auth")
+        self.client = checked_object("http_client", options["http_client"], "send", "an httpx.Client or AsyncClient")
+        self.on_retry = checked_function("on_retry", options["on_retry"])
         self.key = self._key(lenient=lenient)
         self.wiring()  # raises what is wrong with it
         if any(name.lower() == self.settings.auth_header.lower() for name in self.settings.headers):
@@ -52,21 +65,24 @@ class Setup:
     def of(cls, arguments: Mapping[str, Any]) -> Setup | Exception:
         """Return the set-up for a constructor's *arguments*, or what is wrong with them.
 
-        Returned and not raised, because the frames below hold the key.
+        Returned and not raised, because the frames below hold what was given.
         """
         options = {name: value for name, value in arguments.items() if name not in ("self", "unknown")}
+        hide_secrets(options)
         try:
             refuse_unknown(arguments["unknown"], options)
             return cls(options)
         except (TypeError, ValueError) as error:
             return error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - whatever a strange object raises, its frames must not be shown
+            return ConfigurationError(f"the options cannot be used: {type(error).__name__} while reading them")
 
     def wiring(self) -> dict[str, Any]:
         """Return what decides whether connections can be shared."""
         return {
             "base_url": self.settings.base_url,
             "proxy": checked_proxy(self._options["proxy"]),
-            "verify": self._options["verify"],
+            "verify": checked_verify(self._options["verify"]),
             "max_connections": checked_count("max_connections", self._options["max_connections"]),
         }
 
@@ -82,7 +98,7 @@ class Setup:
         if self.auth is not None:
             return None
         try:
-            return environment_key()
+            return without_scheme(environment_key(), self.settings.auth_scheme)
         except ConfigurationError:
             if not lenient:
                 raise
@@ -136,12 +152,12 @@ def _settings(options: dict[str, Any]) -> Settings:
         timeout=None if timeout is None else to_timeouts(timeout),
         max_retries=checked_retries(options["max_retries"]),
         deadline=checked_seconds("deadline", options["deadline"]),
-        extra_body=options["extra_body"],
+        extra_body=checked_body(options["extra_body"]),
         inline_data_casing=options["inline_data_casing"],
         max_continuations=options["max_continuations"]
         and checked_count("max_continuations", options["max_continuations"]),
         max_response_bytes=DEFAULT_MAX_RESPONSE_BYTES if limit is None else checked_count("max_response_bytes", limit),
-        retry_image_timeouts=options["retry_image_timeouts"],
-        auth_header=options["auth_header"],
-        auth_scheme=options["auth_scheme"],
+        retry_image_timeouts=checked_switch("retry_image_timeouts", options["retry_image_timeouts"]),
+        auth_header=checked_word("auth_header", options["auth_header"]),
+        auth_scheme=checked_word("auth_scheme", options["auth_scheme"], empty=True),
     )

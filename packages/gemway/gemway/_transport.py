@@ -10,12 +10,12 @@ import httpcore
 import httpx
 
 from gemway import _sending as sending
-from gemway._answer import Redactor
 from gemway._credentials import RequestHeaders, SyncKey
 from gemway._network_errors import to_connection_error, to_failure, transport_errors
 from gemway._pools import PoolKey, SyncLease, SyncSlot, retry_budget
+from gemway._redaction import Redactor, Secret
 from gemway._retry import Attempts
-from gemway._settings import Secret, Timeouts
+from gemway._settings import Timeouts
 from gemway._setup import Setup
 
 

@@ -9,14 +9,17 @@ ChatAnthropic, ChatGoogleGenerativeAI and LlamaIndex's OpenAI and GoogleGenAI.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import merge_deep
+from gemway._json_objects import members, merge_deep
 from gemway._options.composed import COMPOSED
+from gemway._redaction import MaskedUrl, SecretMapping, Unreadable
 from gemway._warn_once import warn_once
 
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -115,6 +118,88 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
 """Options that mean something here too, but are said in another way: the advice for each."""
 
 
+def hide_secrets(options: dict[str, Any], *, known: Collection[str] = ()) -> None:
+    """Put an object that masks itself in the place of every value of *options* that may be a secret.
+
+    The first line of every constructor and call that takes options: debuggers and error trackers show the local
+    variables of all frames of a traceback. What has an unknown name may be a misspelt key, so it is masked too.
+    Never raises; whatever cannot be read is refused later, when the options are checked.
+
+    Args:
+        options: changed in place, because the dict itself is a local variable of the caller's.
+        known: further names that the caller handles itself; they hold no secret.
+    """
+    for name, value in options.items():
+        if value is None or (name in known and name not in _HIDING):
+            continue
+        hide = _HIDING.get(ALIASES.get(name, name))
+        if hide is not None:
+            options[name] = hide(value)
+        elif name not in OPTIONS and name not in ALIASES and name not in COMPOSED:
+            options[name] = _hidden_unknown(value)
+
+
+def _hidden_key(value: Any) -> Any:
+    if isinstance(value, str):
+        return SecretStr(value)
+    return value if callable(value) or hasattr(value, "get_secret_value") else _hidden_unknown(value)
+
+
+def _hidden_headers(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _hidden_key(header) for name, header in value.items()}
+    return _hidden_unknown(value)
+
+
+def _hidden_address(value: Any) -> Any:
+    return MaskedUrl(value) if type(value) is str and ("@" in value or "?" in value) else value
+
+
+def _hidden_body(value: Any) -> Any:
+    return SecretMapping(value) if isinstance(value, Mapping) else _hidden_unknown(value)
+
+
+def _hidden_members(value: Any) -> Any:
+    """Return a dict, or one of Google's objects, that may hold headers and addresses with passwords."""
+    if isinstance(value, str):
+        return _hidden_address(value)
+    try:
+        held = members(value, "options")
+    except ConfigurationError:
+        return _hidden_unknown(value)
+    return SecretMapping({name: _HIDING_MEMBERS.get(name, _as_it_is)(member) for name, member in held.items()})
+
+
+def _hidden_unknown(value: Any) -> Any:
+    is_secret = isinstance(value, SecretStr | SecretMapping | Unreadable | MaskedUrl) or hasattr(value, "reveal")
+    return value if is_secret or isinstance(value, bool | int | float) else Unreadable(value)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_HIDING: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "api_key": _hidden_key,
+    "default_headers": _hidden_headers,
+    "extra_headers": _hidden_headers,
+    "extra_body": _hidden_body,
+    "proxy": _hidden_address,
+    "base_url": _hidden_address,
+    "http_options": _hidden_members,
+    "client_options": _hidden_members,
+}
+_HIDING_MEMBERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "headers": _hidden_headers,
+    "extraBody": _hidden_body,
+    "apiEndpoint": _hidden_address,
+    "baseUrl": _hidden_address,
+    "apiKey": _hidden_key,
+}
+SECRET_OPTIONS: Final = frozenset({*_HIDING, *(alias for alias, name in ALIASES.items() if name in _HIDING)})
+"""Every name under which an option may hold a secret."""
+
+
 def canonical(options: Mapping[str, Any], *, known: Collection[str] = (), where: str) -> dict[str, Any]:
     """Return *options* under their canonical names; None means "not given" and is left out.
 
@@ -155,7 +240,7 @@ def override(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     """
     outdated = {old for causes, group in _REPLACED if not causes.isdisjoint(changes) for old in group}
     kept = {name: value for name, value in options.items() if name not in outdated}
-    merged = {name: merge_deep(kept[name], changes[name]) for name in _MERGED if name in kept and name in changes}
+    merged = {name: _merged(kept[name], changes[name]) for name in _MERGED if name in kept and name in changes}
     return {**kept, **changes, **merged}
 
 
@@ -169,9 +254,17 @@ _REPLACED: Final = (
 _MERGED: Final = frozenset({"extra_body", "default_headers", "generation_config"})
 
 
+def _merged(old: Any, new: Any) -> Any:
+    """Return two values of one option merged; what was masked stays masked."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    merged = merge_deep(old, new)
+    return SecretMapping(merged) if isinstance(old, SecretMapping) or isinstance(new, SecretMapping) else merged
+
+
 def _put(result: dict[str, Any], target: str, value: Any, name: str, where: str) -> None:
     if target in _MERGED and target in result:
-        value = merge_deep(result[target], value)
+        value = _merged(result[target], value)
     elif target in result and result[target] != value:
         raise ConfigurationError(f"{where}: {name!r} and another name of {target!r} have different values; give one")
     result[target] = value
