@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import html
 import io
 import json
 import logging
 import pickle
 import ssl
 import subprocess
+import time
 import traceback
 import warnings
 from importlib.metadata import version
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -42,6 +45,7 @@ from gemway import (
     ConfigurationError,
     GemwayError,
 )
+from gemway._redaction import Redactor, Secret
 from pydantic import SecretStr
 
 HEADER = "user-header-value-98765"
@@ -252,6 +256,106 @@ def test_an_echoed_secret_is_redacted(server, driver, echo):
     error = caught.value
     seen = f"{error} {error.args} {vars(error)!r} {pickle.dumps(error)!r}"
     assert_hidden(seen, KEY[:10])
+
+
+SPECIAL = "sk-a/b+c<d>&e=12345_Zz"
+SPELLINGS = {
+    "url": quote(SPECIAL, safe=""),
+    "url-lower-case": quote(SPECIAL, safe="").lower(),
+    "url-twice": quote(quote(SPECIAL, safe=""), safe=""),
+    "every-letter-of-a-url": "".join(f"%{ord(letter):02x}" for letter in SPECIAL),
+    "json-slash": SPECIAL.replace("/", "\\/"),
+    "json-for-html": SPECIAL.replace("<", "\\u003c").replace(">", "\\u003E").replace("&", "\\u0026"),
+    "json-in-json": SPECIAL.replace("/", "\\\\/").replace("<", "\\\\u003c"),
+    "html": html.escape(SPECIAL),
+    "html-twice": html.escape(html.escape(SPECIAL)),
+    "html-decimal": "".join(f"&#{ord(letter)};" for letter in SPECIAL),
+    "html-hexadecimal": "".join(f"&#x{ord(letter):X};" for letter in SPECIAL),
+    "html-named": SPECIAL.replace("/", "&sol;").replace("+", "&plus;").replace("&e", "&amp;e"),
+    "javascript": SPECIAL.replace("<", "\\x3c"),
+    "upper-case": SPECIAL.upper(),
+    "url-of-json": quote(SPECIAL.replace("<", "\\u003c"), safe=""),
+    "mixed": "sk-a%2Fb&#43;c\\u003Cd&gt;%26e=12345_Zz",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("kind", ["text", "html"])
+def test_a_secret_is_redacted_however_it_is_escaped(server, spelling, kind):
+    """Escapes of JSON, HTML and URLs, in any mix and case, do not carry a key past the filter."""
+    server.script(default=play(full(f"<p>bad key {spelling} !".encode() if kind == "html" else spelling.encode(), 401)))
+
+    with Client(base_url=server.base_url, api_key=SPECIAL) as client, pytest.raises(AuthenticationError) as caught:
+        client.generate_content(MODEL, ASK)
+
+    seen = f"{caught.value} {vars(caught.value)!r}"
+    assert spelling not in seen
+    assert "12345_zz" not in seen.lower()
+
+
+@pytest.mark.parametrize("piece", ["\\", "%25", "%2", "&amp;", "&", "\\u00", "&#x2", "sk-a/b", "\\u005c"])
+def test_redaction_takes_time_in_proportion_to_the_text(piece):
+    """A text made to provoke a search takes about as much longer as it is longer."""
+    redact = Redactor([Secret(SPECIAL)])
+
+    def seconds(length):
+        text = (piece * length)[:length]
+        began = time.perf_counter()
+        redact(text)
+        return time.perf_counter() - began
+
+    # Eight times the text: a quadratic search would take 64 times as long.
+    assert min(seconds(160_000) for _ in range(5)) < 40 * max(min(seconds(20_000) for _ in range(5)), 0.005)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer  ", "BEARER "])
+def test_a_key_with_its_scheme_before_it_is_sent_once(server, scheme):
+    """People copy `Bearer sk-...` out of a curl command; it is not sent as `Bearer Bearer sk-...`."""
+    with Client(base_url=server.base_url, api_key=scheme + KEY) as client:
+        client.generate_content(MODEL, ASK)
+    with Client(base_url=server.base_url, api_key=lambda: scheme + KEY) as client:
+        client.generate_content(MODEL, ASK)
+
+    assert [request.headers["authorization"] for request in server.requests] == [f"Bearer {KEY}"] * 2
+
+
+def test_a_key_without_a_scheme_may_begin_with_any_word(server):
+    """With `auth_scheme=""` the whole text is the credential."""
+    with Client(base_url=server.base_url, api_key=f"Bearer {KEY}", auth_scheme="") as client:
+        client.generate_content(MODEL, ASK)
+
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+WRONG_TYPES = {
+    "headers": [("x-a", "1")],
+    "deadline": 10**400,
+    "timeout": "soon",
+    "max_retries": "3",
+    "proxy": "http://u:p4ssw0rd@[x",
+    "auth": ("user", "p4ssw0rd"),
+    "extra_body": [1],
+    "verify": 5,
+    "on_retry": 5,
+    "http_client": object(),
+    "auth_header": 5,
+    "auth_scheme": "Bear\ner",
+    "retry_image_timeouts": "yes",
+    "max_connections": 0,
+    "max_response_bytes": 1.5,
+    "base_url": 5,
+}
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("name", WRONG_TYPES)
+def test_a_wrong_type_is_an_error_that_names_the_option(kind, name):
+    """And shows neither the key nor the value of what may hold a password."""
+    options = {"base_url": "https://gateway.example", "api_key": KEY, name: WRONG_TYPES[name]}
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        kind(**options)
+
+    assert_hidden("\n".join([str(caught.value), *frames(caught.value)]), "p4ssw0rd")
 
 
 @core_drivers

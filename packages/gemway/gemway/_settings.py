@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from pydantic import ValidationError
+
 from gemway._exceptions import ConfigurationError
-from gemway._redaction import Secret, SecretMapping, Unreadable
+from gemway._redaction import MaskedUrl, Secret, SecretMapping, Unreadable
 from gemway._warn_once import warn_once
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -66,7 +69,12 @@ def resolve_base_url(base_url: str | None) -> str:
         raise ConfigurationError(_NO_ADDRESS)
     if not isinstance(found, str) and type(found).__name__ != "URL":  # httpx.URL, yarl.URL
         raise ConfigurationError(f"base_url must be a text such as https://gateway.example, not {kind_of(found)}")
-    return normalize(str(found))
+    found = MaskedUrl(found)
+    try:
+        return normalize(found)
+    except ConfigurationError as error:
+        failure = error.with_traceback(None)  # the frames below hold the address in clear
+    raise failure
 
 
 def resolve_model(model: str | None) -> str:
@@ -258,6 +266,21 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
         if name not in names:
             near = get_close_matches(name, names, n=1, cutoff=0.5)
             raise TypeError(f"unknown option {name!r}; {f'did you mean {near[0]!r}? ' if near else ''}known: {names}")
+
+
+@contextmanager
+def refuse_invalid(where: str) -> Iterator[None]:
+    """Raise a `ConfigurationError` that names the options of *where* which a pydantic model refuses, and no value."""
+    try:
+        yield
+    except ValidationError as error:
+        reasons: dict[str, str] = {}
+        for one in error.errors(include_url=False, include_context=False, include_input=False):
+            reasons.setdefault(str(one["loc"][0]) if one["loc"] else "", one["msg"])
+        message = "; ".join(f"{name}: {reason}" if name else reason for name, reason in reasons.items())
+    else:
+        return
+    raise ConfigurationError(f"{where}: {message}")
 
 
 def to_timeouts(value: Any, *, slow: bool = False) -> Timeouts:

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 import gemway
 from gemway import Dialect, WireRequest, capabilities, merge_deep, to_generation_config, to_safety_settings
+from gemway.adapters import SECRET_OPTIONS, fingerprint, hide_secrets
 from langchain_core.messages import BaseMessage
 
 from langchain_gemway._messages import LateSystem, to_request
@@ -41,22 +42,17 @@ _LANGCHAINS: Final = frozenset({"stream", "stream_usage", "ls_structured_output_
 _HANDLED: Final = frozenset({"tools", "tool_choice", "tool_config", "strict", "parallel_tool_calls"})
 _BODY: Final = frozenset({"safety_settings", "cached_content", "labels", "extra_body"})
 _PER_CALL: Final = {"timeout": "timeout", "max_retries": "max_retries", "deadline": "deadline"}
-_SECRETS: Final = frozenset(
-    {
-        *(
-            "api_key",
-            "default_headers",
-            "extra_headers",
-            "auth",
-            "proxy",
-            "http_client",
-            "http_async_client",
-            "on_retry",
-        ),
-        *(alias for alias, name in gemway.ALIASES.items() if name in {"api_key", "default_headers", "proxy"}),
-        *("http_options", "client_options", "media_fetcher"),
-    }
-)
+_UNTRACED: Final = SECRET_OPTIONS | {"auth", "http_client", "http_async_client", "on_retry", "media_fetcher"}
+
+
+def hide_call_secrets(kwargs: dict[str, Any]) -> None:
+    """Mask the secrets among the options of a call, in place; the first line of whatever takes such options."""
+    hide_secrets(kwargs, known=_LANGCHAINS | _CALL_ONLY)
+
+
+def cache_key_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a call for the key of LangChain's cache: secrets as digests that tell them apart."""
+    return {name: fingerprint(value) if name in SECRET_OPTIONS else value for name, value in kwargs.items()}
 
 
 def to_changes(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +72,7 @@ def _warn_about_parallel_calls() -> None:
 
 def traced(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a call without what traces must not hold."""
-    return {name: value for name, value in kwargs.items() if name not in _SECRETS}
+    return {name: value for name, value in kwargs.items() if name not in _UNTRACED}
 
 
 def call_options(changes: Mapping[str, Any]) -> dict[str, Any]:

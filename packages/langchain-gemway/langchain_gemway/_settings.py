@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import gemway
 from gemway import AsyncClient, Client, ConfigurationError
+from gemway.adapters import SecretMapping, hide_secrets, refuse_invalid
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic_core import PydanticUndefined
 
 from langchain_gemway._messages import LateSystem
 from langchain_gemway._options import CLIENT_OPTIONS, REQUEST_OPTIONS, ConfigMemory, media_dialect
@@ -45,8 +47,8 @@ class GatewayModel(BaseChatModel):
     """Repetitions of a failed attempt; 0 sends one request, default 2."""
     deadline: float | None = None
     """Seconds that a call may take in all, retries included."""
-    extra_body: dict[str, Any] | None = Field(default=None, repr=False)
-    """Merged into every body, last and deeply."""
+    extra_body: Any = Field(default=None, exclude=True, repr=False)
+    """A mapping that is merged into every body, last and deeply. As it may hold credentials, it is treated as a secret."""
     inline_data_casing: Literal["camel", "snake"] = "camel"
     """`"snake"` for gateways that only read `inline_data` and `mime_type`."""
     schema_dialect: Literal["json_schema", "openapi"] = "json_schema"
@@ -55,7 +57,7 @@ class GatewayModel(BaseChatModel):
     """An `httpx.Client` or `httpx2.Client` to send with; never closed by us."""
     http_async_client: Any = Field(default=None, exclude=True, repr=False)
     """Its async counterpart."""
-    proxy: str | None = Field(default=None, exclude=True, repr=False)
+    proxy: Any = Field(default=None, exclude=True, repr=False)
     verify: Any = Field(default=True, exclude=True, repr=False)
     auth_header: str | None = None
     """The header that carries the key; default `Authorization`."""
@@ -124,13 +126,18 @@ class GatewayModel(BaseChatModel):
 
     if not TYPE_CHECKING:  # the constructor that type checkers see is ChatGemway's
 
-        def __init__(self, **kwargs: Any) -> None:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            hide_secrets(kwargs, known=type(self).model_fields)
+            if args:
+                name = type(self).__name__
+                raise TypeError(f"{name} takes its options by name, such as {name}(model=...)")
             is_restored = kwargs.pop("is_restored", False)
-            options = _canonical(kwargs, type(self))
+            options = {**_own_defaults(type(self)), **_canonical(kwargs, type(self))}
             options["model"] = gemway.resolve_model(options.get("model"))
             options["base_url"] = gemway.resolve_base_url(options.get("base_url"))
             is_from_environment = _find_key(options, lenient=is_restored)
-            super().__init__(**options)
+            with refuse_invalid(type(self).__name__):
+                super().__init__(**options)
             self._key_is_from_environment = is_from_environment
             self._own_profile = "profile" in options
             self._check(needs_key=not is_restored)
@@ -211,10 +218,9 @@ class GatewayModel(BaseChatModel):
         await self.aclose()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "api_key" and isinstance(value, str):
-            value = SecretStr(value)
-        elif name == "default_headers" and isinstance(value, Mapping):
-            value = _secret_headers(value)
+        given = {name: value}
+        hide_secrets(given, known=given)
+        value = given[name]
         super().__setattr__(name, value)
         if not name.startswith("_"):
             vars(self).pop("_serialized", None)  # made of the settings, once
@@ -239,10 +245,11 @@ class GatewayModel(BaseChatModel):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         copied = self.__copy__()
         values = vars(copied)
-        values.update({name: copy.deepcopy(one, memo) for name, one in values.items() if isinstance(one, dict | list)})
+        values.update({name: copy.deepcopy(one, memo) for name, one in values.items() if isinstance(one, _COPIED)})
         return copied
 
 
+_COPIED = (dict, list, SecretMapping)
 _CLIENT_CHANGES = frozenset(CLIENT_OPTIONS) - {"timeout", "max_retries", "deadline", "default_headers"} | {
     "http_client",
     "http_async_client",
@@ -263,23 +270,27 @@ def _canonical(kwargs: Mapping[str, Any], cls: type[GatewayModel]) -> dict[str, 
     if isinstance(options.get("response_modalities"), str):
         options["response_modalities"] = [options["response_modalities"]]
     if headers := {**(options.get("default_headers") or {}), **(options.pop("extra_headers", None) or {})}:
-        options["default_headers"] = _secret_headers(headers)
+        options["default_headers"] = headers
     profile = options.get("profile")
     if profile and profile == to_profile(profile.get("name") or ""):
         del options["profile"]  # made here, for the model of that name; copies may ask for another
     return options
 
 
-def _secret_headers(headers: Mapping[str, Any]) -> dict[str, SecretStr]:
-    return {name: value if isinstance(value, SecretStr) else SecretStr(value) for name, value in headers.items()}
+def _own_defaults(cls: type[GatewayModel]) -> dict[str, Any]:
+    """Return the defaults that a subclass gave to fields of ours: they go before the environment's values."""
+    theirs = cls.model_fields
+    ours = GatewayModel.model_fields
+    changed = {name for name in ours if theirs[name] is not ours[name]}
+    defaults = {name: theirs[name].get_default(call_default_factory=True) for name in changed}
+    found = {name: value for name, value in defaults.items() if value is not None and value is not PydanticUndefined}
+    hide_secrets(found, known=theirs)
+    return found
 
 
 def _find_key(options: dict[str, Any], *, lenient: bool) -> bool:
     """Put the key among the options, and return whether the environment gave it."""
-    key = options.get("api_key")
-    if isinstance(key, str):
-        options["api_key"] = SecretStr(key)
-    if key is not None or options.get("auth") is not None:
+    if options.get("api_key") is not None or options.get("auth") is not None:
         return False
     try:
         options["api_key"] = SecretStr(gemway.environment_key().reveal())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gemway
 from gemway import WireRequest
+from gemway.adapters import fingerprint, hide_secrets
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -20,7 +21,9 @@ from langchain_gemway._events import EventWriter
 from langchain_gemway._fetching import afetched, fetched
 from langchain_gemway._messages import to_contents
 from langchain_gemway._options import (
+    cache_key_options,
     call_options,
+    hide_call_secrets,
     media_dialect,
     to_body,
     to_changes,
@@ -96,13 +99,16 @@ class ChatGemway(GatewayModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        return {"model": self.model, "base_url": self.base_url, **_plain(self._options())}
+        options = {name: value for name, value in self._options().items() if name != "extra_body"}
+        return {"model": self.model, "base_url": self.base_url, **_plain(options)}
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        hide_call_secrets(kwargs)
         params = {**self._identifying_params, "_type": self._llm_type, "stop": stop or self.stop}
         return {**params, **traced(kwargs)} if kwargs else params
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        hide_call_secrets(kwargs)
         params = LangSmithParams(
             ls_provider="google_genai", ls_model_name=kwargs.get("model") or self.model, ls_model_type="chat"
         )
@@ -115,6 +121,15 @@ class ChatGemway(GatewayModel):
         if stops := stop or self.stop:
             params["ls_stop"] = [stops] if isinstance(stops, str) else stops
         return params
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """Return the key of LangChain's cache for this model and these options; it may be stored, so it holds no secret."""
+        hide_call_secrets(kwargs)
+        options = cache_key_options(kwargs)
+        unseen = {"default_headers": self.default_headers, "extra_body": self.extra_body}
+        if any(unseen.values()):  # dumps leave them out, but they may change the answer
+            options["model_secrets"] = fingerprint({name: value for name, value in unseen.items() if value})
+        return super()._get_llm_string(stop, **options)
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         known = [output["token_usage"] for output in llm_outputs if output and output.get("token_usage")]
@@ -132,6 +147,7 @@ class ChatGemway(GatewayModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
             body = fetched(call.body, self.media_fetcher)
@@ -145,6 +161,7 @@ class ChatGemway(GatewayModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
             body = await afetched(call.body, self.media_fetcher)
@@ -158,6 +175,7 @@ class ChatGemway(GatewayModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
         for message in self._message_chunks(call):
@@ -173,6 +191,7 @@ class ChatGemway(GatewayModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
         chunks = self._amessage_chunks(call)
@@ -193,6 +212,7 @@ class ChatGemway(GatewayModel):
         **kwargs: Any,
     ) -> Iterator[dict[str, Any]]:
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
+        hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs, v1=True)
         writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.reading.searches)
@@ -207,6 +227,7 @@ class ChatGemway(GatewayModel):
         **kwargs: Any,
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
+        hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs, v1=True)
         writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.reading.searches)
@@ -261,6 +282,11 @@ class ChatGemway(GatewayModel):
 
     # Tools and structured output
 
+    def bind(self, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return the model with options for every call. Secrets among them are masked in the repr of the result."""
+        hide_secrets(kwargs, known=kwargs)
+        return super().bind(**kwargs)
+
     def bind_tools(
         self,
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
@@ -282,6 +308,7 @@ class ChatGemway(GatewayModel):
         Raises:
             ConfigurationError: for a tool that cannot be described, and a *tool_choice* that names none of them.
         """
+        hide_call_secrets(kwargs)
         bound = to_bound_tools(tools, self.schema_dialect) or BoundTools([])
         if tool_choice is not None and bound:
             gemway.to_tool_config(tool_choice, names=bound.names)
@@ -314,6 +341,7 @@ class ChatGemway(GatewayModel):
         Results of an answer that is cut off, refused or no object are errors, never half an object:
         `OutputParserException`, for refusals LangChain's `ModelRefusalError`.
         """
+        hide_call_secrets(kwargs)
         if method not in _METHODS or (schema is None and method != "json_mode"):
             raise ValueError(f"method={method!r} and schema={schema!r} do not go together; methods: {_METHODS}")
         shape = described(schema)

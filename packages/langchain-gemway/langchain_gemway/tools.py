@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import gemway
 from gemway import AsyncClient, Client, Image
+from gemway.adapters import hide_secrets, refuse_invalid
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
@@ -139,13 +141,17 @@ class GenerateImage(BaseTool):
 
     if not TYPE_CHECKING:
 
-        def __init__(self, **kwargs: Any) -> None:
-            unknown = [name for name in kwargs if name not in type(self).model_fields]
-            if unknown:
-                raise TypeError(f"GenerateImage got an unexpected option {unknown[0]!r}")
-            if isinstance(kwargs.get("api_key"), str):
-                kwargs["api_key"] = SecretStr(kwargs["api_key"])
-            super().__init__(**kwargs)
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            hide_secrets(kwargs, known=type(self).model_fields)
+            if args:
+                raise TypeError("GenerateImage takes its options by name, such as GenerateImage(model=...)")
+            for name in kwargs:
+                if name not in type(self).model_fields:
+                    near = get_close_matches(name, type(self).model_fields, n=1)
+                    hint = f"; did you mean {near[0]!r}?" if near else ""
+                    raise TypeError(f"GenerateImage got an unexpected option {name!r}{hint}")
+            with refuse_invalid("GenerateImage"):
+                super().__init__(**kwargs)
             if self.client is None:
                 self._clients["sync"] = Client(api_key=self.api_key, base_url=self.base_url)
 

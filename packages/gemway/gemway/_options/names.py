@@ -130,7 +130,7 @@ def hide_secrets(options: dict[str, Any], *, known: Collection[str] = ()) -> Non
         known: further names that the caller handles itself; they hold no secret.
     """
     for name, value in options.items():
-        if value is None or (name in known and name not in _HIDING):
+        if value is None or (name in known and name not in SECRET_OPTIONS):
             continue
         hide = _HIDING.get(ALIASES.get(name, name))
         if hide is not None:

@@ -20,7 +20,7 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
     MessageRole,
 )
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_serializer
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM, ToolSelection
@@ -36,6 +36,7 @@ from llama_index.llms.gemway._responses import (
     to_completions,
     to_tool_selections,
 )
+from llama_index.llms.gemway._secrets import hide_secrets_of_calls
 from llama_index.llms.gemway._structured import (
     JsonStrategy,
     OutputStrategy,
@@ -45,6 +46,7 @@ from llama_index.llms.gemway._structured import (
     structured_events,
 )
 from llama_index.llms.gemway._tools import to_wire_tools
+from pydantic_core import PydanticUndefined
 
 from gemway import (
     AsyncClient,
@@ -57,6 +59,7 @@ from gemway import (
     resolve_model,
     with_media,
 )
+from gemway.adapters import OPTIONS, hide_secrets, refuse_invalid, resolve_base_url
 
 if TYPE_CHECKING:
     from llama_index.core.tools import BaseTool
@@ -83,6 +86,7 @@ _SHARED: Final = frozenset(
 _restoring: ContextVar[bool] = ContextVar("gemway_restoring", default=False)
 
 
+@hide_secrets_of_calls
 class Gemway(FunctionCallingLLM):
     """Gemini behind a Gemini-native gateway with Bearer auth.
 
@@ -129,7 +133,12 @@ class Gemway(FunctionCallingLLM):
     safety_settings: Any = Field(default=None, description="A list of {category, threshold}, or a mapping.")
     cached_content: str | None = None
     labels: dict[str, str] | None = None
-    extra_body: dict[str, Any] | None = Field(default=None, description="Merged into every body, last and deeply.")
+    extra_body: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A mapping that is merged into every body, last and deeply. It may hold credentials: a secret.",
+    )
     tools: Any = Field(default=None, description='Server tools, such as [{"googleSearch": {}}], or functions.')
     tool_choice: Any = None
     tool_config: Any = None
@@ -149,7 +158,7 @@ class Gemway(FunctionCallingLLM):
     deadline: float | None = Field(default=None, description="Seconds that a call may take, retries included.")
     http_client: Any = Field(default=None, exclude=True, repr=False)
     http_async_client: Any = Field(default=None, exclude=True, repr=False)
-    proxy: str | None = Field(default=None, exclude=True, repr=False)
+    proxy: Any = Field(default=None, exclude=True, repr=False)
     verify: Any = Field(default=None, exclude=True, repr=False)
     inline_data_casing: str | None = None
     retry_budget: str | None = "shared"
@@ -175,15 +184,19 @@ class Gemway(FunctionCallingLLM):
     _clients: Clients = PrivateAttr(default_factory=Clients)
 
     def __init__(self, model: str | None = None, **options: Unpack[GemwayOptions]) -> None:
-        given = canonical({"model": model, **options}, known=_FRAMEWORK, where="Gemway")
+        hide_secrets(options, known=_FRAMEWORK | type(self).model_fields.keys())
+        known = _FRAMEWORK | (type(self).model_fields.keys() - OPTIONS.keys())
+        given = canonical({"model": model, **options}, known=known, where=type(self).__name__)
+        given = {**_own_defaults(type(self)), **given}
         given["model"] = resolve_model(given.get("model"))
-        if isinstance(given.get("api_key"), str):
-            given["api_key"] = SecretStr(given["api_key"])
+        if given.get("base_url") is not None:
+            given["base_url"] = resolve_base_url(given["base_url"])
         if options.get("retry_budget", "shared") is None:
             given["retry_budget"] = None
         if headers := given.pop("extra_headers", None):
             given["default_headers"] = {**(given.get("default_headers") or {}), **headers}
-        super().__init__(**given)
+        with refuse_invalid(type(self).__name__):
+            super().__init__(**given)
         self._check()
 
     def _check(self) -> None:
@@ -388,6 +401,11 @@ class Gemway(FunctionCallingLLM):
 
     # The gateway
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        given = {name: value}
+        hide_secrets(given, known=given)
+        super().__setattr__(name, given[name])
+
     def _client(self) -> Client:
         return self._clients.sync(self.__dict__)
 
@@ -453,6 +471,16 @@ class Gemway(FunctionCallingLLM):
     @field_serializer("response_schema", "response_format", check_fields=False)
     def _plain_schema(self, value: Any) -> Any:
         return value.model_json_schema() if isinstance(value, type) and hasattr(value, "model_json_schema") else value
+
+
+def _own_defaults(cls: type[Gemway]) -> dict[str, Any]:
+    """Return the defaults that a subclass gave to fields of ours: they go before the environment's values."""
+    theirs, ours = cls.model_fields, Gemway.model_fields
+    changed = {name for name in ours if theirs[name] is not ours[name]}
+    defaults = {name: theirs[name].get_default(call_default_factory=True) for name in changed}
+    given = {name: value for name, value in defaults.items() if value is not None and value is not PydanticUndefined}
+    hide_secrets(given, known=given)
+    return given
 
 
 @lru_cache(maxsize=256)

@@ -22,6 +22,7 @@ from gemway import (
     UnsupportedContentError,
     canonical,
 )
+from gemway.adapters import hide_secrets
 from gemway.types import GenerateContentResponse
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class GemwayToolSpec(BaseToolSpec):
         return_images: Literal["blocks", "reference"] = "blocks",
         **options: "Unpack[ClientOptions]",
     ) -> None:
+        hide_secrets(options)
         if return_images not in {"blocks", "reference"}:
             raise ConfigurationError(f'return_images must be "blocks" or "reference", not {return_images!r}')
         self.model = model

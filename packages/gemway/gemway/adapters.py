@@ -1,0 +1,48 @@
+"""The names that people need who write an adapter for a framework. As stable as `gemway` itself; see docs/adapters.md."""
+
+from gemway._accumulate import Accumulator
+from gemway._conversation import arrange
+from gemway._json_objects import merge_deep
+from gemway._media import inline_part, remote_urls, to_part, with_media
+from gemway._options import OPTIONS, canonical, override
+from gemway._options.generation_config import to_generation_config, to_safety_settings
+from gemway._options.names import SECRET_OPTIONS, hide_secrets
+from gemway._options.tool_choice import to_tool_config
+from gemway._protocol import WireRequest
+from gemway._redaction import SecretMapping, fingerprint
+from gemway._requests import BLOCKED, refuse_blocked
+from gemway._settings import environment_key, refuse_invalid, resolve_base_url, resolve_model
+from gemway._sniff import decode_base64, sniff_mime_type
+from gemway._text_chunks import TextChunk
+from gemway._tool_names import sanitize_tool_name
+
+__all__ = [
+    "Accumulator",
+    "BLOCKED",
+    "OPTIONS",
+    "SECRET_OPTIONS",
+    "SecretMapping",
+    "TextChunk",
+    "WireRequest",
+    "arrange",
+    "canonical",
+    "decode_base64",
+    "environment_key",
+    "fingerprint",
+    "hide_secrets",
+    "inline_part",
+    "merge_deep",
+    "override",
+    "refuse_blocked",
+    "refuse_invalid",
+    "remote_urls",
+    "resolve_base_url",
+    "resolve_model",
+    "sanitize_tool_name",
+    "sniff_mime_type",
+    "to_generation_config",
+    "to_part",
+    "to_safety_settings",
+    "to_tool_config",
+    "with_media",
+]
