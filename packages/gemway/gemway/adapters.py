@@ -14,7 +14,7 @@ from gemway._requests import BLOCKED, refuse_blocked
 from gemway._settings import environment_key, refuse_invalid, resolve_base_url, resolve_model
 from gemway._sniff import decode_base64, sniff_mime_type
 from gemway._text_chunks import TextChunk
-from gemway._tool_names import sanitize_tool_name
+from gemway._tools import sanitize_tool_name
 
 __all__ = [
     "Accumulator",
