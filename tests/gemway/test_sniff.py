@@ -4,7 +4,7 @@ import base64
 import struct
 
 import pytest
-from gemway._sniff import decode_base64, picture_size, sniff_mime_type, standard_base64
+from gemway._sniff import canonical_mime_type, decode_base64, picture_size, sniff_mime_type, standard_base64
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,3 +146,30 @@ def test_every_encoding_decodes_to_its_bytes(data, encode, padded):
     text = encode(data).decode()
 
     assert decode_base64(text if padded else text.rstrip("=")) == data
+
+
+@pytest.mark.parametrize(
+    ("declared", "canonical"),
+    [
+        ("image/png", "image/png"),
+        ("IMAGE/PNG", "image/png"),
+        (" Image/Jpeg ", "image/jpeg"),
+        ("image/jpg", "image/jpeg"),
+        ("image/X-Own", "image/x-own"),
+        ("png", "image/png"),
+        (".JPG", "image/jpeg"),
+        ("audio/L16;codec=pcm;rate=24000", "audio/L16;codec=pcm;rate=24000"),
+        ("audio/x-wav", "audio/wav"),
+        ("application/x-own", "application/x-own"),
+        ("image/*", None),
+        ("application/octet-stream", None),
+        ("Binary/Octet-Stream", None),
+        ("something", None),
+        ("", None),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_declared_types_have_one_spelling(declared: str | None, canonical: str | None) -> None:
+    """Types as gateways write them, in the spelling of the IANA registry; None for want of a type."""
+    assert canonical_mime_type(declared) == canonical

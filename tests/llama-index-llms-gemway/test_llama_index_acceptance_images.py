@@ -6,7 +6,7 @@ import base64
 
 import pytest
 from gemway_emulator import Emulator, reply
-from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
+from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ThinkingBlock
 from llama_index.llms.gemway import Gemway
 
 MODEL = "gemini-3.1-flash-image-preview"
@@ -50,7 +50,8 @@ def test_s45_pictures_come_out(emulator: Emulator, gemway, streamed: bool) -> No
 
     message = (list(llm.stream_chat(ASK))[-1] if streamed else llm.chat(ASK)).message
 
-    assert [type(block) for block in message.blocks] == [TextBlock, ImageBlock]
+    assert [type(block) for block in message.blocks] == [TextBlock, ImageBlock, ThinkingBlock]
+    assert not message.blocks[2].content  # holds the signatures
     assert message.blocks[1].image_mimetype == "image/png"
     assert message.blocks[1].resolve_image().read() == PNG
     assert base64.b64decode(message.blocks[1].image) == PNG

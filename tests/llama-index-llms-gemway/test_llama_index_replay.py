@@ -115,7 +115,7 @@ def _media(block: Any) -> tuple[str, str] | None:
     if isinstance(block, ImageBlock):
         return block.image_mimetype or "", block.image.decode()
     if isinstance(block, AudioBlock):
-        return f"audio/{block.format}", block.audio.decode()
+        return block.format if "/" in block.format else f"audio/{block.format}", block.audio.decode()
     if isinstance(block, VideoBlock):
         return block.video_mimetype or "", block.video.decode()
     if isinstance(block, DocumentBlock):
@@ -124,9 +124,9 @@ def _media(block: Any) -> tuple[str, str] | None:
 
 
 def _signatures_kept(message: ChatMessage) -> list[str]:
-    """Return the signatures as the documented form keeps them: in `gemway_parts` and in thinking blocks."""
-    record = message.additional_kwargs.get("gemway_parts", [])
-    rests = [entry.get("rest", entry.get("part", {})) for entry in record]
+    """Return the signatures as the documented form keeps them: in the thinking blocks, some under `gemway_parts`."""
     thoughts = [block.additional_information for block in message.blocks if isinstance(block, ThinkingBlock)]
+    record = [entry for information in thoughts for entry in information.get("gemway_parts", [])]
+    rests = [entry.get("rest", entry.get("part", {})) for entry in record]
     kept = [rest.get("thoughtSignature") for rest in rests] + [info.get("thought_signature") for info in thoughts]
     return [signature for signature in kept if signature]

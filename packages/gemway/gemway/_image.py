@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gemway._sniff import clean_base64, decode_base64, picture_size, sniff_mime_type
+from gemway._sniff import canonical_mime_type, clean_base64, decode_base64, picture_size, sniff_mime_type
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -26,7 +26,6 @@ _EXTENSIONS = {
 _SAME = {".jpg": ".jpeg", ".tiff": ".tif"}
 _PICTURE_SUFFIXES = {*_EXTENSIONS.values(), *_SAME.values()}
 _UNKNOWN = "application/octet-stream"
-_UNTOLD = {None, "", _UNKNOWN}
 _HEAD_DIGITS = 128
 _HEADER_DIGITS = 2**16  # the size of a JPEG stands behind its metadata
 
@@ -59,9 +58,9 @@ class Image:
 
     @cached_property
     def mime_type(self) -> str:
-        """The MIME type: as told, else as found in the bytes, else `application/octet-stream`."""
-        if self._mime_type not in _UNTOLD:
-            return str(self._mime_type)
+        """The MIME type: as declared, else as the bytes show it, else `application/octet-stream`."""
+        if declared := canonical_mime_type(self._mime_type):
+            return declared
         try:
             return sniff_mime_type(self._beginning(_HEAD_DIGITS)) or _UNKNOWN
         except ValueError:  # no base64; .data will say so

@@ -10,9 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from gemway._exceptions import UnsupportedContentError
-from gemway._sniff import clean_base64, decode_base64, sniff_mime_type
-
-_UNTOLD: Final = frozenset({"application/octet-stream", "binary/octet-stream"})
+from gemway._sniff import TYPES_BY_ENDING, canonical_mime_type, clean_base64, decode_base64, sniff_mime_type
 
 _REMOTE: Final = ("https://", "http://", "gs://")
 
@@ -20,32 +18,6 @@ _REMOTE: Final = ("https://", "http://", "gs://")
 _GOOGLE_HOSTS: Final = frozenset(
     {"generativelanguage.googleapis.com", "youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"}
 )
-
-_ENDINGS: Final = {
-    **{ending: f"image/{ending}" for ending in ("png", "jpeg", "webp", "gif", "heic", "heif", "avif", "bmp", "tiff")},
-    **{ending: f"video/{ending}" for ending in ("mp4", "mpeg", "webm", "avi")},
-    **{ending: f"audio/{ending}" for ending in ("aac", "aiff", "flac", "ogg", "wav")},
-    **{ending: f"text/{ending}" for ending in ("html", "css", "csv", "xml", "rtf")},
-    "jpg": "image/jpeg",
-    "tif": "image/tiff",
-    "svg": "image/svg+xml",
-    "mpg": "video/mpeg",
-    "mov": "video/quicktime",
-    "mkv": "video/x-matroska",
-    "3gp": "video/3gpp",
-    "mp3": "audio/mpeg",
-    "m4a": "audio/mp4",
-    "opus": "audio/ogg",
-    "pdf": "application/pdf",
-    "json": "application/json",
-    "txt": "text/plain",
-    "md": "text/markdown",
-    "htm": "text/html",
-    "py": "text/x-python",
-}
-
-# What people write for a type that has another name.
-_MISNOMERS: Final = {"image/jpg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/wave": "audio/wav"}
 
 
 def to_part(media: Any, *, mime_type: str | None = None) -> dict[str, Any]:
@@ -77,8 +49,8 @@ def to_part(media: Any, *, mime_type: str | None = None) -> dict[str, Any]:
 def _from_address(address: str, mime_type: str | None) -> dict[str, Any]:
     scheme = address[:8].lower()
     if scheme.startswith("data:"):
-        told, encoded = split_data_url(address)
-        return inline_part(encoded, mime_type or told)
+        declared, encoded = split_data_url(address)
+        return inline_part(encoded, mime_type or declared)
     if scheme.startswith(_REMOTE):
         return _file_part(address, mime_type or _type_by_ending(address.partition("?")[0].partition("#")[0]))
     if scheme.startswith("files/"):  # a Files API name: `files/abc-123`
@@ -117,7 +89,7 @@ def _from_bytes(data: bytes, mime_type: str | None) -> dict[str, Any]:
 
 def _from_pillow(picture: Any, mime_type: str | None) -> dict[str, Any]:
     """Encode a Pillow image in the format it was read from, else as PNG."""
-    wanted = _MISNOMERS.get(mime_type, mime_type).rpartition("/")[2].upper() if mime_type else picture.format
+    wanted = (canonical_mime_type(mime_type) or "").rpartition("/")[2].upper() or picture.format
     buffer = BytesIO()
     try:
         picture.save(buffer, format=wanted or "PNG")
@@ -129,15 +101,19 @@ def _from_pillow(picture: Any, mime_type: str | None) -> dict[str, Any]:
 
 
 def inline_part(data: bytes | str, mime_type: str | None) -> dict[str, Any]:
-    """Return an `inlineData` part from bytes or base64 text; without *mime_type* the bytes tell.
+    """Return an `inlineData` part from bytes or base64 text; without a usable *mime_type* the bytes tell.
 
-    Clean base64 text is passed on as the same object; other spellings are put into the standard alphabet.
+    Clean base64 text is passed on as the same object; other spellings (url-safe, unpadded, on several lines, a
+    `data:` URL, whose type then counts) are put into the standard alphabet.
     Raises UnsupportedContentError where the type is unknown or the text is no base64.
     """
-    if isinstance(data, str):
-        encoded = _clean_base64(data)
-        return _inline(encoded, _known_type(mime_type, _head(encoded)))
-    return _from_bytes(data, mime_type)
+    if not isinstance(data, str):
+        return _from_bytes(data, mime_type)
+    declared = canonical_mime_type(mime_type)
+    if declared is None and data[:5].lower() == "data:":
+        declared = data[5:].partition(",")[0].partition(";")[0] or None
+    encoded = _clean_base64(data)
+    return _inline(encoded, _known_type(declared, _head(encoded) if declared is None else b""))
 
 
 def _inline(encoded: str, mime_type: str) -> dict[str, Any]:
@@ -146,15 +122,12 @@ def _inline(encoded: str, mime_type: str) -> dict[str, Any]:
 
 def _clean_base64(text: str) -> str:
     try:
-        return _not_empty(clean_base64(text))
+        if encoded := clean_base64(text):
+            return encoded
+        reason = "it is empty"
     except ValueError as error:
-        raise UnsupportedContentError(f"the media's base64 text cannot be read ({error}); pass bytes instead") from None
-
-
-def _not_empty(encoded: str) -> str:
-    if not encoded:
-        raise ValueError("it is empty")
-    return encoded
+        reason = str(error)
+    raise UnsupportedContentError(f"the media's base64 text cannot be read ({reason}); pass bytes instead")
 
 
 def _head(encoded: str) -> bytes:
@@ -162,16 +135,14 @@ def _head(encoded: str) -> bytes:
 
 
 def _known_type(mime_type: str | None, head: bytes) -> str:
-    """Return the type as told, else as the bytes tell it."""
-    if mime_type and mime_type not in _UNTOLD and not mime_type.endswith("*"):
-        return _MISNOMERS.get(mime_type.lower(), mime_type)
-    if sniffed := sniff_mime_type(head):
-        return sniffed
+    """Return the declared type, or else the type that the bytes show."""
+    if known := canonical_mime_type(mime_type) or sniff_mime_type(head):
+        return known
     raise UnsupportedContentError("the type of the media cannot be told from its bytes; pass mime_type=")
 
 
 def _type_by_ending(path: str) -> str | None:
-    return _ENDINGS.get(path.rpartition(".")[2].lower())
+    return TYPES_BY_ENDING.get(path.rpartition(".")[2].lower())
 
 
 def split_data_url(url: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Tell what bytes are by looking at them: media type, pixels of a picture, bytes behind base64 text. Pure."""
+"""Tell what media are: by their declared type, by their bytes, by their base64 text. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,56 @@ from typing import Final
 from urllib.parse import unquote
 
 _HEADER_BYTES: Final = 64
+_UNTOLD: Final = frozenset({"application/octet-stream", "binary/octet-stream"})
+
+TYPES_BY_ENDING: Final = {
+    **{ending: f"image/{ending}" for ending in ("png", "jpeg", "webp", "gif", "heic", "heif", "avif", "bmp", "tiff")},
+    **{ending: f"video/{ending}" for ending in ("mp4", "mpeg", "webm", "avi")},
+    **{ending: f"audio/{ending}" for ending in ("aac", "aiff", "flac", "ogg", "wav")},
+    **{ending: f"text/{ending}" for ending in ("html", "css", "csv", "xml", "rtf")},
+    "jpg": "image/jpeg",
+    "tif": "image/tiff",
+    "svg": "image/svg+xml",
+    "mpg": "video/mpeg",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "3gp": "video/3gpp",
+    "mp3": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "opus": "audio/ogg",
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "htm": "text/html",
+    "py": "text/x-python",
+}
+"""Media types by the endings of file names, in lower case and without the dot."""
+
+# What people write for a type that has another name.
+_MISNOMERS: Final = {"image/jpg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/wave": "audio/wav"}
+_LOWER_CASE_TYPES: Final = frozenset(TYPES_BY_ENDING.values()) | _MISNOMERS.keys()
+
+
+def canonical_mime_type(declared: str | None) -> str | None:
+    """Return a declared media type in its usual spelling, or None if it declares nothing.
+
+    Gateways also send `IMAGE/PNG`, `png` and `.png`, and `image/*` or `application/octet-stream` for want of a type.
+    Parameters stay, and so do unknown types: `audio/L16;codec=pcm;rate=24000` is nobody's to change.
+    """
+    if not declared:
+        return None
+    essence, semicolon, parameters = declared.strip().partition(";")
+    lowered = essence.strip().lower()
+    if "/" not in lowered:
+        lowered = TYPES_BY_ENDING.get(lowered.lstrip("."), "*")
+    if lowered in _UNTOLD or lowered.endswith("*"):
+        return None
+    if lowered in _LOWER_CASE_TYPES or lowered.startswith("image/"):
+        essence = _MISNOMERS.get(lowered, lowered)
+    return f"{essence}{semicolon}{parameters}"
+
+
 _SIZE_BYTES: Final = 25  # no picture is shorter, and no size is later, JPEG and two kinds of WebP aside
 
 _MAGIC: Final = (

@@ -130,10 +130,18 @@ class GenerateContentResponse(WireType):
 
     @property
     def images(self) -> list[Image]:
-        """The pictures of the answer, thought pictures excluded."""
-        blobs = [part.inline_data for part in self.parts if part.inline_data and not part.thought]
-        images = [Image(blob.data or "", blob.mime_type) for blob in blobs]
-        return [image for image in images if image.mime_type.startswith("image/")]
+        """The pictures of the answer. Drafts (pictures marked as thoughts) are not among them.
+
+        Some answers mark every picture as a thought; the last one is then the picture.
+        """
+        finished: list[Image] = []
+        drafts: list[Image] = []
+        for part in self.parts:
+            if blob := part.inline_data:
+                image = Image(blob.data or "", blob.mime_type)
+                if image.mime_type.startswith("image/"):
+                    (drafts if part.thought else finished).append(image)
+        return finished or drafts[-1:]
 
     @property
     def function_calls(self) -> list[FunctionCall]:

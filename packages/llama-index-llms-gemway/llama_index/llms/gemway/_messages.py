@@ -22,19 +22,19 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from llama_index.llms.gemway._record import RECORD, THOUGHT_SIGNATURE, is_entry
+from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, read_record
 
 from gemway import (
     Capabilities,
     UnsupportedContentError,
     capabilities,
     decode_base64,
-    from_store,
     inline_part,
     sanitize_tool_name,
     sniff_mime_type,
     split_result_media,
     to_part,
+    without_decimals,
 )
 
 Part: TypeAlias = dict[str, Any]
@@ -90,19 +90,16 @@ def _system_parts(message: ChatMessage, accepts: Capabilities) -> list[Part]:
 
 
 def _model_parts(message: ChatMessage, accepts: Capabilities) -> list[Part]:
-    blocks, extra = message.blocks, message.additional_kwargs
-    if not extra:
-        return _parts(blocks, accepts)
-    record = from_store(extra.get(RECORD))
-    if record and isinstance(record, list) and all(map(is_entry, record)):
+    blocks = message.blocks
+    if record := read_record(message):
         return _recorded_parts(blocks, record, accepts)
     parts = _parts(blocks, accepts)
-    if not any(isinstance(block, ToolCallBlock) for block in blocks):
-        parts += [_legacy_call(call) for call in extra.get("tool_calls") or ()]
+    if message.additional_kwargs and not any(isinstance(block, ToolCallBlock) for block in blocks):
+        parts += [_legacy_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
     return parts
 
 
-def _recorded_parts(blocks: Sequence[Any], record: list[dict[str, Any]], accepts: Capabilities) -> list[Part]:
+def _recorded_parts(blocks: Sequence[Any], record: Sequence[Entry], accepts: Capabilities) -> list[Part]:
     """Return the parts as they were received; blocks that the record does not know follow."""
     found: dict[tuple[str, Any], Any] = {}
     for number, block in _numbered(blocks):
@@ -111,10 +108,11 @@ def _recorded_parts(blocks: Sequence[Any], record: list[dict[str, Any]], accepts
     known: set[int] = set()
     parts: list[Part] = []
     for entry in record:
-        block = found.get((entry["kind"], entry.get("id", entry.get("index"))))
-        if entry["kind"] == "part":
-            parts.append(entry["part"])
-        elif entry["kind"] == "text" and block is not None:
+        kind = entry.get("kind", "")
+        block = found.get((kind, entry.get("id", entry.get("index"))))
+        if kind == "part":
+            parts.append(entry.get("part", {}))
+        elif kind == "text" and block is not None:
             parts += texts.parts(entry, block)
         elif block is not None:
             parts += _with_rest(_to_parts(block, accepts), entry)
@@ -134,30 +132,31 @@ def _numbered(blocks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
 class _Texts:
     """Cuts the text of blocks into the parts that it was received in."""
 
-    def __init__(self, record: list[dict[str, Any]]) -> None:
+    def __init__(self, record: Sequence[Entry]) -> None:
         self._lengths: dict[int, int] = {}
-        self._told: dict[int, int] = {}
+        self._sent: dict[int, int] = {}
         for entry in record:
-            if entry["kind"] == "text":
-                self._lengths[entry["index"]] = self._lengths.get(entry["index"], 0) + entry["length"]
+            if entry.get("kind") == "text":
+                index = entry.get("index", 0)
+                self._lengths[index] = self._lengths.get(index, 0) + entry.get("length", 0)
 
-    def parts(self, entry: Mapping[str, Any], block: TextBlock) -> list[Part]:
+    def parts(self, entry: Entry, block: TextBlock) -> list[Part]:
         """Return the part for *entry*. A text that was edited goes as a whole: its signatures are not its own now."""
-        index = entry["index"]
-        start = self._told.get(index, 0)
+        index = entry.get("index", 0)
+        start = self._sent.get(index, 0)
         if len(block.text) != self._lengths[index]:
-            self._told[index] = 1
+            self._sent[index] = 1
             return [{"text": block.text}] if block.text and not start else []
-        self._told[index] = end = start + entry["length"]
+        self._sent[index] = end = start + entry.get("length", 0)
         return [{"text": block.text[start:end], **entry.get("rest", {})}]
 
 
-def _with_rest(parts: list[Part], entry: Mapping[str, Any]) -> list[Part]:
+def _with_rest(parts: list[Part], entry: Entry) -> list[Part]:
     """Give the first of *parts* back what it was received with."""
     if not parts:
         return parts
     first = {**parts[0], **entry.get("rest", {})}
-    if "server_id" in entry:
+    if "server_id" in entry and "functionCall" in first:
         first["functionCall"] = {"id": entry["server_id"], **first["functionCall"]}
     return [first, *parts[1:]]
 
@@ -244,8 +243,11 @@ _AUDIO: Final = {"mp3": "audio/mpeg", "m4a": "audio/mp4", "opus": "audio/ogg", "
 
 
 def _audio(block: AudioBlock, accepts: Capabilities) -> list[Part]:
-    told = (block.format or "").lower().lstrip(".")
-    mime_type = told if "/" in told else _AUDIO.get(told, f"audio/{told}") if told else None
+    declared = (block.format or "").strip()
+    if "/" in declared or not declared:  # a media type, which alone can tell the sample rate of raw audio
+        return [_media("AudioBlock", block.audio, block.path, block.url, declared or None)]
+    extension = declared.lower().lstrip(".")
+    mime_type = _AUDIO.get(extension, f"audio/{extension}")
     return [_media("AudioBlock", block.audio, block.path, block.url, mime_type)]
 
 
@@ -331,7 +333,7 @@ def _call_part(name: str, arguments: Any, call_id: str | None) -> Part:
 def _to_arguments(arguments: Any) -> dict[str, Any]:
     """Return call arguments as an object; some models' calls hold them as JSON text."""
     if isinstance(arguments, Mapping):
-        return dict(arguments)
+        return dict(without_decimals(arguments))
     try:
         parsed = json.loads(arguments) if arguments else {}
     except ValueError:

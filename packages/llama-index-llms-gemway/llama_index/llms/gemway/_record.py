@@ -1,43 +1,86 @@
-"""What of an answer has no place in LlamaIndex's blocks, and where a message keeps it. Pure.
+"""What LlamaIndex's blocks cannot hold of an answer, and where a message keeps it. Pure.
 
-A message that came from the gateway and holds more than its blocks can say carries `additional_kwargs["gemway_parts"]`:
-plain JSON, one entry for each part that was received, in the order of the wire.
+Signatures, ids that the server gave and parts without a block of their own have to go back with the next request. A
+message that has any of these carries a *record*: plain JSON, one entry for each part received, in the order of the wire.
 
     {"kind": "text", "index": 0, "length": 12, "rest": {"thoughtSignature": "..."}}   12 characters of the first TextBlock
     {"kind": "image", "index": 0, "rest": {"thoughtSignature": "..."}}                the first ImageBlock
     {"kind": "tool_call", "id": "call_1", "server_id": "fc-9", "rest": {...}}         the ToolCallBlock with that id
     {"kind": "part", "part": {"executableCode": {...}}}                               a part that no block can hold
 
-Indices count blocks of one type, so that a message whose other blocks were taken out still finds its own. `rest` is
-what the part has beside its payload; `server_id` is there only if the server gave the call an id.
+Indices count blocks of one type, so a message still finds its own blocks after others were taken out. `rest` is what
+the part has beside its payload; `server_id` is there only if the server gave the call an id.
+
+The record is kept in `additional_information["gemway_parts"]` of a ThinkingBlock: of the message's last one, or of an
+empty one at its end. No other place works. A subclass of a block or an attribute of our own does not survive a chat
+store, which writes messages as JSON; `additional_kwargs` does, but LlamaIndex's `Memory` counts it as prompt text and
+condense engines write it into their prompts, and one signature of a Gemini 3 picture is up to a million characters.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from gemway import from_store
 
 RECORD: Final = "gemway_parts"
-"""The key in a message's `additional_kwargs`."""
+"""The record's key in a ThinkingBlock's `additional_information`."""
 
 THOUGHT_SIGNATURE: Final = "thought_signature"
-"""The key in a ThinkingBlock's `additional_information`."""
+"""The key of a thought's own signature in its ThinkingBlock's `additional_information`."""
 
 
-def is_entry(entry: Any) -> bool:
-    """Whether *entry* still is an entry as we wrote it, after whatever a store did to it."""
-    if not isinstance(entry, dict):
-        return False
-    if entry.get("kind") == "text":
-        return isinstance(entry.get("index"), int) and isinstance(entry.get("length"), int)
-    if entry.get("kind") == "part":
-        return isinstance(entry.get("part"), dict)
-    return isinstance(entry.get("kind"), str) and isinstance(entry.get("rest", {}), dict)
+class Entry(TypedDict, total=False):
+    """One received part; the module's docstring shows the kinds."""
+
+    kind: Literal["text", "thinking", "image", "audio", "video", "document", "tool_call", "part"]
+    index: int
+    length: int
+    id: str | None
+    server_id: str | None
+    rest: dict[str, Any]
+    part: dict[str, Any]
 
 
-class Record(list[dict[str, Any]]):
-    """Entries that print briefly: LlamaIndex writes `additional_kwargs` into prompts and counts their tokens."""
+class Record(list[Entry]):
+    """Entries that print briefly: blocks are printed in logs and traces."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} parts>"
 
     __str__ = __repr__
+
+
+def with_record(blocks: list[Any], record: Record) -> list[Any]:
+    """Return *blocks* with *record* in the last ThinkingBlock, or in an empty one at the end."""
+    for place in range(len(blocks) - 1, -1, -1):
+        if isinstance(block := blocks[place], ThinkingBlock):
+            information = {**block.additional_information, RECORD: record}
+            carrier = ThinkingBlock.model_construct(content=block.content, additional_information=information)
+            return [*blocks[:place], carrier, *blocks[place + 1 :]]
+    return [*blocks, ThinkingBlock.model_construct(content="", additional_information={RECORD: record})]
+
+
+def read_record(message: ChatMessage) -> Sequence[Entry]:
+    """Return the record of *message*, empty if it has none or if a store has made it unreadable."""
+    for block in message.blocks:
+        if isinstance(block, ThinkingBlock) and RECORD in block.additional_information:
+            return _as_entries(block.additional_information[RECORD])
+    return _as_entries(message.additional_kwargs.get(RECORD))  # messages that version 0.1.0 stored
+
+
+_ENTRIES: Final = TypeAdapter(list[Entry])
+
+
+def _as_entries(value: Any) -> Sequence[Entry]:
+    if not value or isinstance(value, Record):
+        return value or ()
+    try:
+        return _ENTRIES.validate_python(from_store(value))
+    except ValidationError:
+        return ()

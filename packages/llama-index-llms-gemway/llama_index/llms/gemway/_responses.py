@@ -42,13 +42,18 @@ def to_chat_response(response: GenerateContentResponse, expected: Expected) -> C
 
 
 class ChatStream:
-    """Makes chat responses of the chunks of an answer; each has the whole message so far and its own objects."""
+    """Makes chat responses of the chunks of an answer; each has the whole message so far and its own objects.
+
+    The last response describes the whole answer, all others only their chunk. Which one is the last is known when the
+    stream ends: gateways send STOP in every chunk, or content after it. So the whole is described at the first STOP,
+    and once more at the end if content followed; doing it for each chunk would take quadratic time.
+    """
 
     def __init__(self, expected: Expected) -> None:
         self._accumulator = Accumulator()
         self._draft = Draft(expected)
         self._ended = False
-        self._is_due = True
+        self._is_due = True  # whether a response that describes the whole answer is still to come
         self._usage: dict[str, Any] | None = None  # as wire JSON, while text chunks come
 
     def add(self, chunk: GenerateContentResponse | TextChunk) -> list[ChatResponse]:
@@ -56,14 +61,18 @@ class ChatStream:
         if isinstance(chunk, TextChunk):
             return [self._add_text(chunk)]
         self._usage = None
-        parts = self._accumulator.add(chunk)
-        delta, thoughts = self._draft.add_all(parts)
-        self._ended = self._ended or chunk.finish_reason is not None
+        blocks = len(self._draft.blocks)
+        delta, thoughts = self._draft.add_all(self._accumulator.add(chunk))
+        is_first_end = chunk.finish_reason is not None and not self._ended
+        self._ended = self._ended or is_first_end
         if not self._draft.blocks:
             return []
-        self._is_due = False
-        whole = self._accumulator.response() if self._ended else chunk
-        return [_chat_response(self._draft, whole, _raw(whole, self._accumulator.usage), delta, thoughts)]
+        is_late = self._ended and not is_first_end
+        self._is_due = is_late
+        if is_late and not (delta or thoughts or len(self._draft.blocks) > blocks):
+            return []  # usage behind the end, say: `finish` tells of it
+        described = self._accumulator.response() if is_first_end else chunk
+        return [_chat_response(self._draft, described, _raw(described, self._accumulator.usage), delta, thoughts)]
 
     def _add_text(self, chunk: TextChunk) -> ChatResponse:
         if self._usage is None:
@@ -71,10 +80,7 @@ class ChatStream:
             self._usage = usage.to_dict() if usage else {}
         self._accumulator.add_text(chunk)
         self._draft.add_text(chunk.text)
-        self._is_due = False
-        if self._ended:
-            whole = self._accumulator.response()
-            return _chat_response(self._draft, whole, _raw(whole, whole.usage_metadata), chunk.text, "")
+        self._is_due = self._ended
         raw = chunk.wire
         self._usage.update(raw.get("usageMetadata", _NOTHING))
         if self._usage:
