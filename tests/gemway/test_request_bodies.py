@@ -9,7 +9,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from gemway import BadRequestError, Client, ConfigurationError, WireRequest
+from gemway import (
+    BadRequestError,
+    Client,
+    ConfigurationError,
+    UnsupportedContentError,
+    WireRequest,
+    to_generation_config,
+)
 from gemway_emulator import Emulator, reply
 
 MODEL = "gemini-2.5-flash"
@@ -180,3 +187,35 @@ def test_requests_that_are_no_requests(client, request_):
     """The message names what a request may be."""
     with pytest.raises(ConfigurationError, match="request must be"):
         client.generate_content(MODEL, request_)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prompt": 5},
+        {"prompt": "x", "images": 5},
+        {"prompt": "x", "history": 5},
+        {"prompt": "x", "history": "earlier"},
+        {"prompt": "x", "history": [{"parts": 5}]},
+        {"prompt": "x", "model": 5},
+        {"prompt": "x", "model": ["a"]},
+    ],
+    ids=repr,
+)
+def test_pictures_asked_for_in_a_wrong_form(client, emulator, options):
+    """Each is a named error before anything is sent, and a ValueError too."""
+    with pytest.raises((ConfigurationError, UnsupportedContentError)):
+        client.generate_image(**options)
+
+    assert emulator.requests == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"stop": 5}, {"response_modalities": 5}, {"response_schema": 5}, {"image_config": 5}, {"speech_config": 5}],
+    ids=repr,
+)
+def test_options_of_a_wrong_form(options):
+    """The message names the option."""
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        to_generation_config(options, model=MODEL)

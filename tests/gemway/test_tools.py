@@ -128,7 +128,7 @@ def test_a_function_that_is_declared_twice_is_sent_once(emulator: Emulator):
     """Google answers 400 "Duplicate function declaration found" to the second (hotovo/huf#341)."""
     emulator.enqueue(reply.text("ok"))
     request = ask(
-        {"functionDeclarations": [function("f"), function("g")]},
+        {"functionDeclarations": [f := function("f"), function("g"), f]},
         {"functionDeclarations": [function("f")]},
         {"googleSearch": {}},
     )

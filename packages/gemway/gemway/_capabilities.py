@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
+from gemway._exceptions import ConfigurationError
+
 _TEXT: Final = frozenset({"text"})
 _TEXT_IMAGE: Final = frozenset({"text", "image"})
 _DOCUMENTS: Final = frozenset({"text", "image", "pdf"})
@@ -260,12 +262,23 @@ _GEMINI_KINDS: Final = {"image": _IMAGE_31, "tts": _SPEECH, "embedding": _EMBEDD
 _OTHER_KINDS: Final = {"image": _OTHER_IMAGE, "": _OTHER}
 
 
-@lru_cache(maxsize=512)
 def capabilities(model: str) -> Capabilities:
     """Return what *model* accepts; never fails, whatever the name.
 
     The name may carry `models/`, vendor prefixes and suffixes, or be one that a gateway made of a known name.
+
+    Raises:
+        ConfigurationError: *model* is not text.
     """
+    try:
+        return _capabilities(model)
+    except (AttributeError, TypeError):
+        message = f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}"
+    raise ConfigurationError(message)
+
+
+@lru_cache(maxsize=512)
+def _capabilities(model: str) -> Capabilities:
     name = _canonical(model)
     known = max(_contained(name, _MODELS), key=len, default=None)
     if known:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from gemway._capabilities import capabilities
 from gemway._conversation import arrange
 from gemway._exceptions import ContentBlockedError, EmptyResponseError, UnsupportedContentError
@@ -72,6 +74,8 @@ def image_request(
     image_config = {name: value for name, value in asked if value}
     if image_config:
         config["image_config"] = image_config
+    if isinstance(history, (str, Mapping)) or not isinstance(history, Iterable):
+        raise UnsupportedContentError(f"history must be a list of earlier turns, not {type(history).__name__}")
     shown = [part for image in _each(images) for part in _picture_parts(image)]
     contents = [*map(_turn, history), {"role": "user", "parts": [{"text": prompt}, *shown]}]
     return WireRequest(
@@ -102,7 +106,11 @@ def _turn(entry: Any) -> dict[str, Any]:
     if isinstance(entry, GenerateContentResponse):
         return {"role": "model", "parts": [part.to_dict() for part in entry.parts if not _is_draft(part)]}
     if isinstance(entry, (Content, Mapping)):
-        return Content.model_validate(entry).model_dump(exclude_none=True)
+        try:
+            return Content.model_validate(entry).model_dump(exclude_none=True)
+        except ValidationError as error:
+            message = f"an earlier turn in history= is not a content: {error.errors(include_input=False)[0]['msg']}"
+        raise UnsupportedContentError(message)
     raise UnsupportedContentError(
         f"cannot use a {type(entry).__name__} as an earlier turn; history= takes prompts as text, the responses to them,"
         " and contents as types.Content or dict"

@@ -56,9 +56,10 @@ def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
     has_copies = False
     for declaration in _declarations(tools):
         name = declaration.get("name")
-        other = first.setdefault(name, declaration)
-        if other is declaration:
+        if name not in first:
+            first[name] = declaration
             continue
+        other = first[name]
         if other != declaration:
             raise ConfigurationError(
                 f"two different tools are named {name!r}: one is described as {_description(other)}, the other as"

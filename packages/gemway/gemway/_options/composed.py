@@ -69,6 +69,8 @@ def _from_http_options(value: Any) -> JsonObject:
     found: JsonObject = {}
     for name, member in members(value, "http_options").items():
         if name == "timeout":
+            if not isinstance(member, int | float):
+                raise ConfigurationError(f"http_options: the timeout is a number of milliseconds, not {member!r}")
             found["timeout"] = member / 1000
         elif target := {"baseUrl": "base_url", "headers": "default_headers", "extraBody": "extra_body"}.get(name):
             found[target] = member

@@ -34,8 +34,11 @@ def to_generation_config(options: Mapping[str, Any], *, model: str, dialect: Dia
         options = {**given, **{name: value for name, value in options.items() if value is not None}}
     config: JsonObject = {}
     for name, value in options.items():
-        if value is not None and (entries := _ENTRIES.get(name)) is not None:
-            entries(config, value, model)
+        if value is not None and (write := _ENTRIES.get(name)) is not None:
+            try:
+                write(config, value, model)
+            except (AttributeError, TypeError) as error:
+                raise ConfigurationError(f"{name}={value!r} cannot be used: {error}") from None
     if not THINKING.isdisjoint(options) and (thinking := to_thinking_config(options, model)):
         config["thinkingConfig"] = thinking
     if not _PICTURES.isdisjoint(options) and (image_config := _to_image_config(options, model)):
@@ -166,4 +169,9 @@ def to_safety_settings(value: Any) -> list[JsonObject]:
     if isinstance(value, Mapping) and "category" not in value:
         return [{"category": wire_word(category), "threshold": wire_word(level)} for category, level in value.items()]
     settings = [value] if isinstance(value, Mapping) else value or ()
+    if not isinstance(settings, Iterable):
+        raise ConfigurationError(
+            "safety_settings must be a mapping of categories to thresholds, or a list of {category, threshold}, not"
+            f" {type(value).__name__}"
+        )
     return [camelised_members(setting, "safety_settings") for setting in settings]

@@ -79,11 +79,13 @@ def _of_others(choice: Mapping[str, Any], names: Sequence[str]) -> JsonObject:
     kind = choice.get("type", "function")
     if kind == "allowed_tools":
         inner = choice.get("allowedTools", choice)
+        inner = inner if isinstance(inner, Mapping) else choice
         mode = "ANY" if inner.get("mode") == "required" else "VALIDATED"
-        return {**_only([_name_in(tool) for tool in inner.get("tools", ())], names), "mode": mode}
+        tools = inner.get("tools") if isinstance(inner.get("tools"), list | tuple) else ()
+        return {**_only([_name_in(tool) for tool in tools if isinstance(tool, Mapping)], names), "mode": mode}
     if name := _name_in(choice):
         return _only([name], names)
-    if kind in _MODES:
+    if isinstance(kind, str) and kind in _MODES:
         return {"mode": _MODES[kind]}
     raise ConfigurationError(
         f"tool_choice={dict(choice)!r} cannot be read; use 'auto', 'any', 'none', or one of {_listed(names)}"
