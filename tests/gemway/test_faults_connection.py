@@ -188,3 +188,50 @@ def test_answers_are_never_swapped_after_a_failure(server, driver):
         assert session.ask().text == "ok"
 
     assert server.requests[0].connection != server.requests[1].connection
+
+
+@core_drivers
+def test_header_names_are_sent_in_their_usual_case(server, driver):
+    """proxy.py, for one, adds a second Content-Length if the first is in lower case. Yours keep the case you give."""
+    driver.ask(server.base_url, headers={"X-Team": "blue", "x-lower": "1", "USER-AGENT": "mine/1"})
+
+    lines = server.requests[0].raw.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    names = [line.split(b":")[0].decode() for line in lines]
+    ours = ["Host", "Content-Type", "Accept", "Accept-Encoding", "Content-Length", "Authorization"]
+    assert sorted(names) == sorted([*ours, "X-Team", "x-lower", "USER-AGENT"])
+
+
+PROXY_PLACES = ["argument", "HTTP_PROXY", "http_proxy", "ALL_PROXY"]
+
+
+@core_drivers
+@pytest.mark.parametrize("place", PROXY_PLACES)
+@pytest.mark.parametrize("status", [407, None], ids=["wants-a-password", "not-there"])
+def test_a_refusal_of_the_proxy_says_so(server, driver, monkeypatch, status, place):
+    """The error names the proxy, and the option or variable that it comes from, but not its password."""
+    with FaultServer() as refusing:
+        refusing.script(default=play(head(status or 200, 0)))
+        port = closed_port() if status is None else int(refusing.base_url.rsplit(":", 1)[1])
+        address = f"http://me:p4ssw0rd@127.0.0.1:{port}"
+        if place != "argument":
+            monkeypatch.setenv(place, address)
+        options = {"proxy": address} if place == "argument" else {}
+
+        error = driver.fail(server.base_url, APIConnectionError, max_retries=1, **options)
+
+    assert f"the proxy http://127.0.0.1:{port} (from {'proxy=' if place == 'argument' else place})" in str(error)
+    assert "p4ssw0rd" not in f"{error!r}{error.__cause__!r}"
+    assert error.attempts == (1 if status else 2)  # a password is not found by trying again
+    assert not server.requests
+
+
+@core_drivers
+@pytest.mark.parametrize(("status", "attempts"), [(407, 1), (403, 1), (503, 2)])
+def test_a_proxy_that_opens_no_tunnel_is_named(driver, status, attempts):
+    """For https a refusal is the proxy's answer to CONNECT."""
+    with FaultServer() as refusing:
+        refusing.script(default=play(head(status, 0)))
+        error = driver.fail("https://gateway.example", APIConnectionError, max_retries=1, proxy=refusing.base_url)
+
+    assert f"the proxy {refusing.base_url} (from proxy=) refused to connect to the gateway: {status}" in str(error)
+    assert error.attempts == attempts

@@ -76,35 +76,46 @@ class AsyncKey:
 
 
 class RequestHeaders:
-    """The header lines of a client's requests."""
+    """The header lines of a client's requests.
+
+    Names go out in their usual case. HTTP ignores the case, but not every proxy does: proxy.py adds a second
+    Content-Length if the first one is in lower case, and gateways refuse such a request.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._auth_header = settings.auth_header.lower()
+        self._auth_header = settings.auth_header
         self._scheme_name = settings.auth_scheme
         self._scheme = f"{settings.auth_scheme} " if settings.auth_scheme else ""
-        self._user = {name.lower(): secret for name, secret in settings.headers.items()}
+        self._user = settings.headers
         self._common = {
-            "host": settings.base_url.split("//", 1)[1].split("/", 1)[0],
-            "user-agent": f"gemway/{__version__}",
-            "content-type": "application/json",
+            "Host": settings.base_url.split("//", 1)[1].split("/", 1)[0],
+            "User-Agent": f"gemway/{__version__}",
+            "Content-Type": "application/json",
         }
 
     def lines(self, call: Call, extra: Any, key: Secret | None) -> list[tuple[bytes, bytes]]:
         """Return the raw header lines of one request."""
-        fields = {**self._common, **call.headers}
+        fields = {**self._common, **{name.title(): value for name, value in call.headers.items()}}
         if call.streaming:
             # A proxy that buffers to compress would hold the whole stream back (nginx, gzip_types).
-            fields["accept"], fields["accept-encoding"] = "text/event-stream", "identity"
+            fields["Accept"], fields["Accept-Encoding"] = "text/event-stream", "identity"
         else:
-            fields["accept"], fields["accept-encoding"] = "application/json", "gzip, deflate"
+            fields["Accept"], fields["Accept-Encoding"] = "application/json", "gzip, deflate"
         if call.body is not None:
-            fields["content-length"] = str(len(call.body))
-        user = {**self._user, **{name.lower(): value for name, value in checked_headers(extra).items()}}
-        user.pop(self._auth_header, None)  # extra headers never replace the credential
-        fields.update((name, secret.reveal()) for name, secret in user.items())
+            fields["Content-Length"] = str(len(call.body))
+        if self._user or extra:
+            fields = self._with_user_headers(fields, extra)
         if key is not None:
             fields[self._auth_header] = self._scheme + without_scheme(key, self._scheme_name).reveal()
         return [(name.encode("ascii"), value.encode("ascii")) for name, value in fields.items()]
+
+    def _with_user_headers(self, fields: dict[str, str], extra: Any) -> dict[str, str]:
+        """Return *fields* and the user's headers, those of the call last; one of a name, in whatever case."""
+        merged = {name.lower(): (name, value) for name, value in fields.items()}
+        for headers in (self._user, checked_headers(extra)):
+            merged.update((name.lower(), (name, secret.reveal())) for name, secret in headers.items())
+        merged.pop(self._auth_header.lower(), None)  # extra headers never replace the credential
+        return dict(merged.values())
 
     def secrets(self, key: Secret | None, extra: Any) -> list[Secret]:
         """Return everything that must not be repeated to the user."""
