@@ -15,6 +15,7 @@ PURE = {
     "_body",
     "_capabilities",
     "_continuation",
+    "_embeddings",
     "_conversation",
     "_error_bodies",
     "_hidden_pictures",

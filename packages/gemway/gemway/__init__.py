@@ -12,6 +12,7 @@ from gemway._async_client import AsyncClient, AsyncStream
 from gemway._capabilities import Capabilities, capabilities
 from gemway._client import Client, Stream
 from gemway._conversation import SENTINEL, arrange, with_sentinels
+from gemway._embeddings import EmbeddingResult
 from gemway._exceptions import (
     APIConnectionError,
     APIError,
@@ -78,6 +79,7 @@ __all__ = [
     "ContentBlockedError",
     "ContextOverflowError",
     "Dialect",
+    "EmbeddingResult",
     "EmptyResponseError",
     "FINISH_PROBLEMS",
     "GemwayError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
@@ -11,6 +11,14 @@ from gemway import _protocol as protocol
 from gemway import _requests as requests
 from gemway._answer import Opened
 from gemway._continuation import Continuation, joined
+from gemway._embeddings import (
+    MAX_BATCH_INPUTS,
+    EmbeddingBatch,
+    EmbeddingJob,
+    EmbeddingOptions,
+    EmbeddingResult,
+    EmbedRoute,
+)
 from gemway._exceptions import APIError, NotFoundError
 from gemway._retry import Attempts, Memory, Options, RetryEvent
 from gemway._setup import Setup, settled
@@ -197,6 +205,69 @@ class AsyncClient:
         chosen = Options.take(options)
         payload = await self._json(protocol.count_tokens(model, request, self._setup.settings), chosen)
         return protocol.to_token_count(payload)
+
+    async def embed_content(  # noqa: PLR0913 - the options of an embedding request
+        self,
+        model: str,
+        contents: Any,
+        *,
+        task_type: str | None = None,
+        title: str | None = None,
+        output_dimensionality: int | None = None,
+        normalize: bool = True,
+        as_numpy: bool = False,
+        embed_route: EmbedRoute | None = None,
+        batch_size: int = MAX_BATCH_INPUTS,
+        concurrency: int = 4,
+        **options: Any,
+    ) -> EmbeddingResult:
+        """Embed *contents*; `.vectors` of the result has one vector per input, in their order.
+
+        Inputs travel in batches as large as the route takes: at most 100 inputs and 8 MB each. The first batch finds
+        out which route the gateway serves, unless `embed_route` names it; the client remembers it.
+
+        Args:
+            contents: a text, or a list of inputs. An input is a text, a part or a content (as JSON or `types`),
+                bytes, a `pathlib.Path`, a `gemway.Image`, or a list of these that makes one input.
+            task_type: such as `"RETRIEVAL_QUERY"`, `"RETRIEVAL_DOCUMENT"` or `"SEMANTIC_SIMILARITY"`. For
+                gemini-embedding-2, which reads it in the text, it is written there.
+            title: the title of a document, for `RETRIEVAL_DOCUMENT`.
+            output_dimensionality: the width of the vectors, in numbers; the model's full width if None.
+            normalize: scale vectors that are shorter than the full width to length 1, as Google does only for the
+                full width (https://ai.google.dev/gemini-api/docs/embeddings).
+            as_numpy: return one float32 array of shape (inputs, width) instead of lists of floats.
+            embed_route: `"batch"`, `"single"` or `"openai"` (`/v1/embeddings`).
+            batch_size: the most inputs of one request.
+            concurrency: how many requests may run at the same time.
+            options: `timeout`, `max_retries`, `deadline` (seconds, for each request), `headers` for this call only.
+
+        Raises:
+            APIError: one of its subclasses. `.input_index` is the input that the gateway rejected, and `.partial` holds
+                the vectors that had arrived (None for the others).
+            ResponseValidationError: the number of vectors, their width or their numbers are wrong.
+            UnsupportedContentError: an input is empty, or cannot be sent on this route.
+        """
+        chosen = Options.take(options)
+        asked = EmbeddingOptions(
+            model, task_type, title, output_dimensionality, normalize, as_numpy, embed_route, batch_size, concurrency
+        )
+        job = EmbeddingJob(contents, asked, self._memory.embed_route)
+        while batches := job.next_batches():
+            await self._transport.together(partial(self._embed, job, chosen), batches, concurrency)
+        if job.route_is_known:
+            self._memory.embed_route = job.route
+        return job.result()
+
+    async def _embed(self, job: EmbeddingJob, options: Options, batch: EmbeddingBatch) -> None:
+        """Send one batch of inputs, and give the job what came back."""
+        if job.has_failed:
+            return
+        try:
+            payload = await self._json(batch.call, options)
+        except APIError as error:
+            job.take_error(batch, error.with_traceback(None))
+        else:
+            job.take_response(batch, payload)
 
     async def list_models(self, **options: Any) -> list[str]:
         """Return the names of the gateway's models, without `models/`."""

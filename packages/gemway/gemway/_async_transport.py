@@ -27,6 +27,7 @@ class AsyncTransport:
 
     now = staticmethod(sending.now)
     sleep = staticmethod(sending.async_sleep)
+    together = staticmethod(sending.async_together)
     random = sending.RANDOM
 
     def __init__(self, setup: Setup) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from gemway._answer import Answer, Opened
 from gemway._conversation import with_sentinels
+from gemway._embeddings import EmbedRoute
 from gemway._exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
 from gemway._protocol import (
     Call,
@@ -136,6 +137,7 @@ class Memory:
     """What a client has learnt about its gateway."""
 
     no_stream_route: bool = False
+    embed_route: EmbedRoute | None = None
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import lru_cache
 from inspect import iscoroutinefunction
 from random import Random
@@ -47,6 +49,37 @@ def async_until(expires: float | None) -> Iterator[None]:
 def sync_until(_: float | None) -> Iterator[None]:
     """Nothing can interrupt a blocking call of someone else's client; its timeouts bound it (`bounded_extensions`)."""
     yield
+
+
+def sync_together(send: Callable[[Any], None], items: Sequence[Any], limit: int) -> None:
+    """Call *send* for each of *items*, at most *limit* at the same time, in threads that end with this call."""
+    if len(items) == 1 or limit == 1:
+        for item in items:
+            send(item)
+        return
+    with ThreadPoolExecutor(min(limit, len(items)), thread_name_prefix="gemway") as threads:
+        sent = [threads.submit(copy_context().run, send, item) for item in items]
+        for one in sent:
+            one.result()
+
+
+async def async_together(send: Callable[[Any], Awaitable[None]], items: Sequence[Any], limit: int) -> None:
+    """Call *send* for each of *items*, at most *limit* at the same time. If one fails, the others are cancelled."""
+    if len(items) == 1:
+        await send(items[0])
+        return
+    remaining = iter(items)
+
+    async def send_in_turn() -> None:
+        for item in remaining:
+            await send(item)
+
+    senders = [asyncio.ensure_future(send_in_turn()) for _ in range(min(limit, len(items)))]
+    try:
+        await asyncio.gather(*senders)
+    finally:
+        for sender in senders:
+            sender.cancel()
 
 
 @lru_cache(maxsize=1024)

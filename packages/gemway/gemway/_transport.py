@@ -27,6 +27,7 @@ class SyncTransport:
 
     now = staticmethod(sending.now)
     sleep = staticmethod(sending.sync_sleep)
+    together = staticmethod(sending.sync_together)
     random = sending.RANDOM
 
     def __init__(self, setup: Setup) -> None:
