@@ -20,6 +20,7 @@ PURE = {
     "_error_bodies",
     "_hidden_pictures",
     "_json_objects",
+    "_json_repairs",
     "_media",
     "_options",
     "_protocol",

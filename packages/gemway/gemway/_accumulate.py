@@ -27,6 +27,14 @@ from gemway.types import (
 )
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
+# What one answer may hold. Google makes at most 8 candidates; lists of arguments arrive in order, so that an index
+# far behind the end of its list is an error or an attack.
+_MOST_CANDIDATES = 64
+_MOST_PARTS = 4096
+_MOST_STEPS = 64
+_LONGEST_PATH = 4096
+_WIDEST_GAP = 64
+_MOST_ARGUMENTS = 16384
 
 
 def fold(chunks: Iterable[GenerateContentResponse]) -> GenerateContentResponse:
@@ -64,6 +72,8 @@ class Accumulator:
         for position, candidate in enumerate(chunk.candidates or ()):
             index = candidate.index if candidate.index is not None else position
             if index not in self._candidates:
+                if len(self._candidates) >= _MOST_CANDIDATES:
+                    raise ResponseValidationError(f"the stream holds more than {_MOST_CANDIDATES} candidates")
                 self._candidates[index] = _CandidateFold(index if candidate.index is not None else None)
             parts = self._candidates[index].add(candidate)
             if index == 0:
@@ -101,8 +111,10 @@ class Accumulator:
             fields["candidates"] = [self._candidates[index].candidate() for index in sorted(self._candidates)]
         if self._usage:
             fields["usage_metadata"] = self.usage
-        # A picture that was hidden in text may have come in pieces.
-        return with_pictures_revealed(GenerateContentResponse.model_construct(**fields)).came_by(self._exchange)
+        folded = GenerateContentResponse.model_construct(**fields)
+        if self._exchange is None or not self._exchange.keeps_text:
+            folded = with_pictures_revealed(folded)  # a picture that was hidden in text may have come in pieces
+        return folded.came_by(self._exchange)
 
     def _settle(self) -> None:
         """Take what text chunks said beside their text. Raises `ResponseValidationError` if it is not valid."""
@@ -164,6 +176,8 @@ class _CandidateFold:
         if content.role != self._content.get("role") or content.__pydantic_extra__:
             _update(self._content, content, without=_PARTS)
         complete = [whole for part in content.parts or () for whole in self._take(part)]
+        if len(self._parts) + len(complete) > _MOST_PARTS:
+            raise ResponseValidationError(f"the answer holds more than {_MOST_PARTS} parts")
         for part in complete:
             self._append(part)
         return complete
@@ -171,6 +185,8 @@ class _CandidateFold:
     def add_text(self, text: str, content: dict[str, Any]) -> None:
         """Take text that came alone, in *content* as wire JSON."""
         self._has_content = True
+        for part in self._close_call():
+            self._append(part)
         if "role" in content:
             self._content["role"] = content["role"]
         if self._text_part is None or self._text_part.thought:
@@ -203,12 +219,14 @@ class _CandidateFold:
     def _take(self, part: Part) -> list[Part]:
         call = part.function_call
         if call is None:
+            if self._call is not None and (self._call.may_go_on or not _is_empty(part)):
+                return [*self._close_call(), part]
             return [part]
         if self._call is not None and not call.name:
             self._call.add(part, call)
-            return self._close_call() if not call.will_continue else []
+            return self._close_call() if not (call.will_continue or self._call.may_go_on) else []
         whole = self._close_call()
-        if call.will_continue or call.partial_args:
+        if call.will_continue or call.partial_args or (call.name and not call.args):
             self._call = _CallFold(part, call)
             return whole
         return [*whole, part]
@@ -247,25 +265,47 @@ class _CandidateFold:
 _TEXT_FIELDS = frozenset({"text", "thought", "thought_signature"})
 
 
+def _is_empty(part: Part) -> bool:
+    """Whether a part says nothing, so that a call may go on behind it."""
+    return not part.text and part.model_fields_set <= {"text", "thought"}
+
+
 class _CallFold:
-    """One function call whose arguments arrive in pieces."""
+    """One function call whose arguments arrive in pieces: Google's `partialArgs`, or fragments of JSON text.
+
+    new-api's converter makes a call of its own of each fragment, `{"name": "", "args": {"arguments": "{\\"city"}}`.
+    """
 
     def __init__(self, part: Part, call: FunctionCall) -> None:
         self._part = part
         self._call = call
         self._args: dict[str, Any] = dict(call.args) if isinstance(call.args, dict) else {}
+        self._fragments: list[str] = []
+        self._written = 0
         self._signature = part.thought_signature
+        self.may_go_on = not (call.will_continue or call.partial_args)
         self._write(call)
 
     def add(self, part: Part, call: FunctionCall) -> None:
         self._signature = self._signature or part.thought_signature
-        if isinstance(call.args, dict):
+        fragment = _fragment(call.args)
+        if fragment is not None and self.may_go_on:
+            self._fragments.append(fragment)
+        elif isinstance(call.args, dict):
             self._args.update(call.args)
         self._write(call)
 
     def part(self) -> Part:
         fields = _present(self._call, "partial_args", "will_continue", "args")
-        call = FunctionCall.model_construct(**fields, args=self._args)
+        args: Any = self._args
+        if self._fragments:
+            # What is no JSON stays text, which no adapter takes for valid arguments.
+            args = FunctionCall.model_validate({"args": "".join(self._fragments)}).args
+        elif self.may_go_on:
+            args = self._args if isinstance(self._call.args, dict) or self._args else self._call.args
+        if args is not None:
+            fields["args"] = args
+        call = FunctionCall.model_construct(**fields)
         others = _present(self._part, "function_call", "thought_signature")
         if self._signature:
             others["thought_signature"] = self._signature
@@ -273,33 +313,57 @@ class _CallFold:
 
     def _write(self, call: FunctionCall) -> None:
         for piece in call.partial_args or []:
-            steps = [name or quoted or int(index) for name, index, quoted in _STEP.findall(piece.json_path or "")]
+            self._written += 1
+            path = piece.json_path or ""
+            if self._written > _MOST_ARGUMENTS or len(path) > _LONGEST_PATH:
+                raise _bad_arguments(path)
+            steps = [name or quoted or int(index[:9]) for name, index, quoted in _STEP.findall(path)]
+            if len(steps) > _MOST_STEPS:
+                raise _bad_arguments(path)
             if steps:
-                _put(self._args, steps, _value(piece))
+                _put(self._args, steps, _value(piece), path)
+
+
+def _fragment(args: Any) -> str | None:
+    """Return the piece of JSON text that stands in place of arguments, if it does."""
+    if isinstance(args, str):
+        return args
+    if isinstance(args, dict) and len(args) == 1 and isinstance(args.get("arguments"), str):
+        return str(args["arguments"])
+    return None
+
+
+def _bad_arguments(path: str) -> ResponseValidationError:
+    return ResponseValidationError(f"the arguments of a streamed call cannot be put together at {path[:80]!r}")
 
 
 def _value(piece: Any) -> Any:
     for name in ("string_value", "number_value", "bool_value"):
         value = getattr(piece, name)
         if value is not None:
-            return int(value) if name == "number_value" and float(value).is_integer() else value
+            is_number = name == "number_value" and isinstance(value, (int, float))
+            return int(value) if is_number and float(value).is_integer() else value
     return None
 
 
-def _put(target: Any, steps: list[Any], value: Any) -> None:
+def _put(target: Any, steps: list[Any], value: Any, path: str) -> None:
     """Write *value* at a path, making objects and lists on the way; strings grow piece by piece."""
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         if isinstance(target, list):
-            target.extend([None] * (int(step) + 1 - len(target)))
+            if not isinstance(step, int) or step > len(target) + _WIDEST_GAP:
+                raise _bad_arguments(path)
+            target.extend([None] * (step + 1 - len(target)))
+        elif isinstance(step, int):
+            raise _bad_arguments(path)
         if following is None:
             old = target.get(step) if isinstance(target, dict) else target[step]
             target[step] = old + value if isinstance(old, str) and isinstance(value, str) else value
             return
-        found = target.get(step) if isinstance(target, dict) else target[step]
-        if not isinstance(found, (dict, list)):
-            found = [] if isinstance(following, int) else {}
-            target[step] = found
-        target = found
+        inner = target.get(step) if isinstance(target, dict) else target[step]
+        if not isinstance(inner, (dict, list)):
+            inner = [] if isinstance(following, int) else {}
+            target[step] = inner
+        target = inner
 
 
 def _present(message: WireType, *without: str) -> dict[str, Any]:

@@ -9,11 +9,14 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
 
-from gemway._accumulate import fold
+from gemway._accumulate import Accumulator, fold
 from gemway._error_bodies import (
     KEPT_BODY_BYTES,
     error_from_payload,
@@ -32,32 +35,52 @@ from gemway._exceptions import (
     StreamTimeoutError,
 )
 from gemway._hidden_pictures import PictureSeeker, may_hide_pictures, with_pictures_revealed
+from gemway._json_repairs import repaired
 from gemway._protocol import Call
 from gemway._settings import Settings
-from gemway._sse import EventDecoder, EventTooLargeError
+from gemway._sse import EventDecoder, EventTooLargeError, JsonBalance
 from gemway._text_chunks import TextChunk, to_text_chunk
-from gemway.types import Exchange, GenerateContentResponse
+from gemway._warn_once import warn
+from gemway.types import Candidate, Exchange, GenerateContentResponse
 
 # An event that is still arriving counts as data only if it grows: a byte now and then is silence.
 _SIGN_OF_LIFE = 1024
-_INFLATED_AT_ONCE = 2**20
+_INFLATED_AT_ONCE = 2**16
+# Bytes of a stream that are read at once: what they amount to as messages is in memory at the same time.
+_READ_AT_ONCE = 2**16
+# An object of JSON becomes up to 1 kB of objects of Python, any other value up to 100 bytes. Answers may hold as many
+# as fit into about four times `max_response_bytes`, and so many in any case.
+_BYTES_PER_OBJECT, _FEWEST_OBJECTS = 256, 4096
+_BYTES_PER_VALUE, _FEWEST_VALUES = 32, 32768
+# Real objects have names in them: `{"token":"a"}` is among the shortest. Emptier ones are an attack.
+_SHORTEST_OBJECT = 12
+# Below this size nothing can hold enough values to matter.
+_HARMLESS_SIZE = 4096
+_COUNTED_AT_A_GLANCE = 2**16
+_HEARTBEATS = frozenset({b"{}", b"[]", b"null", b'""'})
+# What a chunk may hold that says nothing: `{"type": "ping"}`, `{"createTime": ...}`.
+_SAYING_NOTHING = frozenset(
+    {"type", "createTime", "candidates", "promptFeedback", "modelVersion", "model", "responseId"}
+)
 
 
 @dataclass
 class Opened:
-    """An answer that has begun: its exchange, its parser, and the messages that are there already."""
+    """An answer that has begun: its exchange, its parser, its first message, and more that came with it."""
 
     exchange: Any
     answer: Answer
-    first: list[Any]
+    first: Any
+    rest: Iterable[Any] = ()
 
 
 class Answer:
     """The response of one call, fed with its bytes.
 
-    `feed` and `finish` return the messages that became complete: chunks of a stream as they arrive, or
-    the one message of a unary call at the end. They raise the typed error that the response means; what
-    came in the same bytes before an error is returned first, and `check` raises the error then.
+    `feed` and `finish` yield the messages that became complete: chunks of a stream as they arrive, or
+    the one message of a unary call at the end. They raise the typed error that the response means, behind
+    the messages that came before it. Nothing is read before it is asked for, so that a compressed stream
+    is never in memory as a whole.
 
     Args:
         call: what was asked.
@@ -76,6 +99,8 @@ class Answer:
         self.how: Exchange | None = None
         self._past = _Past()
         self._seeker = PictureSeeker(settings.max_response_bytes)
+        self._seeks = call.seeks_pictures
+        self._reads_text_chunks = call.text_chunks
         self._call = call
         self._status: int = exchange.status
         self._headers: Mapping[str, str] = exchange.headers
@@ -85,48 +110,45 @@ class Answer:
         self._silence = silence
         self._expires = expires
         self._limit = settings.max_response_bytes
+        self._most_objects = max(_FEWEST_OBJECTS, self._limit // _BYTES_PER_OBJECT)
+        self._most_values = max(_FEWEST_VALUES, self._limit // _BYTES_PER_VALUE)
         self._body = BytesIO()  # grows without copies, and hands its bytes over without one
         self._size = 0
         self._heard: float | None = None
         self._pending = 0
-        self._failure: APIError | None = None
         found = request_id_of(self._headers)
         self.request_id = self._redact(found) if found else None
         streams = call.streaming and self._status < 300
         self._decoder = EventDecoder(self._limit) if streams else None
-        self._inflater = self._inflater_for(self._headers.get("content-encoding"))
+        self._encoding: str | None = self._headers.get("content-encoding")
+        self._inflater: Inflater | None = None
+        self._is_plain = False
 
-    def feed(self, data: bytes, now: float) -> list[Any]:
-        """Take the next bytes at time *now* and return the messages that they complete."""
+    def feed(self, data: bytes, now: float) -> Iterator[Any]:
+        """Take the next bytes at time *now* and yield the messages that they complete."""
+        if not self._past.count:
+            self._check_deadline(now)
         if self._decoder is None:
-            for piece in self._inflated(data):
+            for piece in self._pieces(data):
                 self._keep(piece)
-            self._check_deadline(now)
-            return []
-        has_begun = self._past.count > 0
-        chunks: list[Any] = []
-        for piece in self._inflated(data):
-            chunks += self._decode(self._decoder.feed, piece)
-        self._listen(self._decoder, now, heard=bool(chunks))
-        if not has_begun:
-            self._check_deadline(now)
-        return chunks
+            return
+        count = self._past.count
+        for piece in self._pieces(data):
+            self._add_size(piece)
+            for at in range(0, len(piece), _READ_AT_ONCE):
+                yield from self._messages(self._events(self._decoder.feed, piece[at : at + _READ_AT_ONCE]))
+        self._listen(self._decoder, now, heard=self._past.count > count)
 
-    def finish(self) -> list[Any]:
-        """The body is complete: return what is left, or raise what the whole means."""
-        self.check()
+    def finish(self) -> Iterator[Any]:
+        """The body is complete: yield what is left, or raise what the whole means."""
         self.complete = True
+        if self._inflater is not None and self._inflater.start:
+            self._keep(self._inflater.start)  # a body of one byte
         if self._decoder is None:
-            return [self._unary(self._body.getvalue())]
-        chunks = self._decode(self._decoder.finish)
-        if self._failure is None:
-            self._check_stream_end(self._decoder)
-        return chunks
-
-    def check(self) -> None:
-        """Raise the error that came behind messages which were handed on by now."""
-        if self._failure is not None:
-            raise self._failure
+            yield self._unary(self._body.getvalue())
+            return
+        yield from self._messages(self._events(self._decoder.finish))
+        self._check_stream_end(self._decoder)
 
     def interrupted(self, cause: APIError) -> APIError:
         """Return the error for a stream that broke off because of *cause*, with what had arrived.
@@ -145,23 +167,27 @@ class Answer:
         error.partial = fold(self._past.messages()).came_by(self.how)
         return error
 
-    def _inflater_for(self, encoding: str | None) -> _Inflater | None:
-        name = (encoding or "").strip().lower()
-        if name in ("", "identity"):
-            return None
-        if name in ("gzip", "x-gzip", "deflate"):
-            return _Inflater()
-        # An error keeps its meaning, although nobody can read what it says.
-        raise (
-            self._status_error(b"")
-            if self._status >= 300
-            else self._invalid(
-                f"{self._url} compressed its answer with {encoding!r}, which was not asked for; known: gzip, deflate"
-            )
-        )
+    def _pieces(self, data: bytes) -> Iterable[bytes]:
+        """Return *data* decompressed, if it is compressed."""
+        if self._is_plain:
+            return (data,)
+        if not self._encoding and self._inflater is None and len(data) > 1 and not data.startswith(_GZIP):
+            self._is_plain = True
+            return (data,)
+        if self._inflater is None:
+            self._inflater = Inflater(self._encoding)
+        return self._decoded(self._inflater, data)
 
-    def _inflated(self, data: bytes) -> Iterable[bytes]:
-        return (data,) if self._inflater is None else self._inflater.feed(data)
+    def _decoded(self, inflater: Inflater, data: bytes) -> Iterator[bytes]:
+        """Yield *data* decompressed, piece by piece. An error keeps its meaning although nobody can read its words."""
+        try:
+            yield from inflater.feed(data)
+            return
+        except UnreadableEncodingError as error:
+            problem = str(error)
+        if self._status >= 300:
+            raise self._status_error(self._body.getvalue())
+        raise self._invalid(f"{self._url} {problem}", is_retryable=inflater.has_begun)
 
     def _listen(self, decoder: EventDecoder, now: float, *, heard: bool) -> None:
         """Note signs of life, and give a stream up that had none for too long."""
@@ -171,15 +197,39 @@ class Answer:
             raise _timed_out(f"no data from {self._url} for {self._silence:g} s, only comments", "read")
 
     def _keep(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._status >= 300 and self._size > KEPT_BODY_BYTES:
-            self._body.write(data[: max(0, KEPT_BODY_BYTES - (self._size - len(data)))])
+        if self._status >= 300 and self._size + len(data) > KEPT_BODY_BYTES:
+            self._body.write(data[: max(0, KEPT_BODY_BYTES - self._size)])
             raise self._status_error(self._body.getvalue())
+        self._add_size(data)
+        self._body.write(data)
+
+    def _add_size(self, data: bytes) -> None:
+        """Count the bytes of the answer, decompressed; a stream is as limited as a body."""
+        self._size += len(data)
         if self._size > self._limit:
             raise self._invalid(
                 f"the answer is larger than {self._limit:,} bytes; raise max_response_bytes= if that is expected"
             )
-        self._body.write(data)
+
+    def _check_density(self, data: bytes) -> None:
+        """Refuse JSON that would take many times its size in memory, before anything is made of it."""
+        if len(data) <= _COUNTED_AT_A_GLANCE:
+            objects, values = data.count(b"{"), data.count(b"[") + data.count(b",")
+            if self._is_bearable(len(data), objects, values):
+                return
+        balance = JsonBalance()
+        for at in range(0, len(data), _COUNTED_AT_A_GLANCE):
+            balance.feed(data[at : at + _COUNTED_AT_A_GLANCE])
+            if not self._is_bearable(len(data), balance.objects, balance.values):
+                raise self._invalid(
+                    f"the answer of {self._url} holds more objects or values than {self._limit:,} bytes allow;"
+                    " raise max_response_bytes= if that is expected"
+                )
+
+    def _is_bearable(self, size: int, objects: int, values: int) -> bool:
+        if objects > self._most_objects or values > self._most_values:
+            return False
+        return objects <= _FEWEST_OBJECTS or objects * _SHORTEST_OBJECT <= size
 
     def _check_deadline(self, now: float) -> None:
         if self._expires is not None and now > self._expires:
@@ -199,19 +249,33 @@ class Answer:
             raise EmptyResponseError(
                 f"{self._url} answered with neither candidates nor a reason for their lack", response=message
             )
-        return message
+        if message.candidates and not message.candidates[0].finish_reason and message.block_reason is None:
+            warn(
+                "the gateway's answer has no finishReason, so it may not be whole: some gateways hand on only the tail"
+                " of a stream"
+            )
+        return fold([message]) if _has_nameless_call(message) else message
 
     def _folded(self, body: bytes) -> GenerateContentResponse:
         """Return the message of a gateway that answers a unary call with an array or with events."""
         decoder = EventDecoder(self._limit)
-        events = [*decoder.feed(body), *decoder.finish()]
-        if not events:
+        accumulator, messages = Accumulator(), 0
+        steps = range(0, len(body), _READ_AT_ONCE)
+        pieces = (self._events(decoder.feed, body[at : at + _READ_AT_ONCE]) for at in steps)
+        for events in chain(pieces, (self._events(decoder.finish) for _ in range(1))):
+            for event in events:
+                for message in self._read_event(event):
+                    accumulator.add(message)
+                    messages += 1
+        if not messages:
             raise self._not_an_answer(body)
-        messages = [self._message(event) for event in events]
-        return messages[0] if len(messages) == 1 else fold(messages)
+        if decoder.is_cut_array:
+            raise self._invalid(f"the list of answers from {self._url} was cut short", is_retryable=True)
+        return accumulator.response()
 
     def _plain(self, body: bytes) -> Any:
         """Return the JSON of an answer that is no generation."""
+        self._check_density(body)
         payload = parse_json(body)
         if not isinstance(payload, dict) or is_error(payload):
             raise self._not_an_answer(body)
@@ -229,43 +293,74 @@ class Answer:
             " followed, so that neither key nor prompt travels. Set base_url to the final address."
         )
 
-    def _decode(self, step: Callable[..., Sequence[bytes]], *data: bytes) -> list[GenerateContentResponse]:
+    def _events(self, step: Callable[..., Sequence[bytes]], *data: bytes) -> Sequence[bytes]:
         try:
-            events = step(*data)
+            return step(*data)
         except EventTooLargeError as error:
             message = f"{error}; raise max_response_bytes= if that is expected"
-        else:
-            return self._messages(events)
         raise self._invalid(message)
 
-    def _messages(self, events: Sequence[bytes]) -> list[GenerateContentResponse]:
-        """Return the messages up to the first that is an error; that one waits for `check`."""
-        messages: list[Any] = []
-        try:
-            for event in events:
-                messages.append(self._past.add(event, self._chunk(event)))  # noqa: PERF401 - those before an error
-        except APIError as error:
-            if not messages:
-                raise
-            self._failure = error.with_traceback(None)
-        return messages
+    def _messages(self, events: Sequence[bytes]) -> Iterator[GenerateContentResponse | TextChunk]:
+        """Yield the messages of *events*, and note them."""
+        for event in events:
+            if self._reads_text_chunks and (chunk := self._text_chunk(event)) is not None:
+                yield self._past.add(event, chunk)
+            elif event[:1] == b"{":
+                message = self._message(event, is_chunk=True)
+                if message is not None:
+                    yield self._noted(event, message)
+            else:
+                for message in self._read_event(event):
+                    yield self._noted(event, message)
 
-    def _chunk(self, event: bytes) -> GenerateContentResponse | TextChunk:
-        """Return one chunk of a stream. The first one tells how it came, so it is a message."""
-        if self._seeker.concerns(event):
-            return self._seeker.passed(self._message(event))
-        chunk = to_text_chunk(event) if self._call.text_chunks and self._past.count else None
-        return self._message(event) if chunk is None else chunk
+    def _noted(self, event: bytes, message: GenerateContentResponse) -> GenerateContentResponse | TextChunk:
+        if self._seeks and self._seeker.concerns(event):
+            message = self._seeker.passed(message)
+        if self._reads_text_chunks and any(part.function_call is not None for part in message.parts):
+            # The call may go on in the next message, which is to be seen by whoever holds it back.
+            self._reads_text_chunks = False
+        return self._past.add(event, message)
 
-    def _message(self, data: bytes) -> GenerateContentResponse:
+    def _text_chunk(self, event: bytes) -> TextChunk | None:
+        """Return *event* as a text chunk, where those may be used. The first one tells how it came, so it is a message."""
+        if not self._past.count:
+            return None
+        if len(event) > _HARMLESS_SIZE or (self._seeks and self._seeker.concerns(event)):
+            return None
+        return to_text_chunk(event, seeks_pictures=self._seeks)
+
+    def _read_event(self, event: bytes) -> Iterator[GenerateContentResponse]:
+        """Yield the messages of one event: nearly always one, none if it is a heartbeat, several if it is a list."""
+        if (len(event) < 3 and event in _HEARTBEATS) or event == b"null":
+            return
+        if event[:1] == b"[":
+            self._check_density(event)
+            payload = parse_json(event)
+            if isinstance(payload, list) and not is_error(payload):
+                for item in payload:
+                    yield from self._read_event(to_json(item))
+                return
+        message = self._message(event, is_chunk=True)
+        if message is not None:
+            yield message
+
+    def _message(self, data: bytes, *, is_chunk: bool = False) -> Any:
+        """Return the message that *data* is the JSON of; None for a chunk that says nothing."""
+        if len(data) > _HARMLESS_SIZE:
+            self._check_density(data)
         problem: ValidationError | None = None
         try:
             message = _read(data)
         except ValidationError as error:
             problem = error
-        else:
-            if message.candidates or (_is_known(message) and not is_error(message.model_extra)):
-                return with_pictures_revealed(message) if may_hide_pictures(data) else message
+            message = repaired(data, error)
+        if message is not None:
+            extra = message.model_extra
+            if message.candidates or (_is_known(message) and not is_error(extra)):
+                return with_pictures_revealed(message) if self._seeks and may_hide_pictures(data) else message
+            if is_chunk and _says_nothing(message):
+                # Before the first chunk it is no beginning of an answer; after it, it is a harmless chunk.
+                return message if self._past.count and message.model_fields_set else None
         raise self._not_an_answer(data, problem)
 
     def _not_an_answer(self, data: bytes, problem: ValidationError | None = None) -> APIError:
@@ -299,11 +394,16 @@ class Answer:
             if decoder.said_nothing:
                 raise self._invalid(f"{self._url} answered {self._status} with an empty stream", is_retryable=True)
             raise self._not_an_answer(decoder.head)
-        if not self._past.has_end:
+        if not self._past.has_end or (self._past.has_content_after_end and not decoder.is_done):
             raise StreamInterruptedError(
-                f"the stream from {self._url} ended after {self._past.count} events without a finishReason,"
-                " so the answer is not complete",
+                f"the stream from {self._url} ended after {self._past.count} events without a finishReason"
+                f"{' behind its last content' if self._past.has_end else ''}, so the answer is not complete",
                 request_id=self.request_id,
+            )
+        if self._past.began_anew:
+            warn(
+                "the gateway began its answer anew in the middle of the stream (another responseId), so that text may be"
+                " there twice"
             )
 
     def _invalid(self, message: str, *, body: Any = None, is_retryable: bool = False) -> ResponseValidationError:
@@ -316,6 +416,19 @@ def _is_known(message: GenerateContentResponse) -> bool:
     """Whether a message without candidates is Gemini's all the same: a blocked prompt, usage, an id."""
     known = (message.candidates, message.prompt_feedback, message.usage_metadata, message.response_id)
     return any(field is not None for field in known)
+
+
+def _says_nothing(message: GenerateContentResponse) -> bool:
+    """Whether a message is a heartbeat: `{"type": "ping"}`, only a version, only a time."""
+    extra = message.model_extra or {}
+    return not is_error(extra) and _SAYING_NOTHING.issuperset(
+        (*extra, *map(to_camel, message.model_fields_set - {"usage_metadata"}))
+    )
+
+
+def _has_nameless_call(message: GenerateContentResponse) -> bool:
+    """Whether a call has no name: a fragment of the call before it (new-api's converter)."""
+    return any(part.function_call is not None and not part.function_call.name for part in message.parts)
 
 
 def _read(data: bytes) -> GenerateContentResponse:
@@ -333,29 +446,64 @@ class _Past:
     Attributes:
         count: how many events there were.
         has_end: whether one of them said why the answer ended.
+        has_content_after_end: whether content came behind the last of those.
+        began_anew: whether the answer changed its id on the way.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.has_end = False
+        self.has_content_after_end = False
         self._events: list[bytes | GenerateContentResponse] = []
+        self._id: str | None = None
+        self._ids = 0
+        self._changes = 0
+
+    @property
+    def began_anew(self) -> bool:
+        # Some converters give every chunk an id of its own.
+        return self._changes > 0 and not (self._ids > 2 and self._changes == self._ids - 1)
 
     def add(self, event: bytes, message: GenerateContentResponse | TextChunk) -> GenerateContentResponse | TextChunk:
         """Note one event, and return its message."""
         self.count += 1
         if isinstance(message, TextChunk):
             self._events.append(event)
+            self.has_content_after_end = self.has_end
+            if response_id := message.wire.get("responseId"):
+                self._note_id(response_id)
             return message
         self._events.append(event if len(event) < _LARGE_EVENT else message)
-        self.has_end = self.has_end or _is_final(message)
+        if _is_final(message):
+            self.has_end, self.has_content_after_end = True, False
+        elif self.has_end and not self.has_content_after_end:
+            self.has_content_after_end = any(map(_has_content, message.candidates or ()))
+        if message.response_id:
+            self._note_id(message.response_id)
         return message
+
+    def _note_id(self, response_id: Any) -> None:
+        self._ids += 1
+        if response_id != self._id:
+            self._changes += self._id is not None
+            self._id = response_id
 
     def messages(self) -> Iterator[GenerateContentResponse]:
         """Return all messages."""
-        return (_read(event) if isinstance(event, bytes) else event for event in self._events)
+        for event in self._events:
+            message = _read_again(event) if isinstance(event, bytes) else event
+            if message is not None:
+                yield message
 
 
 _LARGE_EVENT: Final = 2**20
+
+
+def _read_again(event: bytes) -> GenerateContentResponse | None:
+    try:
+        return _read(event)
+    except ValidationError as error:
+        return repaired(event, error)
 
 
 def _is_final(chunk: GenerateContentResponse) -> bool:
@@ -365,36 +513,85 @@ def _is_final(chunk: GenerateContentResponse) -> bool:
     return chunk.prompt_feedback is not None and chunk.block_reason is not None
 
 
+def _has_content(candidate: Candidate) -> bool:
+    """Whether a candidate brings anything but the signature of what came before."""
+    parts = (candidate.content and candidate.content.parts) or ()
+    return any(part.text or part.model_fields_set - {"text", "thought", "thought_signature"} for part in parts)
+
+
 def _timed_out(message: str, phase: str) -> APITimeoutError:
     error = APITimeoutError(message)
     error.phase = phase
     return error
 
 
-class _Inflater:
-    """Undoes gzip and deflate in small steps, so that a bomb costs no more memory than the limit of the answer."""
+class UnreadableEncodingError(ValueError):
+    """The bytes of an answer are compressed in a way that cannot be undone."""
 
-    def __init__(self) -> None:
-        self._machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._begun = False
+
+class Inflater:
+    """Undoes gzip and deflate in small steps, so that a bomb costs no more memory than the limit of the answer.
+
+    Gateways label plain JSON as gzip and send gzip without a label: the first bytes tell, not the header.
+
+    Attributes:
+        start: the first byte, as long as it is the only one.
+    """
+
+    def __init__(self, label: str | None) -> None:
+        self._label = (label or "").strip().lower()
+        self._is_decided = False
+        self._machine: Any = None
+        self.start = b""
 
     @property
     def complete(self) -> bool:
-        """Whether the compressed data came to their own end."""
-        return self._machine.eof or not self._begun
+        """Whether compressed data came to their own end."""
+        return self._machine is None or self._machine.eof
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was decompressed, so that what failed is the data and not the method."""
+        return self._machine is not None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what *data* amounts to, a megabyte at most at a time."""
-        self._begun = self._begun or bool(data)
+        """Yield what *data* amounts to, 64 kB at most at a time if it was compressed."""
+        if not self._is_decided:
+            data = self.start + data
+            if len(data) < len(_GZIP):
+                self.start = data
+                return
+            self.start, self._is_decided = b"", True
+            self._machine = self._machine_for(data)
+        if self._machine is None:
+            yield data
+            return
         while data:
             if self._machine.eof:  # gzip may consist of several members
                 self._machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
             yield self._step(data)
             data = self._machine.unconsumed_tail or self._machine.unused_data
 
+    def _machine_for(self, start: bytes) -> Any:
+        if start.startswith(_GZIP):
+            return zlib.decompressobj(zlib.MAX_WBITS | 32)
+        if self._label in ("", "identity", "gzip", "x-gzip") or start[:1] in _TEXT_STARTS:
+            return None
+        if self._label == "deflate":
+            has_header = start[0] & 15 == 8 and int.from_bytes(start[:2], "big") % 31 == 0
+            return zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
+        raise UnreadableEncodingError(
+            f"compressed its answer with {self._label!r}, which was not asked for; known: gzip, deflate"
+        )
+
     def _step(self, data: bytes) -> bytes:
         try:
-            return self._machine.decompress(data, _INFLATED_AT_ONCE)
+            return cast("bytes", self._machine.decompress(data, _INFLATED_AT_ONCE))
         except zlib.error as error:
-            message = f"the compressed answer of the gateway is corrupt ({error})"
-        raise ResponseValidationError(message, is_retryable=True)
+            message = f"sent a compressed answer that is corrupt ({error})"
+        raise UnreadableEncodingError(message)
+
+
+_GZIP: Final = b"\x1f\x8b"
+# JSON, events, pages: no compression that is in use begins with one of these, but raw deflate may.
+_TEXT_STARTS: Final = frozenset((b"{", b"[", b"<", b"d", b":", b" ", b"\n", b"\r", b"e"))

@@ -56,7 +56,7 @@ class AsyncClient:
         inline_data_casing: `"snake"` for gateways that only read `inline_data` and `mime_type`.
         max_connections: connections open at the same time; further calls wait.
         max_continuations: how often an answer that stops with CONTINUATION is gone on with; usage is summed.
-        max_response_bytes: the largest answer, decompressed, or event of a stream.
+        max_response_bytes: the largest answer, decompressed; a stream counts as a whole.
         proxy: address of a proxy; default as HTTP(S)_PROXY and NO_PROXY say.
         verify: False, an `ssl.SSLContext`, or True for the system's trust (SSL_CERT_FILE is obeyed).
         auth_header: the header that carries the key; default `Authorization`.
@@ -133,7 +133,7 @@ class AsyncClient:
         answers = []
         while hops.call is not None:
             opened = await self._open(hops.begin(), chosen)
-            answers.append(hops.passed(opened.first[0]))
+            answers.append(hops.passed(opened.first))
             hops.ended()
         return joined(answers)
 
@@ -193,7 +193,7 @@ class AsyncClient:
         )
         call = protocol.generate_content(model, request, self._setup.settings)
         opened = await self._open(call, chosen)
-        return requests.with_pictures(opened.first[0], aspect_ratio)
+        return requests.with_pictures(opened.first, aspect_ratio)
 
     async def count_tokens(
         self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
@@ -299,17 +299,15 @@ class AsyncClient:
         while hops.call is not None:
             opened = await self._open(hops.begin(), options)
             try:
-                for chunk in opened.first:
+                yield hops.passed(opened.first)
+                for chunk in opened.rest:
                     yield hops.passed(chunk)
-                opened.answer.check()
                 if not opened.answer.complete:
                     async for data in opened.exchange:
                         for chunk in opened.answer.feed(data, self._transport.now()):
                             yield hops.passed(chunk)
-                        opened.answer.check()
                     for chunk in opened.answer.finish():
                         yield hops.passed(chunk)
-                    opened.answer.check()
                 failure = None
             except APIError as error:
                 failure = opened.answer.interrupted(error)
@@ -322,7 +320,7 @@ class AsyncClient:
 
     async def _json(self, call: protocol.Call, options: Options) -> Any:
         opened = await self._open(call, options)
-        return opened.first[0]
+        return opened.first
 
     async def _open(self, call: protocol.Call, options: Options) -> Opened:
         """Send *call*, repeating it as the policy says until an answer begins. Nothing is retried after that."""
@@ -355,14 +353,16 @@ class AsyncClient:
         try:
             answer = attempts.answer(exchange)
             async for data in exchange:
-                if first := answer.feed(data, self._transport.now()):
-                    return attempts.opened(exchange, answer, first)
-            first = answer.finish()
+                messages = answer.feed(data, self._transport.now())
+                for first in messages:
+                    return attempts.opened(exchange, answer, first, messages)
+            messages = answer.finish()
+            first = next(messages)
         except BaseException:
             await exchange.aclose()
             raise
         await exchange.aclose()
-        return attempts.opened(exchange, answer, first)
+        return attempts.opened(exchange, answer, first, messages)
 
     async def __aenter__(self) -> Self:
         return self

@@ -50,6 +50,8 @@ class Call:
         makes_pictures: whether repeating the call may make and bill a picture twice.
         slow: whether long silence is normal.
         text_chunks: whether chunks that only add text may come as `TextChunk`.
+        seeks_pictures: whether texts of the answer are searched for hidden pictures. Not where JSON was asked for:
+            a picture in one of its strings is part of the JSON.
         headers: header lines of this call that are no secrets, by lower-case names.
     """
 
@@ -62,6 +64,7 @@ class Call:
     wire: Mapping[str, Any] | None = None
     text_chunks: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    seeks_pictures: bool = True
 
     @property
     def method(self) -> str:
@@ -92,6 +95,7 @@ def generate_content(
         slow=pictures or thinks_long(model, wire),
         wire=wire,
         text_chunks=text_chunks and not settings.max_continuations,  # going on needs the usage of every chunk
+        seeks_pictures=not asks_for_json(wire),
     )
 
 
@@ -229,6 +233,26 @@ def asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
     if modalities:
         return any(modality == _IMAGE_NUMBER or "IMAGE" in str(modality).upper() for modality in modalities)
     return capabilities(model).image_model
+
+
+def asks_for_json(wire: Mapping[str, Any]) -> bool:
+    """Whether a request wants JSON as its answer, in whichever spelling an extra body gave that."""
+    config = wire.get("generationConfig") or wire.get("generation_config")
+    if not isinstance(config, Mapping):
+        return False
+    for key, value in config.items():
+        name = str(key).replace("_", "").lower()
+        if value and name in ("responseschema", "responsejsonschema"):
+            return True
+        if name == "responsemimetype" and "json" in str(value).lower():
+            return True
+        # {"text": {"mimeType": "APPLICATION_JSON", "schema": ...}} and OpenAI's {"type": "json_schema", ...}
+        if name == "responseformat" and value and "json" in str(value)[:_SHOWN_FORMAT].lower():
+            return True
+    return False
+
+
+_SHOWN_FORMAT = 1000
 
 
 def thinks_long(model: str, wire: Mapping[str, Any]) -> bool:

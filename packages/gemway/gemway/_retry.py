@@ -6,7 +6,7 @@ construction (`_open` in `_client.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from random import Random
 from typing import Any, Final
@@ -246,17 +246,18 @@ class Attempts:
         """Return the parser for what *exchange* brings."""
         return Answer(self.call, exchange, self._settings, silence=self._timeouts.read, expires=self.expires)
 
-    def opened(self, exchange: Any, answer: Any, first: list[Any]) -> Opened:
+    def opened(self, exchange: Any, answer: Any, first: Any, rest: Iterable[Any] = ()) -> Opened:
         """Note that an answer has begun, and return it."""
         if self._budget is not None:
             self._budget.give_back()
         if self._asked_for_stream and not self.call.streaming:
             self._memory.no_stream_route = True
         exchange.begun()
-        if isinstance(first[0], GenerateContentResponse):
-            how = Exchange(exchange.status, answer.request_id, self.count, self.waited)
-            answer.how = first[0].came_by(how).exchange
-        return Opened(exchange, answer, first)
+        if isinstance(first, GenerateContentResponse):
+            keeps_text = not self.call.seeks_pictures
+            how = Exchange(exchange.status, answer.request_id, self.count, self.waited, keeps_text)
+            answer.how = first.came_by(how).exchange
+        return Opened(exchange, answer, first, rest)
 
     def after(self, error: APIError, now: float) -> float:
         """Return the seconds to wait before the next attempt; raise *error* if there is none."""

@@ -2,6 +2,13 @@
 
 Server-sent events as the WHATWG standard has them, plus what gateways send instead: a JSON array, JSON
 objects one after another, or a single object. The first byte that is not white space decides.
+
+Some gateways frame their events wrongly, and what they meant is read all the same:
+
+- an error as bare JSON lines between the events (one-hub, Google's own raw form);
+- one event cut by a blank line wherever the upstream's bytes were cut (BerriAI/litellm issue 30224);
+- events separated by single newlines instead of blank lines;
+- `data:` in front of only the first line of pretty-printed JSON (AIStudioToAPI).
 """
 
 from __future__ import annotations
@@ -13,23 +20,33 @@ _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
 _HEAD = 2048
 # One whole event, as nearly all servers send them: a line of data and an empty one.
-_EVENT = re.compile(rb"data: ([^\r\n]+)(?:\r\n\r\n|\n\n)")
-_NOTHING = re.compile(rb"\s*$|:|(event|id|retry)(:|$)|data:\s*(\[DONE\])?\s*$")
+_EVENT = re.compile(rb"data: (\{[^\r\n]*\})(?:\r\n\r\n|\n\n)")
+_NOTHING = re.compile(rb"\s*$|:|(event|id|retry)(:|$)|data:\s*(\[DONE\]|\{\}|\[\]|null)?\s*$")
+_FIELD = re.compile(rb":|(event|id|retry)(:|$)")
+_HEARTBEAT = re.compile(rb"event:\s*(ping|keep-?alive|heart-?beat)\s*$", re.I)
+# A line that is longer than this ends in base64, not in prose: its last byte tells whether it is whole.
+_LONG_LINE = 2**16
+_FEWEST_EVENTS = 16384
+_BYTES_PER_EVENT = 64
 
 
 class EventDecoder:
     """Feed it bytes as they arrive; it returns the data of the events that they complete.
 
     Args:
-        max_event_bytes: the largest event that is accepted.
+        max_event_bytes: the largest event that is accepted. It also bounds how many events a stream may have:
+            one for each 64 bytes of it, and 16,384 in any case.
 
     Attributes:
         head: the first bytes of the stream (at most 2 kB), for error messages.
+        is_done: whether the end mark `[DONE]` came.
     """
 
     def __init__(self, max_event_bytes: int = 64 * 2**20) -> None:
         self.head = b""
+        self.is_done = False
         self._limit = max_event_bytes
+        self._events_left = max(_FEWEST_EVENTS, max_event_bytes // _BYTES_PER_EVENT)
         self._start: bytes | None = b""
         self._cutter: _LineCutter | _ObjectCutter = _LineCutter()
 
@@ -38,8 +55,13 @@ class EventDecoder:
         """How many bytes of an unfinished event have arrived."""
         return self._cutter.size
 
+    @property
+    def is_cut_array(self) -> bool:
+        """Whether the stream is a JSON array whose end has not come."""
+        return isinstance(self._cutter, _ObjectCutter) and self._cutter.is_cut_array
+
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the events that *data* completes. Raises `EventTooLargeError` above the limit."""
+        """Return the events that *data* completes. Raises `EventTooLargeError` above the limits."""
         if len(self.head) < _HEAD:
             self.head += data[: _HEAD - len(self.head)]
         if self._start is not None:
@@ -47,18 +69,27 @@ class EventDecoder:
         may_exceed = self._cutter.size + len(data) > self._limit
         events = self._cutter.feed(data)
         if may_exceed and max(self._cutter.size, *map(len, events), 0) > self._limit:
-            raise EventTooLargeError(self._limit)
-        return [event for event in events if event != _DONE] if _DONE in events else events
+            raise EventTooLargeError(f"one event of the stream is larger than {self._limit:,} bytes")
+        self._events_left -= len(events)
+        if self._events_left < 0:
+            raise EventTooLargeError("the stream has more events than its limit of bytes allows")
+        return self._without_end_mark(events)
 
     @property
     def said_nothing(self) -> bool:
-        """Whether there was nothing but white space, comments and the end mark so far (seen in the head)."""
+        """Whether there was nothing but white space, comments, heartbeats and the end mark so far (in the head)."""
         return all(_NOTHING.match(line) for line in self.head.removeprefix(_BOM).splitlines())
 
     def finish(self) -> list[bytes]:
         """Return what was left when the stream ended: the last event may lack its blank line."""
         events = self._cutter.feed(self._begin(self._start, last=True)) if self._start else []
-        return [event for event in (*events, *self._cutter.finish()) if event != _DONE]
+        return self._without_end_mark([*events, *self._cutter.finish()])
+
+    def _without_end_mark(self, events: list[bytes]) -> list[bytes]:
+        if _DONE not in events:
+            return events
+        self.is_done = True
+        return [event for event in events if event != _DONE]
 
     def _begin(self, data: bytes, *, last: bool = False) -> bytes:
         """Look at the first bytes: drop a BOM, and choose how to cut."""
@@ -76,31 +107,32 @@ class EventDecoder:
 
 
 class EventTooLargeError(ValueError):
-    """One event is larger than the limit.
-
-    Attributes:
-        limit: the limit in bytes.
-    """
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"one event of the stream is larger than {limit:,} bytes")
-        self.limit = limit
+    """One event is larger than the limit, or there are too many of them."""
 
 
 class _LineCutter:
-    """Server-sent events: `data:` lines up to a blank line; all other fields and comments are skipped."""
+    """Server-sent events: `data:` lines up to a blank line; other fields and comments are skipped.
+
+    An event that is JSON ends when its outermost brace is closed, whatever the lines say.
+    """
 
     def __init__(self) -> None:
         self.size = 0
         self._line = BytesIO()
-        self._data: list[bytes] = []
-        self._data_size = 0
+        self._pieces: list[bytes] = []
+        self._pieces_size = 0
+        self._balance: JsonBalance | None = None  # of the pieces; made when somebody asks
+        self._is_cut = False  # a blank line came in the middle of the pieces
+        self._is_bare = False  # the pieces began without `data:`
+        self._is_heartbeat = False
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        is_between = not (self._after_cr or self._data or self._line.tell())
-        if is_between and (whole := _EVENT.fullmatch(data)):
-            return [whole[1]]
+        is_between = not (self._after_cr or self._pieces or self._line.tell())
+        if is_between and (match := _EVENT.fullmatch(data)):
+            event = match[1]
+            if len(event) > _LONG_LINE or event.count(b"{") == event.count(b"}"):
+                return [event]
         if b"\r" in data or self._after_cr:
             data = self._unify_line_ends(data)
         first, *others = data.split(b"\n")
@@ -112,13 +144,13 @@ class _LineCutter:
         *lines, rest = others
         for line in lines:
             self._take(line, events)
-        self.size = self._data_size + self._line.write(rest)
+        self.size = self._pieces_size + self._line.write(rest)
         return events
 
     def finish(self) -> list[bytes]:
         events: list[bytes] = []
         self._take(self._end_of_line(b""), events)
-        self._take(b"", events)
+        self._emit(events)
         return events
 
     def _end_of_line(self, last: bytes) -> bytes:
@@ -131,12 +163,71 @@ class _LineCutter:
 
     def _take(self, line: bytes, events: list[bytes]) -> None:
         if not line:
-            if self._data:
-                events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-                self._data, self._data_size = [], 0
+            if not self._pieces:
+                self._is_heartbeat = False
+            elif self._is_open():
+                self._is_cut = True
+            else:
+                self._emit(events)
         elif line.startswith(b"data:"):
-            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-            self._data_size += len(line)
+            self._take_data(line[6:] if line[5:6] == b" " else line[5:], events)
+        elif self._pieces and (self._is_cut or not _FIELD.match(line)) and self._is_open():
+            # The line goes on where the last one was cut: in the middle of a string, or between two tokens.
+            self._add(line)
+            if self._is_bare and not self._is_open():
+                self._emit(events)
+        elif line.lstrip()[:1] in (b"{", b"["):
+            self._emit(events)
+            self._is_bare = True
+            self._add(line)
+            if not self._is_open():
+                self._emit(events)
+        elif _HEARTBEAT.match(line):
+            self._is_heartbeat = True
+
+    def _take_data(self, data: bytes, events: list[bytes]) -> None:
+        if not self._pieces:
+            self._add(data)
+        elif not self._is_open():
+            if self._pieces[0][:1] == b"{":  # whole already: the blank line is missing
+                self._emit(events)
+                self._add(data)
+            else:
+                self._add(b"\n" + data)
+        elif (self._is_cut or self._is_bare) and data[:1] == b"{" and _seems_whole(data):
+            self._emit(events)  # the rest of the one before never came
+            self._add(data)
+        else:
+            in_string = self._balance is not None and self._balance.in_string
+            self._add(data if in_string else b"\n" + data)
+
+    def _add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._pieces_size += len(piece)
+        if self._balance is not None:
+            self._balance.feed(piece)
+
+    def _is_open(self) -> bool:
+        """Whether the pieces are JSON whose end has not come."""
+        first = self._pieces[0]
+        if first.lstrip()[:1] not in (b"{", b"[") or first == _DONE:
+            return False
+        if self._balance is None:
+            if len(self._pieces) == 1 and _seems_whole(first):
+                return False
+            self._balance = JsonBalance()
+            for piece in self._pieces:
+                self._balance.feed(piece)
+        return self._balance.is_open
+
+    def _emit(self, events: list[bytes]) -> None:
+        if self._pieces:
+            event = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            says_something = b'"candidates"' in event or b'"error"' in event if self._is_heartbeat else event.strip()
+            if says_something:
+                events.append(event)
+        self._pieces, self._pieces_size, self._balance = [], 0, None
+        self._is_cut = self._is_bare = self._is_heartbeat = False
 
     def _unify_line_ends(self, data: bytes) -> bytes:
         """Turn CRLF and CR into LF, also where a CRLF was cut in two."""
@@ -148,13 +239,86 @@ class _LineCutter:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+def _seems_whole(data: bytes) -> bool:
+    """Whether an object of JSON has its end, as far as a glance can tell; if not, `JsonBalance` looks closely."""
+    if not data.endswith(b"}"):
+        return False
+    return len(data) > _LONG_LINE or data.count(b"{") == data.count(b"}")
+
+
+class JsonBalance:
+    """Follows JSON piece by piece, without parsing it: what is open, and how many values there are.
+
+    It jumps from quote to quote, so that a picture costs no more than one search for a byte.
+
+    Attributes:
+        in_string: whether the pieces so far end inside of a string.
+        objects: how many objects have begun.
+        values: how many other members and elements there are, roughly: commas and lists.
+    """
+
+    def __init__(self) -> None:
+        self.in_string = False
+        self.objects = 0
+        self.values = 0
+        self._depth = 0
+        self._escaped = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a string, an object or a list is open."""
+        return self.in_string or self._depth > 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+        at = 0
+        if self._escaped and data:
+            self._escaped, at = False, 1
+        while True:
+            if self.in_string:
+                at = self._end_of_string(data, at)
+                if at < 0:
+                    return
+                self.in_string = False
+            quote = data.find(b'"', at)
+            self._count(data[at:quote] if quote >= 0 else data[at:])
+            if quote < 0:
+                return
+            self.in_string, at = True, quote + 1
+
+    def _count(self, outside: bytes) -> None:
+        objects, lists = outside.count(b"{"), outside.count(b"[")
+        self.objects += objects
+        self.values += lists + outside.count(b",")
+        self._depth += objects + lists - outside.count(b"}") - outside.count(b"]")
+
+    def _end_of_string(self, data: bytes, start: int) -> int:
+        """Return the position behind the quote that ends the open string, or -1 if it is not there."""
+        at = start
+        while (quote := data.find(b'"', at)) >= 0:
+            if not _is_escaped(data, quote, at):
+                return quote + 1
+            at = quote + 1
+        self._escaped = _is_escaped(data, len(data), at)
+        return -1
+
+
+def _is_escaped(data: bytes, position: int, start: int) -> bool:
+    """Whether an odd number of backslashes stands before *position*, none of them before *start*."""
+    begin = position
+    while begin > start and data[begin - 1] == 0x5C:
+        begin -= 1
+    return (position - begin) % 2 == 1
+
+
 class _ObjectCutter:
     """JSON objects, bare or in an array: cut where the outermost brace closes."""
 
-    _MARKS = re.compile(rb'["\\{}]')
+    _MARKS = re.compile(rb'["\\{}\[\]]')
 
     def __init__(self) -> None:
         self.size = 0
+        self._lists = 0  # open outside of all objects
         self._pieces: list[bytes] = []
         self._depth = 0
         self._in_string = False
@@ -173,12 +337,21 @@ class _ObjectCutter:
                     self._escaped = position == len(data)
                     position += 1
             elif data[at] == 0x22:
-                self._in_string = not self._in_string
-            elif not self._in_string:
+                self._in_string = self._depth > 0 and not self._in_string  # outside there may be prose
+            elif self._in_string:
+                continue
+            elif data[at] in b"[]":
+                if not self._depth:
+                    self._lists += 1 if data[at] == 0x5B else -1
+            else:
                 begin = self._step(data, at, begin, events)
         if begin is not None:
             self._keep(data[begin:])
         return events
+
+    @property
+    def is_cut_array(self) -> bool:
+        return self._lists > 0
 
     def finish(self) -> list[bytes]:
         return [b"".join(self._pieces)] if self._pieces else []

@@ -38,9 +38,9 @@ _COUNTS: Final = frozenset({int, list})
 _NOTHING: Final[dict[str, Any]] = {}
 
 
-def to_text_chunk(event: bytes) -> TextChunk | None:
+def to_text_chunk(event: bytes, *, seeks_pictures: bool = True) -> TextChunk | None:
     """Return *event* as a text chunk, or None if it is anything else."""
-    if may_hide_pictures(event):
+    if seeks_pictures and may_hide_pictures(event):
         return None
     try:
         wire = from_json(event)

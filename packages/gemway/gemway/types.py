@@ -11,6 +11,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cached_property
+from math import inf, isfinite
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -29,13 +30,27 @@ Lenient: TypeAlias = Annotated[_T | Any, Field(union_mode="left_to_right")]
 
 
 def _parsed(args: Any) -> Any:
-    """Return call arguments as an object: some gateways send them as JSON text."""
+    """Return call arguments as an object of plain JSON: some gateways send them as JSON text."""
     if isinstance(args, str):
         try:
-            return from_json(args)
+            args = from_json(args)
         except ValueError:
             return args
-    return args
+    return _as_json(args)
+
+
+def _as_json(value: Any) -> Any:
+    """Return *value* with NaN and the infinities as words, as protobuf writes them: JSON has no numbers for them.
+
+    Threads that a store keeps as JSON would be spoilt by them, and Google refuses them in a history.
+    """
+    if isinstance(value, float):
+        return value if isfinite(value) else {inf: "Infinity", -inf: "-Infinity"}.get(value, "NaN")
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return value
 
 
 def _encoded(data: Any) -> Any:
@@ -190,12 +205,14 @@ class Exchange(NamedTuple):
         request_id: the gateway's id of the exchange, if it sent one.
         attempts: how many requests were sent.
         waited: seconds slept between them.
+        keeps_text: whether texts stay as they came, because JSON was asked for; hidden pictures stay in them.
     """
 
     status_code: int = 200
     request_id: str | None = None
     attempts: int = 1
     waited: float = 0.0
+    keeps_text: bool = False
 
 
 class Content(WireType):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from gemway._accumulate import fold
-from gemway._answer import _Inflater
+from gemway._answer import Inflater, UnreadableEncodingError
 from gemway._error_bodies import (
     KEPT_BODY_BYTES,
     error_from_payload,
@@ -104,7 +104,7 @@ class ResponseTranslator:
         reads_events = call.streaming and self._status < 300
         self._decoder = EventDecoder(self._limit) if reads_events else None
         encoding = self._headers.get("content-encoding", "identity").strip().lower()
-        self._inflater = None if encoding in ("", "identity") else _Inflater()
+        self._inflater = None if encoding in ("", "identity") else Inflater(encoding)
 
     @property
     def headers(self) -> list[tuple[str, str]]:
@@ -116,12 +116,20 @@ class ResponseTranslator:
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes; return the events that they complete."""
         frames: list[bytes] = []
-        for piece in (data,) if self._inflater is None else self._inflater.feed(data):
+        for piece in (data,) if self._inflater is None else self._inflated(self._inflater, data):
             if self._decoder is None:
                 self._keep(piece)
             else:
                 frames += self._framed(self._decoder.feed, piece)
         return frames
+
+    def _inflated(self, inflater: Inflater, data: bytes) -> Iterator[bytes]:
+        try:
+            yield from inflater.feed(data)
+            return
+        except UnreadableEncodingError as error:
+            message = f"{self._url} {error}"
+        raise self._invalid(message)
 
     def finish(self) -> list[bytes]:
         """The response is complete: return what is left of it."""
