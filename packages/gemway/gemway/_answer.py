@@ -126,7 +126,7 @@ class Answer:
 
     def feed(self, data: bytes, now: float) -> Iterator[Any]:
         """Take the next bytes at time *now* and yield the messages that they complete."""
-        if not self._past.count:
+        if self._expires is not None and not self._past.count:
             self._check_deadline(now)
         if self._decoder is None:
             for piece in self._pieces(data):
@@ -134,7 +134,9 @@ class Answer:
             return
         count = self._past.count
         for piece in self._pieces(data):
-            self._add_size(piece)
+            self._size += len(piece)
+            if self._size > self._limit:  # a stream is as limited as a body
+                raise self._too_large()
             for at in range(0, len(piece), _READ_AT_ONCE):
                 yield from self._messages(self._events(self._decoder.feed, piece[at : at + _READ_AT_ONCE]))
         self._listen(self._decoder, now, heard=self._past.count > count)
@@ -200,16 +202,15 @@ class Answer:
         if self._status >= 300 and self._size + len(data) > KEPT_BODY_BYTES:
             self._body.write(data[: max(0, KEPT_BODY_BYTES - self._size)])
             raise self._status_error(self._body.getvalue())
-        self._add_size(data)
-        self._body.write(data)
-
-    def _add_size(self, data: bytes) -> None:
-        """Count the bytes of the answer, decompressed; a stream is as limited as a body."""
         self._size += len(data)
         if self._size > self._limit:
-            raise self._invalid(
-                f"the answer is larger than {self._limit:,} bytes; raise max_response_bytes= if that is expected"
-            )
+            raise self._too_large()
+        self._body.write(data)
+
+    def _too_large(self) -> APIError:
+        return self._invalid(
+            f"the answer is larger than {self._limit:,} bytes; raise max_response_bytes= if that is expected"
+        )
 
     def _check_density(self, data: bytes) -> None:
         """Refuse JSON that would take many times its size in memory, before anything is made of it."""
@@ -254,7 +255,7 @@ class Answer:
                 "the gateway's answer has no finishReason, so it may not be whole: some gateways hand on only the tail"
                 " of a stream"
             )
-        return fold([message]) if _has_nameless_call(message) else message
+        return fold([message]) if self._call.wire.get("tools") and _has_nameless_call(message) else message
 
     def _folded(self, body: bytes) -> GenerateContentResponse:
         """Return the message of a gateway that answers a unary call with an array or with events."""
