@@ -177,3 +177,12 @@ def test_a_request_of_another_type_is_not_sent(emulator, client):
 
     assert "GenerateContentRequest" in message
     assert not emulator.requests
+
+
+@pytest.mark.parametrize("model", [None, 5, b"gemini", ["gemini"], {}, ""], ids=repr)
+def test_a_picture_model_that_is_no_name(model):
+    """`generate_image` says what is wrong with the name, as the other calls do."""
+    client = Client(base_url="http://127.0.0.1:1", api_key="sk-local-test")
+
+    with pytest.raises(ConfigurationError, match="model"):
+        client.generate_image("a fox", model=model)

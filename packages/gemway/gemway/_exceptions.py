@@ -24,10 +24,14 @@ Errors carry no key, no request body and no frames of the transport, and can be 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gemway.types import GenerateContentResponse
+
+
+MAX_HINT: Final = 60.0
+"""Seconds: if a server asks for a longer wait, the call is not repeated."""
 
 
 class GemwayError(Exception):
@@ -151,6 +155,8 @@ class APIError(GemwayError):
             notes.append(f"{self.attempts} attempts, {self.waited:.1f} s waited")
         if self.budget_exhausted:
             notes.append("retry budget exhausted")
+        if self.retry_after is not None and self.retry_after > MAX_HINT:
+            notes.append(f"not repeated: the gateway asks for a wait of {self.retry_after:,.0f} s")
         return f"{self.message} ({'; '.join(notes)})" if notes else self.message
 
 

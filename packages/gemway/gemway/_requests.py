@@ -14,7 +14,7 @@ from gemway._conversation import arrange
 from gemway._exceptions import ContentBlockedError, EmptyResponseError, UnsupportedContentError
 from gemway._media import to_part
 from gemway._options.generation_config import to_generation_config
-from gemway._protocol import WireRequest
+from gemway._protocol import WireRequest, model_path
 from gemway.types import Content, GenerateContentResponse, Part
 
 IMAGE_MODEL: Final = "gemini-3.1-flash-image-preview"
@@ -67,6 +67,7 @@ def image_request(
         raise UnsupportedContentError(f"the prompt must be text, not {type(prompt).__name__}")
     if not prompt.strip():
         raise UnsupportedContentError("the prompt is empty; describe the image you want")
+    model_path(model)  # raises what is wrong with the name, before anything looks into it
     if "image" not in capabilities(model).outputs:
         warnings.warn(f"{model} is not known to make pictures; it is asked all the same", stacklevel=3)
     config: dict[str, Any] = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from gemway._answer import Answer, Opened
 from gemway._conversation import with_sentinels
-from gemway._embeddings import EmbedRoute
-from gemway._exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
+from gemway._exceptions import MAX_HINT, APIConnectionError, APIError, APITimeoutError, AuthenticationError, EmbedRoute
 from gemway._protocol import (
     Call,
     is_missing_stream_route,
@@ -33,7 +32,6 @@ from gemway._settings import (
 )
 from gemway.types import Exchange, GenerateContentResponse
 
-MAX_HINT = 60.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 # A picture may be done and billed although no answer came, so a request for one is repeated only where the work surely
 # was not begun. These statuses say so: the request came too late, too early, or one too many.
