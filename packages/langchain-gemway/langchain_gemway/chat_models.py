@@ -150,7 +150,7 @@ class ChatGemway(GatewayModel):
         hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
-            body = fetched(call.body, self.media_fetcher)
+            body = fetched(call.body, self.media_fetcher, call.options, self.deadline)
             response = self._client(call.changes).generate_content(call.model, body, **call.options)
             return to_chat_result(response, call.reading)
 
@@ -164,7 +164,7 @@ class ChatGemway(GatewayModel):
         hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
-            body = await afetched(call.body, self.media_fetcher)
+            body = await afetched(call.body, self.media_fetcher, call.options, self.deadline)
             response = await self._async_client(call.changes).generate_content(call.model, body, **call.options)
             return to_chat_result(response, call.reading)
 
@@ -242,7 +242,7 @@ class ChatGemway(GatewayModel):
     def _message_chunks(self, call: _Call) -> Iterator[AIMessageChunk]:
         with langchain_errors():
             reader = ChunkReader(call.reading)
-            body = fetched(call.body, self.media_fetcher)
+            body = fetched(call.body, self.media_fetcher, call.options, self.deadline)
             stream = self._client(call.changes).stream_chunks(call.model, body, **call.options)
             with stream:
                 for response in stream:
@@ -253,7 +253,7 @@ class ChatGemway(GatewayModel):
     async def _amessage_chunks(self, call: _Call) -> AsyncGenerator[AIMessageChunk, None]:
         with langchain_errors():
             reader = ChunkReader(call.reading)
-            body = await afetched(call.body, self.media_fetcher)
+            body = await afetched(call.body, self.media_fetcher, call.options, self.deadline)
             stream = self._async_client(call.changes).stream_chunks(call.model, body, **call.options)
             async with stream:
                 async for response in stream:

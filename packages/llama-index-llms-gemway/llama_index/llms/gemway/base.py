@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -390,14 +391,26 @@ class Gemway(FunctionCallingLLM):
     def _ask(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask:
         ask = to_ask(messages, self.__dict__, options)
         if self.media_fetcher is not None and (urls := remote_urls(ask.body["contents"])):
-            ask.body["contents"] = with_media(ask.body["contents"], self.media_fetcher.fetch(urls))
+            with self._less_of_the_deadline(ask) as limit:
+                media = self.media_fetcher.fetch(urls, **limit)
+            ask.body["contents"] = with_media(ask.body["contents"], media)
         return ask
 
     async def _aask(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask:
         ask = to_ask(messages, self.__dict__, options)
         if self.media_fetcher is not None and (urls := remote_urls(ask.body["contents"])):
-            ask.body["contents"] = with_media(ask.body["contents"], await self.media_fetcher.afetch(urls))
+            with self._less_of_the_deadline(ask) as limit:
+                media = await self.media_fetcher.afetch(urls, **limit)
+            ask.body["contents"] = with_media(ask.body["contents"], media)
         return ask
+
+    @contextmanager
+    def _less_of_the_deadline(self, ask: Ask) -> Iterator[dict[str, float]]:
+        """Give what happens inside the call's deadline, and take the time that it took off what is left."""
+        began, deadline = time.monotonic(), ask.options.get("deadline", self.deadline)
+        yield {} if deadline is None else {"deadline": deadline}
+        if deadline is not None:
+            ask.options["deadline"] = max(0.001, deadline - (time.monotonic() - began))
 
     # The gateway
 
