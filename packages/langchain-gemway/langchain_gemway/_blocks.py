@@ -24,6 +24,8 @@ Block = dict[str, Any]
 
 _KINDS: Final = {"image": "image", "audio": "audio", "video": "video"}
 _OUTCOMES: Final = {"OUTCOME_OK": 1, "OUTCOME_FAILED": 2, "OUTCOME_DEADLINE_EXCEEDED": 3}
+FROM_THOUGHT: Final = "from_thought"
+"""In the `extras` of a picture that is in the message a second time, as the thought that it came as."""
 _PLAIN_SAMPLES: Final = ("audio/l16", "audio/pcm")
 
 
@@ -40,6 +42,8 @@ class BlockReader:
         self._index = -1
         self._open: str | None = None
         self._held: list[tuple[Part, Block]] = []
+        self._has_media = False
+        self._draft: Part | None = None
 
     def read(self, parts: Iterable[Part]) -> list[Block]:
         """Return the blocks that *parts* complete or continue."""
@@ -62,6 +66,19 @@ class BlockReader:
         self._held.clear()
         return blocks
 
+    def end(self) -> list[Block]:
+        """Return what only the end of the answer shows: open calls, and the picture of an answer that has only drafts.
+
+        Some gateways mark the one picture of an answer as a thought. It is shown as a picture too, and goes back only
+        once, as the thought that it came as.
+        """
+        blocks = self.flush()
+        if self._draft is not None and not self._has_media:
+            picture = _media(self._draft)
+            if picture["type"] == "image":
+                blocks.append(self._new({**picture, "extras": {FROM_THOUGHT: True}}))
+        return blocks
+
     def new(self, block: Block) -> Block:
         """Return *block* as the next one of the message."""
         return self._new(block)
@@ -75,7 +92,11 @@ class BlockReader:
         if part.text is not None or part.model_fields_set <= {"thought", "thought_signature"}:
             block = self._text(part)
             return [block] if block else []
+        if part.thought and part.inline_data is not None:
+            self._draft = part  # not one of the answer's pictures, unless no other comes
+            return [self._new(_unknown(part))]
         convert = next((convert for name, convert in _CONVERTERS if getattr(part, name) is not None), _unknown)
+        self._has_media = self._has_media or part.inline_data is not None or part.file_data is not None
         return [self._new(_signed(convert(part), part))]
 
     def _text(self, part: Part) -> Block | None:
@@ -129,14 +150,12 @@ def _signed(block: Block, part: Part) -> Block:
 
 def _media(part: Part) -> Block:
     blob = part.inline_data or Blob()
-    if part.thought:
-        return _unknown(part)  # a draft: not one of the answer's pictures
     mime_type = blob.mime_type or ""
-    if mime_type.lower().startswith(_PLAIN_SAMPLES):
-        return {"type": "audio", "base64": _wav(blob.data or "", mime_type), "mime_type": "audio/wav"}
     try:
+        if mime_type.lower().startswith(_PLAIN_SAMPLES):
+            return {"type": "audio", "base64": _wav(blob.data or "", mime_type), "mime_type": "audio/wav"}
         inline = inline_part(blob.data or "", mime_type or None)["inlineData"]
-    except ValueError:
+    except (ValueError, struct.error):  # no base64, of no known type, or with a sample rate that no WAV file can have
         return _unknown(part)
     block = {"type": _KINDS.get(inline["mimeType"].partition("/")[0], "file"), "base64": inline["data"]}
     return {**block, "mime_type": inline["mimeType"]}
@@ -291,4 +310,14 @@ _V0: Final[dict[str, Callable[[Block], Block]]] = {
     "server_tool_result": _server_result_v0,
 }
 
-__all__ = ["ONLY_V1", "Block", "BlockReader", "joined", "new_call_id", "plain", "to_call_chunk", "to_v0"]
+__all__ = [
+    "FROM_THOUGHT",
+    "ONLY_V1",
+    "Block",
+    "BlockReader",
+    "joined",
+    "new_call_id",
+    "plain",
+    "to_call_chunk",
+    "to_v0",
+]

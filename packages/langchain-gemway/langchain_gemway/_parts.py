@@ -117,6 +117,8 @@ def _refusal(block: Block, source: Source) -> Iterable[Part]:
 
 
 def _media(block: Block, source: Source) -> Iterable[Part]:
+    if _is_shown_twice(block, source):
+        return []
     part = _located(block)
     if "fileData" in part and block.get("mime_type"):
         part = {"fileData": {**part["fileData"], "mimeType": block["mime_type"]}}
@@ -124,6 +126,12 @@ def _media(block: Block, source: Source) -> Iterable[Part]:
     for holder in (block, extras if isinstance(extras, Mapping) else {}):
         part.update({wire: _camelised(holder[name]) for name, wire in _MODIFIERS.items() if holder.get(name)})
     return [_signed(part, block, source)]
+
+
+def _is_shown_twice(block: Block, source: Source) -> bool:
+    """Tell whether this picture is in the message once more, as the thought that it came as, which goes back."""
+    extras = block.get("extras")
+    return source.google and isinstance(extras, Mapping) and bool(extras.get("from_thought"))
 
 
 def _located(block: Block) -> Part:
@@ -202,6 +210,8 @@ def _texts(blocks: Iterable[Any]) -> Iterator[str]:
 
 def _image_url(block: Block, source: Source) -> Iterable[Part]:
     """Read OpenAI's `image_url` (text or object) and `input_image`."""
+    if _is_shown_twice(block, source):
+        return []
     image = block.get("image_url") or block.get("url") or block.get("file_id")
     address = image.get("url") if isinstance(image, Mapping) else image
     if not isinstance(address, str) or not address:

@@ -126,7 +126,7 @@ def _read(parts: list[Part], reading: Reading) -> list[Block]:
         return [{"type": "text", "text": parts[0].text}] if parts[0].text else []
     whole = [part for part in parts if part.function_call is None or not part.function_call.partial_args]
     reader = BlockReader(reading.tools)
-    blocks = joined([*reader.read(whole if len(whole) == len(parts) else _assembled(parts)), *reader.flush()])
+    blocks = joined([*reader.read(whole if len(whole) == len(parts) else _assembled(parts)), *reader.end()])
     for block in blocks:
         del block["index"]
     return blocks
@@ -206,18 +206,29 @@ def ending_of(
         if said.lstrip().startswith("{"):  # LangChain would take it for the arguments of a call
             said = f"{finish}: {said}"
         return [{"type": "invalid_tool_call", "name": None, "args": said, "id": new_call_id(), "error": finish}]
-    if advice := FINISH_PROBLEMS.get(str(finish)):
-        warnings.warn(f"{reading.model} ended with {finish}: {advice}", stacklevel=2)
-    elif is_empty:
-        _warn_about_nothing(finish, usage, reading)
+    if finish not in _USUAL or is_empty:
+        _warn_about_ending(finish, metadata.get("finish_message"), usage, reading, is_empty=is_empty)
     return []
 
 
-def _warn_about_nothing(finish: str | None, usage: UsageMetadata | None, reading: Reading) -> None:
-    if finish == "MAX_TOKENS":
+_USUAL: Final = frozenset({None, "STOP", "MAX_TOKENS", "CONTINUATION"})
+
+
+def _warn_about_ending(
+    finish: str | None, words: str | None, usage: UsageMetadata | None, reading: Reading, *, is_empty: bool
+) -> None:
+    """Warn about an answer with nothing in it, or one that ended early: agents take either for the last word."""
+    if advice := FINISH_PROBLEMS.get(str(finish)):
+        warning = f"{reading.model} ended with {finish}: {advice}"
+    elif is_empty and finish == "MAX_TOKENS":
         thoughts = (usage.thoughts_token_count if usage else None) or 0
         limit = f"max_tokens={reading.max_tokens}" if reading.max_tokens else "max_tokens"
-        said = f"thinking took {thoughts} tokens, and {limit} counts them too; raise it"
-        warnings.warn(f"{reading.model} reached its limit before the first word: {said}", stacklevel=2)
+        warning = (
+            f"{reading.model} reached its limit before the first word: thinking took {thoughts} tokens, and {limit}"
+            " counts them too; raise it"
+        )
+    elif is_empty:
+        warning = f"{reading.model} answered with nothing (finish reason {finish})"
     else:
-        warnings.warn(f"{reading.model} answered with nothing (finish reason {finish})", stacklevel=2)
+        warning = f"{reading.model} ended its answer early (finish reason {finish})"
+    warnings.warn(f"{warning}: {words}" if words else warning, stacklevel=2)

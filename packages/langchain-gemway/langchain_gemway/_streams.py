@@ -88,7 +88,7 @@ class ChunkReader:
         yield self._last()
 
     def _rest(self) -> AIMessageChunk | None:
-        return self._chunk([*self._blocks.read(self._accumulator.finish()), *self._blocks.flush()])
+        return self._chunk([*self._blocks.read(self._accumulator.finish()), *self._blocks.end()])
 
     def _last(self) -> AIMessageChunk:
         response = self._accumulator.response()

@@ -325,7 +325,7 @@ def _pictures_in_block(block: Any) -> Iterator[Image | str]:
         return
     shows_picture = block.get("type") in _PICTURE_BLOCKS
     try:
-        parts = [*to_parts(block, Source(google=True, model=True))]
+        parts = [*to_parts(block, Source(model=True))]
     except gemway.UnsupportedContentError:
         if shows_picture:
             raise  # a picture that cannot be read is still the one that the user means
