@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from gemway._answer import Answer, Opened
 from gemway._conversation import with_sentinels
-from gemway._exceptions import MAX_HINT, APIConnectionError, APIError, APITimeoutError, AuthenticationError, EmbedRoute
+from gemway._embeddings import EmbedRoute
+from gemway._exceptions import MAX_HINT, APIConnectionError, APIError, APITimeoutError, AuthenticationError
 from gemway._protocol import (
     Call,
     is_missing_stream_route,

@@ -17,6 +17,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -356,7 +357,7 @@ async def _connect(host: str, port: int, timeout: float | None) -> socket.socket
         for task, sock in attempts.items():
             # A socket that the loop still watches is closed when the loop has let go of it.
             task.cancel()
-            task.add_done_callback(lambda task, sock=sock: (task.cancelled() or task.exception(), sock.close()))
+            task.add_done_callback(partial(_close_unused, sock))
 
 
 async def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
@@ -384,6 +385,12 @@ def _new_socket(family: int, kind: int, protocol: int) -> socket.socket:
     for option in (*_KEEPALIVE, (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
         sock.setsockopt(*option)
     return sock
+
+
+def _close_unused(sock: socket.socket, task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # nobody else will ask for it, which asyncio would complain about
+    sock.close()
 
 
 def _until(ends: float | None) -> float | None:
