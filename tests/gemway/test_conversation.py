@@ -5,9 +5,12 @@ import json
 from collections import Counter
 
 import pytest
+from gemway._body import encode
 from gemway._conversation import SENTINEL, _in_order, _merged, _rearranged, arrange, with_sentinels
+from gemway.types import GenerateContentRequest
 from hypothesis import given
 from hypothesis import strategies as st
+from wire_recordings import ABSENT, answers, chunks_of, recordings
 
 GEMINI_2 = "gemini-2.5-flash"
 GEMINI_3 = "gemini-3-pro-preview"
@@ -810,3 +813,72 @@ def test_the_retry_vouches_for_calls_that_became_current():
 
     (call,) = [part for content in retried for part in content["parts"] if "functionCall" in part]
     assert call["thoughtSignature"] == SENTINEL
+
+
+# Recorded conversations
+
+
+def _recorded_conversations() -> list[list[dict]]:
+    """Every recorded conversation, with the answer as its last turn, in the wire's spelling."""
+    conversations = []
+    for record in answers():
+        request = record["request"] if isinstance(record["request"], dict) else {}
+        contents = request.get("contents")
+        if not isinstance(contents, list) or not all(isinstance(content, dict) for content in contents):
+            continue
+        said = [content for chunk in chunks_of(record) for content in _contents(chunk)]
+        whole = GenerateContentRequest.model_validate({"contents": [*contents, *said]})
+        conversations.append(whole.model_dump(exclude_none=True)["contents"])
+    return conversations
+
+
+def _contents(chunk: dict) -> list[dict]:
+    candidates = chunk.get("candidates") or []
+    return [
+        {"role": "model", "parts": content["parts"]}
+        for one in candidates[:1]
+        if (content := one.get("content")) and content.get("parts")
+    ]
+
+
+def _with_ids(contents: list[dict]) -> list[dict]:
+    """Return *contents* as an adapter hands them over: calls and results named by the framework's ids, in order."""
+    waiting: list[str] = []
+    named = []
+    for number, content in enumerate(contents):
+        parts = []
+        for at, part in enumerate(content["parts"]):
+            if "functionCall" in part:
+                waiting.append(f"call-{number}-{at}")
+                part = {**part, "call_id": waiting[-1]}
+            elif "functionResponse" in part and waiting:
+                part = {**part, "call_id": waiting.pop(0)}
+            parts.append(part)
+        named.append({**content, "parts": parts})
+    return named
+
+
+@pytest.mark.skipif(not recordings(), reason=ABSENT)
+@pytest.mark.parametrize("name", [lambda contents: contents, _with_ids], ids=["as recorded", "with a framework's ids"])
+def test_recorded_conversations_are_arranged_alike_on_both_ways(name):
+    """The way for histories in order finds what the general way finds, in every recorded conversation."""
+    in_order = 0
+    for contents in map(name, _recorded_conversations()):
+        turns = _merged(("model" if one.get("role") == "model" else "user", one["parts"]) for one in contents)
+        fast = _in_order(turns)
+        if fast is not None:
+            in_order += 1
+            assert _merged(fast) == _merged(_rearranged(turns))
+
+    assert in_order > 300
+
+
+@pytest.mark.skipif(not recordings(), reason=ABSENT)
+@pytest.mark.parametrize("model_name", MODELS)
+def test_recorded_conversations_are_sent_as_they_are_arranged(model_name):
+    """Arranging is done once, and encoding changes nothing in what real traffic holds."""
+    for contents in _recorded_conversations():
+        arranged = arrange(contents, model=model_name)
+
+        assert arrange(arranged, model=model_name) == arranged
+        assert json.loads(bytes(encode({"contents": arranged}))) == json.loads(json.dumps({"contents": arranged}))
