@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from enum import Enum
 from operator import itemgetter
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast, get_origin
 
 from gemway import BLOCKED, inline_root_reference, restore_arguments
 from langchain_core.exceptions import OutputParserException
@@ -19,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown, parse_partial_json
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic_core import PydanticSerializationError, to_json
 
 from langchain_gemway._errors import ModelRefusalError
@@ -33,13 +34,16 @@ class AnswerParser(BaseTransformOutputParser[Any]):
     Attributes:
         build: makes the result of the JSON object, and raises `ValueError` for one that does not fit.
         tool: the name of the call whose arguments are the object; None where the object is the text.
+        is_object: whether the schema is one of objects; if not, lists and bare values are answers too. A call then
+            holds the answer in its argument `value`, since arguments are always an object.
         allow_none: whether an answer without a call is None rather than an error.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    build: Callable[[dict[str, Any]], Any]
+    build: Callable[[Any], Any]
     tool: str | None = None
+    is_object: bool = True
     allow_none: bool = False
 
     @property
@@ -63,7 +67,8 @@ class AnswerParser(BaseTransformOutputParser[Any]):
             return self.parse(str(message.text))
         calls = [call for call in getattr(message, "tool_calls", ()) if call["name"] == self.tool]
         if calls:
-            return self._built(calls[0]["args"], json.dumps(calls[0]["args"], default=str))
+            args = calls[0]["args"]
+            return self._built(self._answer_in(args), json.dumps(args, default=str))
         if self.allow_none:
             return None
         text = str(message.text)
@@ -75,16 +80,21 @@ class AnswerParser(BaseTransformOutputParser[Any]):
             if self.tool is None:
                 found = parse_partial_json(str(message.text).strip().removeprefix("```json").removeprefix("```"))
             else:
-                found = next((c["args"] for c in getattr(message, "tool_calls", ()) if c["name"] == self.tool), None)
-            return self.build(found) if isinstance(found, dict) and found else None
+                calls = (c["args"] for c in getattr(message, "tool_calls", ()) if c["name"] == self.tool)
+                found = next(map(self._answer_in, calls), None)
+            grows = dict if self.is_object else (dict, list)  # half a word or number looks like a whole one
+            return self.build(found) if isinstance(found, grows) and found else None
         except ValueError:
             return None
 
+    def _answer_in(self, args: Mapping[str, Any]) -> Any:
+        return args if self.is_object else args.get(VALUE)
+
     def _built(self, found: Any, text: str) -> Any:
-        if not isinstance(found, Mapping):
+        if self.is_object and not isinstance(found, Mapping):
             raise OutputParserException(f"the answer is no JSON object: {text!r}", llm_output=text)
         try:
-            return self.build(dict(found))
+            return self.build(dict(found) if isinstance(found, Mapping) else found)
         except ValueError as error:
             raise OutputParserException(f"the answer does not fit the schema: {error}", llm_output=text) from error
 
@@ -168,14 +178,21 @@ def _refuse_unfinished(message: BaseMessage) -> None:
         raise OutputParserException(f"the model's call cannot be read: {said!r}", llm_output=said)
 
 
-def to_builder(schema: Any) -> Callable[[dict[str, Any]], Any]:
-    """Return what makes a result of a JSON object: an instance for a pydantic class (v1 or v2), else the dict."""
-    if isinstance(schema, type):
-        if issubclass(schema, BaseModel):
-            return _builder_of_model(schema)
-        if callable(parse := getattr(schema, "parse_obj", None)):
-            return cast("Callable[[dict[str, Any]], Any]", parse)
-    return dict
+def to_builder(schema: Any) -> Callable[[Any], Any]:
+    """Return what makes a result of JSON: an instance for a class (pydantic v1 or v2, an enumeration), else the JSON."""
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return _builder_of_model(schema)
+    if isinstance(schema, type) and callable(parse := getattr(schema, "parse_obj", None)):
+        return cast("Callable[[Any], Any]", parse)
+    if (adapter := _adapter(schema)) is not None:
+        return adapter.validate_python
+    return lambda found: found
+
+
+def _adapter(schema: Any) -> TypeAdapter[Any] | None:
+    """Return pydantic's reader for a type that LangChain cannot describe: an enumeration, `list[int]`, `Literal[...]`."""
+    is_enumeration = isinstance(schema, type) and issubclass(schema, Enum)
+    return TypeAdapter(schema) if is_enumeration or get_origin(schema) is not None else None
 
 
 def _builder_of_model(schema: type[BaseModel]) -> Callable[[dict[str, Any]], Any]:
@@ -200,11 +217,30 @@ def described(schema: Any) -> dict[str, Any]:
         return {"title": schema.__name__, **inline_root_reference(schema.model_json_schema())}
     if isinstance(schema, dict) and "properties" in schema and "title" in schema:
         return dict(schema)
+    if isinstance(schema, dict) and "properties" not in schema and not _OF_NO_OBJECT.isdisjoint(schema):
+        return {"title": "answer", **schema}
+    if (adapter := _adapter(schema)) is not None:
+        return {"title": "answer", **adapter.json_schema()}
     return convert_to_json_schema(schema)
 
 
+_OF_NO_OBJECT: Final = frozenset({"items", "enum", "const", "anyOf", "oneOf", "$ref"})
+VALUE: Final = "value"
+
+
+def describes_objects(schema: Mapping[str, Any]) -> bool:
+    """Tell whether all answers that fit *schema* are JSON objects."""
+    if "properties" in schema:
+        return True
+    return schema.get("type", "object") == "object" and _OF_NO_OBJECT.isdisjoint(schema)
+
+
 def as_function(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the OpenAI function whose arguments are the answer, or hold it where it is no object."""
     parameters = {name: value for name, value in schema.items() if name not in {"title", "description"}}
+    if not describes_objects(schema):
+        definitions = {name: parameters.pop(name) for name in ("$defs", "definitions") if name in parameters}
+        parameters = {"type": "object", "properties": {VALUE: parameters}, "required": [VALUE], **definitions}
     return {"name": schema["title"], "description": schema.get("description", ""), "parameters": parameters}
 
 

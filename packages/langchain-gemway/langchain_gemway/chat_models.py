@@ -32,7 +32,15 @@ from langchain_gemway._options import (
 from langchain_gemway._responses import Reading, to_chat_result, to_reading
 from langchain_gemway._settings import GatewayModel
 from langchain_gemway._streams import ChunkReader
-from langchain_gemway._structured import AnswerParser, Method, as_function, described, to_builder, with_raw
+from langchain_gemway._structured import (
+    AnswerParser,
+    Method,
+    as_function,
+    described,
+    describes_objects,
+    to_builder,
+    with_raw,
+)
 from langchain_gemway._tokens import estimate, token_ids
 from langchain_gemway._tools import BoundTools, to_bound_tools
 
@@ -282,7 +290,7 @@ class ChatGemway(GatewayModel):
 
     # Tools and structured output
 
-    def bind(self, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+    def bind(self, **kwargs: Any) -> Any:
         """Return the model with options for every call. Secrets among them are masked in the repr of the result."""
         hide_secrets(kwargs, known=kwargs)
         return super().bind(**kwargs)
@@ -330,7 +338,8 @@ class ChatGemway(GatewayModel):
         """Return a runnable whose results follow *schema*: instances of a pydantic class, dicts of anything else.
 
         Args:
-            schema: a pydantic class, a TypedDict, a JSON Schema or an OpenAI function.
+            schema: a pydantic class, a TypedDict, a JSON Schema or an OpenAI function. A RootModel, `list[int]`,
+                an enumeration and schemas of arrays or words are answered with a list or a word.
             include_raw: return `{"raw", "parsed", "parsing_error"}` instead.
             method: `"json_schema"` binds the answer to the schema, `"json_mode"` only to JSON,
                 `"function_calling"` forces a call.
@@ -346,7 +355,8 @@ class ChatGemway(GatewayModel):
             raise ValueError(f"method={method!r} and schema={schema!r} do not go together; methods: {_METHODS}")
         shape = described(schema)
         # LangChain converts what it traces at every call: a JSON Schema costs it half of what a class does.
-        traced = convert_to_json_schema(schema) if schema else shape
+        is_object = describes_objects(shape)
+        traced = convert_to_json_schema(schema) if schema and is_object else shape
         traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
         name = shape["title"] if method == "function_calling" else None
         if name:
@@ -358,7 +368,7 @@ class ChatGemway(GatewayModel):
             kwargs |= mime_type if method == "json_mode" else {_SCHEMA_OPTION[self.schema_dialect]: shape}
         bound: Any = self.bind_tools(offered, strict=strict) if offered else self
         llm = bound.bind(**kwargs, ls_structured_output_format=traced_format)
-        parser = AnswerParser(build=to_builder(schema), tool=name, allow_none=allow_none)
+        parser = AnswerParser(build=to_builder(schema), tool=name, is_object=is_object, allow_none=allow_none)
         return with_raw(llm, parser) if include_raw else llm | parser
 
     # Tokens
