@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import inspect
+import ssl
 
 import httpx
 import pytest
@@ -341,8 +342,8 @@ def test_a_flow_that_breaks_is_not_hidden(server, driver):
 class Proxy(FaultServer):
     """A forward proxy for plain http and for tunnels."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, tls=None):
+        super().__init__(tls)
         self.default = self._forward
 
     async def _forward(self, connection, request):
@@ -455,6 +456,25 @@ def test_the_key_is_not_shown_to_a_tunnelling_proxy(proxy, driver, monkeypatch):
 
     assert [request.method for request in proxy.requests] == ["CONNECT"]
     assert KEY.encode() not in proxy.requests[0].raw
+
+
+@core_drivers
+@pytest.mark.parametrize("to_gateway", ["http", "https"])
+@pytest.mark.parametrize("to_proxy", ["http", "https"])
+def test_tls_to_the_proxy_and_through_it(certificate, driver, to_proxy, to_gateway):
+    """Both, one of them or none; TLS to the gateway runs within TLS to the proxy."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    trust = ssl.create_default_context(cafile=certificate / "cert.pem")
+    tls = {"http": None, "https": context}
+
+    with Proxy(tls[to_proxy]) as proxy, FaultServer(tls[to_gateway]) as gateway:
+        if to_gateway == "http":
+            gateway.default = closing(gateway.default)
+        assert driver.ask(gateway.base_url, proxy=proxy.base_url, verify=trust).text == "ok"
+
+    assert [request.method for request in proxy.requests] == ["POST" if to_gateway == "http" else "CONNECT"]
+    assert len(gateway.requests) == 1
 
 
 @core_drivers
