@@ -1,6 +1,7 @@
 """Picture tools: acceptance statement 47 and the contract's fine print."""
 
 # No `from __future__ import annotations`: LlamaIndex reads the real annotations of tools.
+import json
 import pickle
 from typing import Any
 
@@ -96,6 +97,33 @@ def test_s47_edits_the_newest_or_the_named(emulator: Emulator, spec: GemwayToolS
     assert sent_pictures(emulator) == [spec.image(first).base64, spec.image(second).base64]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda ids: ids,
+        lambda ids: ids[0],
+        lambda ids: json.dumps(ids),
+        lambda ids: [f" image_id: {ids[0]}\n"],
+        lambda ids: [ids[0].upper()],
+        lambda ids: ids[0].removeprefix("img-"),
+        lambda ids: None,
+        lambda ids: [None],
+        lambda ids: "",
+        lambda ids: "[]",
+    ],
+    ids=["list", "text", "JSON", "label", "upper case", "no prefix", "null", "list of null", "empty", "empty JSON"],
+)
+def test_ids_are_understood_as_models_write_them(emulator: Emulator, spec: GemwayToolSpec, written: Any) -> None:
+    """A model is asked for a list of ids and writes them in its own ways; without an id it means the newest picture."""
+    emulator.enqueue(reply.image(OTHER), reply.image(PNG), reply.image(OTHER))
+    spec.generate_image("one")
+    image_id = image_id_of(spec.generate_image("two")[0].text)
+
+    spec.edit_image("change it", image_ids=written([image_id]))
+
+    assert sent_pictures(emulator) == [spec.image(image_id).base64]
+
+
 def test_s47_schemas_have_enums(spec: GemwayToolSpec) -> None:
     """Ratio and size are enums, the context is no argument, and every argument is described."""
     generate, edit = spec.to_tool_list()
@@ -188,6 +216,44 @@ async def test_s47_agent_changes_the_users_picture(emulator: Emulator, llm: Gemw
 
     agent = FunctionAgent(llm=llm, tools=spec.to_tool_list())
     await agent.run(ChatMessage(blocks=[TextBlock(text="make it blue"), attached]), memory=buffer())
+
+    assert sent_pictures(emulator, 1) == [encoded(attached)]
+    await spec.aclose()
+
+
+async def test_a_picture_attached_by_address_is_the_newest(
+    emulator: Emulator, llm: Gemway, spec: GemwayToolSpec
+) -> None:
+    """The user's address is sent for the gateway to read, not an older picture in its place."""
+    memory = buffer()
+    for text in ("draw a fox", "thanks"):
+        emulator.enqueue(reply.tool_call("generate_image", {"prompt": text}), reply.image(PNG), reply.text("Done."))
+        await FunctionAgent(llm=llm, tools=spec.to_tool_list()).run(text, memory=memory)
+    attached = ImageBlock(url="https://pictures.example/cat.png")
+    emulator.enqueue(reply.tool_call("edit_image", {"prompt": "make it blue"}), reply.image(OTHER), reply.text("Done."))
+    before = len(emulator.requests)
+
+    agent = FunctionAgent(llm=llm, tools=spec.to_tool_list())
+    await agent.run(ChatMessage(blocks=[TextBlock(text="make mine blue"), attached]), memory=memory)
+
+    parts = emulator.requests[before + 1].json["contents"][-1]["parts"]
+    assert [part["fileData"]["fileUri"] for part in parts if "fileData" in part] == ["https://pictures.example/cat.png"]
+    assert not [part for part in parts if "inlineData" in part]
+    await spec.aclose()
+
+
+async def test_what_is_no_picture_is_not_taken_for_one(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
+    """Another tool's table in an ImageBlock is passed over; the user's picture behind it is meant."""
+    table = ImageBlock.model_construct(image=b"YSxiCjEsMgo=", image_mimetype="text/csv")
+    result = ChatMessage(role="tool", additional_kwargs={"tool_call_id": "c1"})
+    result.blocks = [TextBlock(text="a table"), table]
+    attached = ImageBlock(image=PNG, image_mimetype="image/png")
+    memory = buffer()
+    memory.put(ChatMessage(blocks=[attached]))
+    memory.put(result)
+    emulator.enqueue(reply.tool_call("edit_image", {"prompt": "make it blue"}), reply.image(OTHER), reply.text("Done."))
+
+    await FunctionAgent(llm=llm, tools=spec.to_tool_list()).run("make it blue", memory=memory)
 
     assert sent_pictures(emulator, 1) == [encoded(attached)]
     await spec.aclose()

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import IOBase
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 
 from gemway import Image, decode_base64
 
 _ID: Final = re.compile(r"\bimg-[0-9a-f]{16}\b")
+_ID_AS_WRITTEN: Final = re.compile(r"(?<![0-9a-z])(?:img-)?([0-9a-f]{16})(?![0-9a-z])")
 _KEPT: Final = 64
 
 
@@ -79,12 +80,16 @@ def _size(picture: Image) -> list[str]:
         return []
 
 
-def pictures_in(messages: Iterable[ChatMessage], gallery: Gallery) -> Iterator[Image]:
+Picture: TypeAlias = Image | str
+"""A picture at hand, or the address of one that only the gateway reads."""
+
+
+def pictures_in(messages: Iterable[ChatMessage], gallery: Gallery) -> Iterator[Picture]:
     """Yield the pictures of a conversation, newest first: shown ones, and those of *gallery* that a text names."""
     for message in reversed(list(messages)):
         for block in reversed(message.blocks):
             if isinstance(block, ImageBlock):
-                if (picture := _to_image(block)) is not None:
+                if (picture := _to_picture(block)) is not None:
                     yield picture
             elif isinstance(block, TextBlock):
                 named = (gallery.get(image_id) for image_id in reversed(_ID.findall(block.text)))
@@ -97,14 +102,32 @@ def ids_in(messages: Sequence[ChatMessage]) -> set[str]:
     return {image_id for text in texts for image_id in _ID.findall(text)}
 
 
-def _to_image(block: ImageBlock) -> Image | None:
-    """Return the picture of a block; None where it is only named by an address."""
-    if isinstance(block.image, IOBase):
-        block.image.seek(0)
-        return Image(block.image.read(), block.image_mimetype)
-    if block.image:
-        return Image(decode_base64(block.image.decode("ascii")), block.image_mimetype)
-    if block.path:
-        return Image(Path(block.path).read_bytes(), block.image_mimetype)
+def to_ids(image_ids: Any) -> list[str]:
+    """Return the ids that a model named: it is asked for a list, and writes a text, JSON, blanks and labels as well."""
+    named = image_ids if isinstance(image_ids, list | tuple) else [image_ids]
+    ids: list[str] = []
+    for value in named:
+        text = str(value or "").strip()
+        found = [f"img-{digits}" for digits in _ID_AS_WRITTEN.findall(text.lower())]
+        ids += found or ([text] if text.strip("[]\"' ") else [])
+    return ids
+
+
+def _to_picture(block: ImageBlock) -> Picture | None:
+    """Return the picture of a block, or its address if that is all there is; None for what is no picture at all."""
     url = str(block.url or "")
-    return Image(decode_base64(url), None) if url.startswith("data:") else None
+    try:
+        if isinstance(block.image, IOBase):
+            block.image.seek(0)
+            picture = Image(block.image.read(), block.image_mimetype)
+        elif block.image:
+            picture = Image(decode_base64(block.image.decode("ascii")), block.image_mimetype)
+        elif block.path:
+            picture = Image(Path(block.path).read_bytes(), block.image_mimetype)
+        elif url[:5].lower() == "data:":
+            picture = Image(decode_base64(url), None)
+        else:
+            return url or None
+    except (ValueError, OSError):  # no base64, or a file that is gone
+        return None
+    return picture if picture.mime_type.startswith("image/") else None

@@ -8,7 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.tools import FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
 from llama_index.core.workflow import Context
-from llama_index.tools.gemway._pictures import Gallery, ids_in, pictures_in, to_blocks, to_id
+from llama_index.tools.gemway._pictures import Gallery, Picture, ids_in, pictures_in, to_blocks, to_id, to_ids
 
 from gemway import (
     IMAGE_MODEL,
@@ -203,14 +203,14 @@ class GemwayToolSpec(BaseToolSpec):
             "image_size": image_size or self.image_size,
         }
 
-    def _chosen(self, image_ids: list[str] | None, messages: list[ChatMessage], made: list[str]) -> list[Image]:
+    def _chosen(self, image_ids: Any, messages: list[ChatMessage], made: list[str]) -> list[Picture]:
         """Return the pictures that are named; else the newest, which may not have been told of yet."""
-        if image_ids:
-            return [self._named(image_id, messages, made) for image_id in image_ids]
+        if ids := to_ids(image_ids):
+            return [self._named(image_id, messages, made) for image_id in ids]
         named = ids_in(messages)
         untold = [image_id for image_id in made if image_id not in named]
         candidates = (self._gallery.get(image_id) for image_id in reversed(untold))
-        newest = next((picture for picture in candidates if picture is not None), None)
+        newest: Picture | None = next((picture for picture in candidates if picture is not None), None)
         newest = newest or next(pictures_in(messages, self._gallery), None)
         if newest is None:
             raise UnsupportedContentError("there is no picture in this conversation yet; make one with generate_image")
@@ -219,10 +219,11 @@ class GemwayToolSpec(BaseToolSpec):
     def _named(self, image_id: str, messages: list[ChatMessage], made: list[str]) -> Image:
         if (picture := self._gallery.get(image_id)) is not None:
             return picture
-        for picture in pictures_in(messages, self._gallery):
-            if to_id(picture) == image_id:
-                return picture
-        known = ", ".join(dict.fromkeys([*made, *map(to_id, pictures_in(messages, self._gallery))])) or "none"
+        shown = [picture for picture in pictures_in(messages, self._gallery) if isinstance(picture, Image)]
+        ids = [to_id(picture) for picture in shown]
+        if image_id in ids:
+            return shown[ids.index(image_id)]
+        known = ", ".join(dict.fromkeys([*made, *ids])) or "none"
         raise UnsupportedContentError(f"there is no picture with the image_id {image_id!r}; known: {known}")
 
     def _shown(self, response: GenerateContentResponse) -> Blocks:
