@@ -249,7 +249,16 @@ class AsyncClient:
         """
         chosen = Options.take(options)
         asked = EmbeddingOptions(
-            model, task_type, title, output_dimensionality, normalize, as_numpy, embed_route, batch_size, concurrency
+            model,
+            task_type,
+            title,
+            output_dimensionality,
+            normalize,
+            as_numpy,
+            embed_route,
+            batch_size,
+            concurrency,
+            self._setup.settings.extra_body,
         )
         job = EmbeddingJob(contents, asked, self._memory.embed_route)
         while batches := job.next_batches():

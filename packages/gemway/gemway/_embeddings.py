@@ -16,8 +16,8 @@ import re
 import sys
 from array import array
 from base64 import b64decode
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from gemway._exceptions import (
@@ -31,8 +31,11 @@ from gemway._exceptions import (
     UnprocessableEntityError,
     UnsupportedContentError,
 )
+from gemway._json_objects import merge_deep
 from gemway._media import to_part
+from gemway._options import OPTIONS, canonical
 from gemway._protocol import Call, encode, is_missing_stream_route, model_path
+from gemway._warn_once import warn_once
 from gemway.types import UsageMetadata
 
 EmbedRoute = Literal["batch", "single", "openai"]
@@ -42,6 +45,25 @@ ROUTES: Final[tuple[EmbedRoute, ...]] = get_args(EmbedRoute)
 MAX_BATCH_INPUTS: Final = 100
 # Well below the 20 MB that Google allows for inline data, since proxies in front of gateways allow less.
 MAX_BATCH_BYTES: Final = 8 * 2**20
+
+# What users of OpenAIEmbeddings, GoogleGenerativeAIEmbeddings, OpenAIEmbedding and GoogleGenAIEmbedding write.
+EMBEDDING_ALIASES: Final = {
+    "dimensions": "output_dimensionality",
+    "output_dimension": "output_dimensionality",
+    "chunk_size": "batch_size",
+    "embed_batch_size": "batch_size",
+    "num_workers": "concurrency",
+    "normalize_embeddings": "normalize",
+}
+
+# Options of those classes that have no meaning here: tokens are counted by Google, texts are never cut.
+EMBEDDING_IGNORED: Final = frozenset(
+    {
+        *("deployment", "embedding_ctx_length", "check_embedding_ctx_length", "tiktoken_enabled", "skip_empty"),
+        *("allowed_special", "disallowed_special", "show_progress_bar", "retry_min_seconds", "retry_max_seconds"),
+        *("openai_api_version", "openai_api_type", "request_options", "api_type", "azure_endpoint", "mode"),
+    }
+)
 
 # The width of a vector when no output_dimensionality is sent.
 _FULL_WIDTHS: Final = {"gemini-embedding": 3072, "text-embedding": 768, "embedding-001": 768}
@@ -88,6 +110,7 @@ class EmbeddingOptions:
     embed_route: EmbedRoute | None = None
     batch_size: int = MAX_BATCH_INPUTS
     concurrency: int = 4
+    extra_body: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         width = self.output_dimensionality
@@ -112,6 +135,36 @@ class EmbeddingBatch:
     indexes: Sequence[int]
     call: Call
     route: EmbedRoute
+
+
+def split_embedding_options(
+    options: Mapping[str, Any], *, known: Collection[str], where: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of an embedding class: those of its own, and those of the client, by canonical names.
+
+    Args:
+        options: what the user wrote.
+        known: the names of the class's own options.
+        where: the name of the class, for messages.
+
+    Raises:
+        TypeError: an unknown option, or one of a chat model; the message names it.
+    """
+    named: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in EMBEDDING_IGNORED:
+            warn_once(("ignored", name), f"{where}: {name!r} has no meaning for Gemini and is ignored")
+        else:
+            named[EMBEDDING_ALIASES.get(name, name)] = value
+    chosen = canonical(named, known=known, where=where)
+    own = {name: value for name, value in chosen.items() if name in known or name == "model"}
+    shared = {name: value for name, value in chosen.items() if name not in own}
+    for name in shared:
+        if OPTIONS.get(name) != "client" and name != "extra_body":
+            raise TypeError(f"{where} got the option {name!r}, which belongs to a chat model")
+    headers = {**(shared.pop("default_headers", None) or {}), **(shared.pop("extra_headers", None) or {})}
+    shared.pop("media_fetcher", None)
+    return own, {**shared, "headers": headers or None}
 
 
 class EmbeddingJob:
@@ -329,12 +382,12 @@ def _embed_request(content: Mapping[str, Any], options: EmbeddingOptions) -> dic
 def _write_batch(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptions) -> Call:
     wire = {"requests": [_embed_request(content, options) for content in contents]}
     path = f"/v1beta/models/{model_path(options.model)}:batchEmbedContents"
-    return Call(options.model, path, encode(wire))
+    return Call(options.model, path, _encode(wire, options))
 
 
 def _write_single(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptions) -> Call:
     path = f"/v1beta/models/{model_path(options.model)}:embedContent"
-    return Call(options.model, path, encode(_embed_request(contents[0], options)))
+    return Call(options.model, path, _encode(_embed_request(contents[0], options), options))
 
 
 def _write_openai(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptions) -> Call:
@@ -354,7 +407,11 @@ def _write_openai(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptio
     }
     if options.output_dimensionality:
         body["dimensions"] = options.output_dimensionality
-    return Call(options.model, "/v1/embeddings", encode(body))
+    return Call(options.model, "/v1/embeddings", _encode(body, options))
+
+
+def _encode(body: Mapping[str, Any], options: EmbeddingOptions) -> Any:
+    return encode(merge_deep(body, options.extra_body) if options.extra_body else body)
 
 
 _WRITERS: Final = {"batch": _write_batch, "single": _write_single, "openai": _write_openai}

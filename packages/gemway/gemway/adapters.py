@@ -2,6 +2,7 @@
 
 from gemway._accumulate import Accumulator
 from gemway._conversation import arrange
+from gemway._embeddings import split_embedding_options
 from gemway._json_objects import merge_deep
 from gemway._media import inline_part, remote_urls, to_part, with_media
 from gemway._options import OPTIONS, canonical, override
@@ -40,6 +41,7 @@ __all__ = [
     "resolve_model",
     "sanitize_tool_name",
     "sniff_mime_type",
+    "split_embedding_options",
     "to_generation_config",
     "to_part",
     "to_safety_settings",

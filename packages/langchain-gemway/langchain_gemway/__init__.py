@@ -14,9 +14,10 @@ from langchain_gemway._register import register
 from langchain_gemway.chat_models import ChatGemway
 
 if TYPE_CHECKING:
+    from langchain_gemway.embeddings import GemwayEmbeddings
     from langchain_gemway.tools import GenerateImage
 
-__all__ = ["ChatGemway", "GenerateImage", "register"]
+__all__ = ["ChatGemway", "GemwayEmbeddings", "GenerateImage", "register"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from langchain_gemway.tools import GenerateImage
 
         return GenerateImage
+    if name == "GemwayEmbeddings":
+        from langchain_gemway.embeddings import GemwayEmbeddings
+
+        return GemwayEmbeddings
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
