@@ -129,13 +129,11 @@ class AsyncClient:
         """
         chosen = Options.take(options)
         call = protocol.generate_content(model, request, self._setup.settings)
-        hops = Continuation(call, self._setup.settings.max_continuations)
-        answers = []
-        while hops.call is not None:
-            opened = await self._open(hops.begin(), chosen)
-            answers.append(hops.passed(opened.first))
-            hops.ended()
-        return joined(answers)
+        if self._setup.settings.max_continuations:
+            return joined([answer async for answer in self._continued(call, chosen)])
+        opened = await self._open(call, chosen)
+        message: GenerateContentResponse = opened.first
+        return message
 
     def stream_generate_content(
         self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
@@ -148,7 +146,7 @@ class AsyncClient:
         """
         chosen = Options.take(options)
         call = protocol.generate_content(model, request, self._setup.settings, stream=True)
-        return AsyncStream(self._chunks(call, chosen))
+        return AsyncStream(self._stream(call, chosen))
 
     def stream_chunks(
         self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
@@ -160,7 +158,7 @@ class AsyncClient:
         """
         chosen = Options.take(options)
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, text_chunks=True)
-        return AsyncStream(self._chunks(call, chosen))
+        return AsyncStream(self._stream(call, chosen))
 
     async def generate_image(
         self,
@@ -303,28 +301,43 @@ class AsyncClient:
         if "_transport" in self.__dict__:
             await self._transport.aclose()
 
+    def _stream(self, call: protocol.Call, options: Options) -> AsyncGenerator[Any, None]:
+        """Return the chunks of an answer, and those of its continuations if the user wants any."""
+        if self._setup.settings.max_continuations:
+            return self._continued(call, options)
+        return self._chunks(call, options)
+
     async def _chunks(self, call: protocol.Call, options: Options) -> AsyncGenerator[Any, None]:
+        opened = await self._open(call, options)
+        try:
+            yield opened.first
+            for chunk in opened.rest:
+                yield chunk
+            if not opened.answer.complete:
+                async for data in opened.exchange:
+                    for chunk in opened.answer.feed(data, self._transport.now()):
+                        yield chunk
+                for chunk in opened.answer.finish():
+                    yield chunk
+            failure = None
+        except APIError as error:
+            failure = opened.answer.interrupted(error)
+            data = b""  # it may repeat the key
+        finally:
+            await opened.exchange.aclose()
+        if failure is not None:
+            raise failure.with_traceback(None)
+
+    async def _continued(self, call: protocol.Call, options: Options) -> AsyncGenerator[Any, None]:
+        """Yield what *call* brings, and send follow-up requests where the model stopped with CONTINUATION."""
         hops = Continuation(call, self._setup.settings.max_continuations)
         while hops.call is not None:
-            opened = await self._open(hops.begin(), options)
+            chunks = self._chunks(hops.begin(), options)
             try:
-                yield hops.passed(opened.first)
-                for chunk in opened.rest:
+                async for chunk in chunks:
                     yield hops.passed(chunk)
-                if not opened.answer.complete:
-                    async for data in opened.exchange:
-                        for chunk in opened.answer.feed(data, self._transport.now()):
-                            yield hops.passed(chunk)
-                    for chunk in opened.answer.finish():
-                        yield hops.passed(chunk)
-                failure = None
-            except APIError as error:
-                failure = opened.answer.interrupted(error)
-                data = b""  # it may repeat the key
             finally:
-                await opened.exchange.aclose()
-            if failure is not None:
-                raise failure.with_traceback(None)
+                await chunks.aclose()  # also if the consumer leaves early
             hops.ended()
 
     async def _json(self, call: protocol.Call, options: Options) -> Any:
