@@ -239,7 +239,9 @@ def as_function(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the OpenAI function whose arguments are the answer, or hold it where it is no object."""
     parameters = {name: value for name, value in schema.items() if name not in {"title", "description"}}
     if not describes_objects(schema):
-        definitions = {name: parameters.pop(name) for name in ("$defs", "definitions") if name in parameters}
+        definitions: dict[str, Any] = {
+            name: parameters.pop(name) for name in ("$defs", "definitions") if name in parameters
+        }
         parameters = {"type": "object", "properties": {VALUE: parameters}, "required": [VALUE], **definitions}
     return {"name": schema["title"], "description": schema.get("description", ""), "parameters": parameters}
 

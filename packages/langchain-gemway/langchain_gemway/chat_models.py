@@ -322,7 +322,8 @@ class ChatGemway(GatewayModel):
             gemway.to_tool_config(tool_choice, names=bound.names)
         given = {"tool_choice": tool_choice, "strict": strict, "parallel_tool_calls": parallel_tool_calls}
         named = {name: value for name, value in given.items() if value is not None}
-        return self.bind(tools=bound, **named, **kwargs)
+        runnable: Runnable[LanguageModelInput, AIMessage] = self.bind(tools=bound, **named, **kwargs)
+        return runnable
 
     def with_structured_output(
         self,
