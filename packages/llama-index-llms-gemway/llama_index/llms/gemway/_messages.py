@@ -23,6 +23,7 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, read_record
+from llama_index.llms.gemway._tools import read_legacy_calls
 
 from gemway import (
     Capabilities,
@@ -95,7 +96,8 @@ def _model_parts(message: ChatMessage, accepts: Capabilities) -> list[Part]:
         return _recorded_parts(blocks, record, accepts)
     parts = _parts(blocks, accepts)
     if message.additional_kwargs and not any(isinstance(block, ToolCallBlock) for block in blocks):
-        parts += [_legacy_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+        calls = read_legacy_calls(message.additional_kwargs.get("tool_calls"))
+        parts += [_call_part(call.name, call.arguments, call.call_id) for call in calls]
     return parts
 
 
@@ -159,22 +161,6 @@ def _with_rest(parts: list[Part], entry: Entry) -> list[Part]:
     if "server_id" in entry and "functionCall" in first:
         first["functionCall"] = {"id": entry["server_id"], **first["functionCall"]}
     return [first, *parts[1:]]
-
-
-def _legacy_call(call: Any) -> Part:
-    """Return the call in a `tool_calls` list: of OpenAI's form, or a block that was written as JSON."""
-    members = call if isinstance(call, Mapping) else _attributes(call)
-    function = members.get("function")
-    if function is None:
-        name, arguments = members.get("tool_name"), members.get("tool_kwargs")
-        return _call_part(str(name), arguments, members.get("tool_call_id"))
-    function = function if isinstance(function, Mapping) else _attributes(function)
-    return _call_part(str(function.get("name")), function.get("arguments"), members.get("id"))
-
-
-def _attributes(value: Any) -> dict[str, Any]:
-    names = ("function", "id", "name", "arguments", "tool_name", "tool_kwargs", "tool_call_id")
-    return {name: getattr(value, name, None) for name in names}
 
 
 # Tool results
@@ -336,7 +322,7 @@ def _to_arguments(arguments: Any) -> dict[str, Any]:
         return dict(without_decimals(arguments))
     try:
         parsed = json.loads(arguments) if arguments else {}
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         parsed = arguments
     return parsed if isinstance(parsed, dict) else {"input": parsed}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -123,6 +124,16 @@ def _add_config(body: dict[str, Any], options: dict[str, Any], settings: Mapping
     if "safety_settings" in options:
         body["safetySettings"] = to_safety_settings(options["safety_settings"])
     if "cached_content" in options:
-        body["cachedContent"] = options["cached_content"]
+        _use_cache(body, options["cached_content"])
     if "labels" in options:
         body["labels"] = options["labels"]
+
+
+def _use_cache(body: dict[str, Any], name: str) -> None:
+    """Point to cached content. It holds the instruction and the tools; a request that repeats them is a 400."""
+    body["cachedContent"] = name
+    repeated = [member for member in ("systemInstruction", "tools", "toolConfig") if body.pop(member, None)]
+    if repeated:
+        warnings.warn(
+            f"with cached_content, {' and '.join(repeated)} must be in the cache and are not sent again", stacklevel=2
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.llms.gemway._drafts import Draft, Expected
+from llama_index.llms.gemway._tools import read_legacy_calls
 from pydantic_core import from_json
 
 from gemway import Accumulator, TextChunk
@@ -138,18 +139,11 @@ def to_tool_selections(message: ChatMessage) -> list[ToolSelection]:
         if isinstance(block, ToolCallBlock)
     ]
     if not calls:
-        calls = [_of_openai(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+        calls = [(*call,) for call in read_legacy_calls(message.additional_kwargs.get("tool_calls"))]
     return [
         ToolSelection(tool_id=call_id or name, tool_name=name, tool_kwargs=_to_kwargs(arguments))
         for call_id, name, arguments in calls
     ]
-
-
-def _of_openai(call: Any) -> tuple[str | None, str, Any]:
-    if isinstance(call, Mapping):
-        function = call.get("function") or {"name": call.get("tool_name"), "arguments": call.get("tool_kwargs")}
-        return call.get("id") or call.get("tool_call_id"), str(function["name"]), function["arguments"]
-    return call.id, call.function.name, call.function.arguments
 
 
 def _to_kwargs(arguments: Any) -> dict[str, Any]:

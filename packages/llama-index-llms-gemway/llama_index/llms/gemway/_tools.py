@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from llama_index.core.tools import BaseTool, FunctionTool
 
 from gemway import (
+    ConfigurationError,
     Dialect,
     UnsupportedContentError,
+    from_store,
     function_declaration,
     inline_root_reference,
     restore_arguments,
@@ -52,20 +54,41 @@ class WireTools(list[dict[str, Any]]):
 def to_wire_tools(tools: Any, *, dialect: Dialect = "json_schema") -> WireTools:
     """Return the wire's tools for LlamaIndex tools, functions, models, OpenAI's dicts and Google's own.
 
+    A tool that is given twice is declared once: agents add tools that the model has already.
+
     Raises:
         UnsupportedContentError: something that is no tool.
+        ConfigurationError: two different tools of the same name.
     """
     if isinstance(tools, WireTools):
         return tools
     functions: list[_Function] = []
     others: list[Any] = []
-    for tool in [tools] if isinstance(tools, Mapping | BaseTool) else tools:
+    for tool in each_tool(tools):
         found = _declared(tool, dialect)
-        if found is None:
-            others.append(_others(tool, functions))
-        else:
+        if found is not None:
             functions.append(found)
-    return WireTools(functions, [other for other in others if other])
+        elif (other := _others(tool, functions)) and other not in others:
+            others.append(other)
+    return WireTools(_each_once(functions), others)
+
+
+def each_tool(tools: Any) -> Iterator[Any]:
+    """Yield the tools of an option, which may be a single one."""
+    if isinstance(tools, Mapping | BaseTool | type) or not isinstance(tools, Iterable):
+        yield tools
+    else:
+        yield from tools
+
+
+def _each_once(functions: Iterable[_Function]) -> list[_Function]:
+    """Return each function once. Google refuses a second declaration of the same name."""
+    kept: dict[str, _Function] = {}
+    for function in functions:
+        first = kept.setdefault(sanitize_tool_name(function.name), function)
+        if first.declaration != function.declaration:
+            raise ConfigurationError(f"two different tools have the name {function.name!r}; rename one of them")
+    return list(kept.values())
 
 
 def _declared(tool: Any, dialect: Dialect) -> _Function | None:
@@ -105,7 +128,7 @@ def _others(tool: Any, functions: list[_Function]) -> Any:
 
 
 # A declaration lives as long as the class that holds the tool's arguments; tools that share one differ by name.
-_functions: Final[WeakKeyDictionary[type, dict[tuple[str, str, Dialect], _Function]]] = WeakKeyDictionary()
+_functions: Final[WeakKeyDictionary[type, dict[tuple[str, str, Dialect], tuple[str, _Function]]]] = WeakKeyDictionary()
 
 
 def _of_tool(tool: BaseTool, dialect: Dialect) -> _Function:
@@ -114,9 +137,44 @@ def _of_tool(tool: BaseTool, dialect: Dialect) -> _Function:
     schema = metadata.fn_schema
     if schema is None:
         return _function(name, description, metadata.get_parameters_dict(), dialect)
+    # Classes are changed in place, too: a description that is patched, a field that is added before model_rebuild().
+    stamp = f"{schema.__doc__}{schema.model_fields}"
     known = _functions.setdefault(schema, {})
-    function = known.get((name, description, dialect))
+    key = (name, description, dialect)
+    if key not in known or known[key][0] != stamp:
+        known[key] = (stamp, _function(name, description, metadata.get_parameters_dict(), dialect))
+    return known[key][1]
+
+
+class LegacyCall(NamedTuple):
+    """A call in the `tool_calls` list that messages of other classes carry in `additional_kwargs`."""
+
+    call_id: str | None
+    name: str
+    arguments: Any
+
+
+def read_legacy_calls(tool_calls: Any) -> list[LegacyCall]:
+    """Return the calls of a `tool_calls` list: OpenAI's dicts or objects, or ToolCallBlocks that were written as JSON.
+
+    A chat store may have written the list, or a call, as text. What cannot be read as a call is passed over.
+    """
+    listed = from_store(tool_calls)
+    calls = [_read_legacy_call(from_store(call)) for call in listed] if isinstance(listed, list | tuple) else []
+    return [call for call in calls if call is not None]
+
+
+def _read_legacy_call(call: Any) -> LegacyCall | None:
+    members = _members(call)
+    function = from_store(members.get("function"))
     if function is None:
-        function = _function(name, description, metadata.get_parameters_dict(), dialect)
-        known[name, description, dialect] = function
-    return function
+        name, arguments, call_id = (members.get(name) for name in ("tool_name", "tool_kwargs", "tool_call_id"))
+    else:
+        name, arguments = (_members(function).get(name) for name in ("name", "arguments"))
+        call_id = members.get("id")
+    return LegacyCall(str(call_id) if call_id else None, str(name), arguments) if name else None
+
+
+def _members(value: Any) -> Mapping[str, Any]:
+    names = ("function", "id", "name", "arguments", "tool_name", "tool_kwargs", "tool_call_id")
+    return value if isinstance(value, Mapping) else {name: getattr(value, name, None) for name in names}

@@ -46,7 +46,7 @@ from llama_index.llms.gemway._structured import (
     objects,
     structured_events,
 )
-from llama_index.llms.gemway._tools import to_wire_tools
+from llama_index.llms.gemway._tools import each_tool, to_wire_tools
 from pydantic_core import PydanticUndefined
 
 from gemway import (
@@ -285,7 +285,7 @@ class Gemway(FunctionCallingLLM):
         parallel = allow_parallel_tool_calls and self.parallel_tool_calls is not False
         prepared = {"messages": messages, "parallel_tool_calls": parallel, **kwargs}
         if tools:
-            prepared["tools"] = to_wire_tools([*tools, *(self.tools or ())], dialect=self.schema_dialect)
+            prepared["tools"] = to_wire_tools([*tools, *each_tool(self.tools or ())], dialect=self.schema_dialect)
             if tool_choice is not None or tool_required:
                 prepared["tool_choice"] = "required" if tool_choice is None else tool_choice
             if strict is not None:
