@@ -30,7 +30,7 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
 # What one answer may hold. Google makes at most 8 candidates; lists of arguments arrive in order, so that an index
 # far behind the end of its list is an error or an attack.
 _MOST_CANDIDATES = 64
-_MOST_PARTS = 4096
+_MOST_PARTS = 2048
 _MOST_STEPS = 64
 _LONGEST_PATH = 4096
 _WIDEST_GAP = 64

@@ -7,6 +7,7 @@ sends an inlineData part (new-api undoes it in its newer versions, `normalizeGem
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Final
 
 from gemway._media import split_data_url
@@ -23,9 +24,13 @@ def may_hide_pictures(data: bytes) -> bool:
     return b";" in data and b"data:image" in data
 
 
+_MOST_PICTURES: Final = 256
 _URL: Final = r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=_%-]{64,}"
-# An image of markdown, with or without a title; or a text that is nothing but a data: URL.
-_PICTURE: Final = re.compile(rf'!\[[^\]]*\]\(\s*({_URL})\s*(?:"[^"]*")?\s*\)|\A\s*({_URL})\s*\Z')
+# An image of markdown, with or without a title; or a text that is nothing but a data: URL. Linear: the words in brackets
+# end where another image begins, and no two repeats meet on the same characters.
+_PICTURE: Final = re.compile(
+    rf'!\[(?:[^\]!]|!(?!\[))*\]\(\s*({_URL})\s*(?:"[^"]*"\s*)?\)|\A\s*({_URL})\s*\Z'
+)
 
 
 def with_pictures_revealed(response: GenerateContentResponse) -> GenerateContentResponse:
@@ -56,7 +61,7 @@ def _pieces(part: Part, *, is_whole: bool = True) -> list[Part]:
         return [part]
     pieces: list[Part] = []
     end = 0
-    for match in _PICTURE.finditer(part.text):
+    for match in islice(_PICTURE.finditer(part.text), _MOST_PICTURES):
         if (blob := _blob(match[1] or match[2])) is not None:
             pieces += [*_text(part.text[end : match.start()], is_whole), Part(inline_data=blob)]
             end = match.end()

@@ -29,9 +29,16 @@ Lenient: TypeAlias = Annotated[_T | Any, Field(union_mode="left_to_right")]
 """Metadata that is typed if it has the documented shape and kept as it came if it has not."""
 
 
+_HARMLESS_TEXT = 4096
+_MOST_VALUES_IN_TEXT = 50_000
+
+
 def _parsed(args: Any) -> Any:
     """Return call arguments as an object of plain JSON: some gateways send them as JSON text."""
     if isinstance(args, str):
+        # Text that would become far more memory than it is stays text, and with that an invalid call.
+        if len(args) > _HARMLESS_TEXT and sum(map(args.count, "{[,")) > _MOST_VALUES_IN_TEXT:
+            return args
         try:
             args = from_json(args)
         except ValueError:
