@@ -26,6 +26,7 @@ _FIELD = re.compile(rb":|(event|id|retry)(:|$)")
 _HEARTBEAT = re.compile(rb"event:\s*(ping|keep-?alive|heart-?beat)\s*$", re.I)
 # A line that is longer than this ends in base64, not in prose: its last byte tells whether it is whole.
 _LONG_LINE = 2**16
+_MOST_PIECES = 64
 _FEWEST_EVENTS = 16384
 _BYTES_PER_EVENT = 64
 
@@ -120,6 +121,7 @@ class _LineCutter:
         self.size = 0
         self._line = BytesIO()
         self._pieces: list[bytes] = []
+        self._others = BytesIO()  # what follows the first pieces: many short lines would cost many times their size
         self._pieces_size = 0
         self._balance: JsonBalance | None = None  # of the pieces; made when somebody asks
         self._is_cut = False  # a blank line came in the middle of the pieces
@@ -202,7 +204,10 @@ class _LineCutter:
             self._add(data if in_string else b"\n" + data)
 
     def _add(self, piece: bytes) -> None:
-        self._pieces.append(piece)
+        if len(self._pieces) < _MOST_PIECES:
+            self._pieces.append(piece)
+        else:
+            self._others.write(piece)
         self._pieces_size += len(piece)
         if self._balance is not None:
             self._balance.feed(piece)
@@ -216,16 +221,18 @@ class _LineCutter:
             if len(self._pieces) == 1 and _seems_whole(first):
                 return False
             self._balance = JsonBalance()
-            for piece in self._pieces:
+            for piece in (*self._pieces, self._others.getvalue()):
                 self._balance.feed(piece)
         return self._balance.is_open
 
     def _emit(self, events: list[bytes]) -> None:
         if self._pieces:
-            event = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            event = self._pieces[0] if len(self._pieces) == 1 else b"".join((*self._pieces, self._others.getvalue()))
             says_something = b'"candidates"' in event or b'"error"' in event if self._is_heartbeat else event.strip()
             if says_something:
                 events.append(event)
+        if len(self._pieces) == _MOST_PIECES:
+            self._others = BytesIO()
         self._pieces, self._pieces_size, self._balance = [], 0, None
         self._is_cut = self._is_bare = self._is_heartbeat = False
 
