@@ -15,6 +15,7 @@ SUBSTITUTIONS = (
     ("AsyncIterator", "Iterator"),
     ("AsyncClient", "Client"),
     ("AsyncStream", "Stream"),
+    ("AsyncChat", "Chat"),
     ("StopAsyncIteration", "StopIteration"),
     ("Async", "Sync"),
     ("_async_transport", "_transport"),

@@ -8,9 +8,9 @@ print(client.generate_content("gemini-2.5-flash", {"contents": [{"parts": [{"tex
 
 from gemway import types
 from gemway._accumulate import Accumulator, fold
-from gemway._async_client import AsyncClient, AsyncStream
+from gemway._async_client import AsyncChat, AsyncClient, AsyncStream
 from gemway._capabilities import Capabilities, capabilities
-from gemway._client import Client, Stream
+from gemway._client import Chat, Client, Stream
 from gemway._conversation import SENTINEL, arrange, with_sentinels
 from gemway._embeddings import EmbeddingResult
 from gemway._exceptions import (
@@ -66,6 +66,7 @@ __all__ = [
     "APIStatusError",
     "APITimeoutError",
     "Accumulator",
+    "AsyncChat",
     "AsyncClient",
     "AsyncStream",
     "AuthenticationError",
@@ -73,6 +74,7 @@ __all__ = [
     "BadRequestError",
     "COMPOSED",
     "Capabilities",
+    "Chat",
     "Client",
     "ConfigurationError",
     "ConflictError",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from gemway import _protocol as protocol
 from gemway import _requests as requests
+from gemway._accumulate import Accumulator
 from gemway._answer import Opened
 from gemway._continuation import Continuation, joined
 from gemway._embeddings import (
@@ -20,10 +21,12 @@ from gemway._embeddings import (
     EmbedRoute,
 )
 from gemway._exceptions import APIError, NotFoundError
+from gemway._functions import async_outcome
 from gemway._retry import Attempts, Memory, Options, RetryEvent
 from gemway._setup import Setup, settled
 from gemway._text_chunks import TextChunk
-from gemway.types import GenerateContentRequest, GenerateContentResponse
+from gemway._turns import ChatSettings, Turns, split_options, to_history
+from gemway.types import Content, GenerateContentRequest, GenerateContentResponse
 
 if TYPE_CHECKING:
     import httpx
@@ -115,12 +118,19 @@ class AsyncClient:
         return self._setup.settings.base_url
 
     async def generate_content(
-        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+        self,
+        model: str,
+        request: GenerateContentRequest | Mapping[str, Any] | Any,
+        *,
+        config: Any = None,
+        **options: Any,
     ) -> GenerateContentResponse:
         """Ask *model* once and return its whole answer.
 
         Args:
-            request: a `types.GenerateContentRequest`, or its JSON as a dict in either spelling.
+            request: a `types.GenerateContentRequest`, or its JSON as a dict in either spelling. Its members may be
+                objects of `google.genai.types`, its tools Python functions. Or contents alone, as such objects.
+            config: google-genai's `GenerateContentConfig`, or a dict with its fields.
             options: `timeout`, `max_retries`, `deadline` (seconds), `headers` for this call only.
 
         Raises:
@@ -128,7 +138,7 @@ class AsyncClient:
             ConfigurationError: for a request that cannot be sent.
         """
         chosen = Options.take(options)
-        call = protocol.generate_content(model, request, self._setup.settings)
+        call = protocol.generate_content(model, request, self._setup.settings, config=config)
         if self._setup.settings.max_continuations:
             return joined([answer async for answer in self._continued(call, chosen)])
         opened = await self._open(call, chosen)
@@ -136,7 +146,12 @@ class AsyncClient:
         return message
 
     def stream_generate_content(
-        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+        self,
+        model: str,
+        request: GenerateContentRequest | Mapping[str, Any] | Any,
+        *,
+        config: Any = None,
+        **options: Any,
     ) -> AsyncStream[GenerateContentResponse]:
         """Ask *model* and return an iterator over the chunks of its answer, which is a context manager too.
 
@@ -145,7 +160,7 @@ class AsyncClient:
         breaks off after its first chunk.
         """
         chosen = Options.take(options)
-        call = protocol.generate_content(model, request, self._setup.settings, stream=True)
+        call = protocol.generate_content(model, request, self._setup.settings, stream=True, config=config)
         return AsyncStream(self._stream(call, chosen))
 
     def stream_chunks(
@@ -296,6 +311,33 @@ class AsyncClient:
             pass
         return await self._json(protocol.under_v1(call), options)
 
+    def chat(
+        self,
+        model: str,
+        *,
+        config: Any = None,
+        history: Iterable[Any] = (),
+        max_function_rounds: int = 10,
+        **options: Any,
+    ) -> AsyncChat:
+        """Return a conversation with *model*, which is empty or goes on from *history*.
+
+        Args:
+            config: google-genai's `GenerateContentConfig`, or a dict with its fields.
+            history: the conversation so far: texts of the user, and contents.
+            max_function_rounds: how often for one message Python functions among the tools are called by themselves,
+                and their results sent back; 0 for never.
+            options: fields of the configuration (`tools`, `system_instruction`, `temperature`, ...), and the options
+                of each call: `timeout`, `max_retries`, `deadline`, `headers`.
+
+        Raises:
+            ConfigurationError: for a configuration that cannot be sent.
+        """
+        calls, fields = split_options(options)
+        return AsyncChat(
+            self, ChatSettings(model, config, fields, max_function_rounds), model, to_history(history), calls
+        )
+
     async def aclose(self) -> None:
         """Give this client's connections back. A later call opens new ones."""
         if "_transport" in self.__dict__:
@@ -433,3 +475,58 @@ class AsyncStream(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+class AsyncChat:
+    """A conversation with one model; made by `AsyncClient.chat`.
+
+    Attributes:
+        model: the model that is asked.
+        history: the contents so far, with thought signatures. A message that fails leaves it as it was.
+    """
+
+    def __init__(
+        self, client: AsyncClient, settings: ChatSettings, model: str, history: list[Content], options: Options
+    ) -> None:
+        self.model = model
+        self.history = history
+        self._client = client
+        self._settings = settings
+        self._options = options
+
+    async def send(self, message: Any) -> GenerateContentResponse:
+        """Send *message* (text, a part or a list of them) and return the model's answer.
+
+        Python functions that the model calls are run, and their results sent back, until it answers without calls
+        or `max_function_rounds` is reached. Raises as `generate_content`.
+        """
+        turns = Turns(self._settings, self.history, message)
+        while True:
+            response = await self._client.generate_content(self.model, turns.request(), **vars(self._options))
+            calls = turns.answered(response)
+            if not calls:
+                break
+            turns.called([await async_outcome(self._settings.functions, call) for call in calls])
+        self.history = turns.contents
+        return response
+
+    def stream(self, message: Any) -> AsyncStream[GenerateContentResponse]:
+        """As `send`, but return an iterator over the chunks of the answers, which is a context manager too."""
+        return AsyncStream(self._chunks(Turns(self._settings, self.history, message)))
+
+    async def _chunks(self, turns: Turns) -> AsyncGenerator[Any, None]:
+        while True:
+            whole = Accumulator()
+            stream = self._client.stream_generate_content(self.model, turns.request(), **vars(self._options))
+            async with stream:
+                async for chunk in stream:
+                    whole.add(chunk)
+                    yield chunk
+            calls = turns.answered(whole.response())
+            if not calls:
+                break
+            turns.called([await async_outcome(self._settings.functions, call) for call in calls])
+        self.history = turns.contents
+
+    def __repr__(self) -> str:
+        return f"<AsyncChat with {self.model}, {len(self.history)} contents>"

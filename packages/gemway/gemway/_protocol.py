@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
 from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
+from gemway._request_forms import is_request_form, to_request
 from gemway._settings import Settings
 from gemway._tools import unique_declarations
 from gemway.types import GenerateContentRequest
@@ -75,15 +76,23 @@ class Call:
 
 
 def generate_content(
-    model: str, request: Any, settings: Settings, *, stream: bool = False, text_chunks: bool = False
+    model: str,
+    request: Any,
+    settings: Settings,
+    *,
+    stream: bool = False,
+    text_chunks: bool = False,
+    config: Any = None,
 ) -> Call:
     """Return the call that asks *model* once, or for a stream.
+
+    *config* is google-genai's flat `GenerateContentConfig` in addition to *request*, or None.
 
     Raises `ConfigurationError` for a model name that could leave the path, and for a request that is
     no JSON or has no contents.
     """
     path = model_path(model)
-    wire = to_wire(request, settings)
+    wire = to_wire(request, settings, model, config)
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
     pictures = asks_for_pictures(model, wire)
     return Call(
@@ -113,7 +122,7 @@ def with_wire(call: Call, wire: Mapping[str, Any]) -> Call:
 def count_tokens(model: str, request: Any, settings: Settings) -> Call:
     """Return the call that counts tokens. Some gateways answer it with a billed generation."""
     path = model_path(model)
-    wire = to_wire(request, settings)
+    wire = to_wire(request, settings, model)
     if set(wire) - {"contents"}:
         # https://ai.google.dev/api/tokens: everything but contents counts only inside the wrapper.
         wire = {"generateContentRequest": {"model": f"models/{model.removeprefix('models/')}", **wire}}
@@ -151,12 +160,12 @@ def _model_path(model: str) -> str:
     return "/".join(quote(segment, safe="._-~@+") for segment in segments)
 
 
-def to_wire(request: Any, settings: Settings) -> dict[str, Any]:
+def to_wire(request: Any, settings: Settings, model: str, config: Any = None) -> dict[str, Any]:
     """Return the JSON of a request in the wire's spelling, extra body merged last."""
-    if isinstance(request, WireRequest):
+    if isinstance(request, WireRequest) and config is None:
         wire: dict[str, Any] = request
     else:
-        wire = _validated(request)
+        wire = _validated(request, model, config)
     if not wire.get("contents"):
         raise ConfigurationError("contents is empty: pass at least one message with at least one part")
     config = wire.get("generationConfig")
@@ -178,15 +187,22 @@ def _with_unique_tools(wire: dict[str, Any], tools: Any) -> dict[str, Any]:
     return wire if unique is tools else {**wire, "tools": unique}
 
 
-def _validated(request: Any) -> dict[str, Any]:
-    if isinstance(request, GenerateContentRequest):
+def _validated(request: Any, model: str, config: Any) -> dict[str, Any]:
+    if isinstance(request, GenerateContentRequest) and config is None:
         return request.model_dump(exclude_none=True)
-    if not isinstance(request, Mapping):
+    if isinstance(request, Mapping) and config is None and "config" not in request:
+        try:
+            return GenerateContentRequest.model_validate({"contents": [], **request}).model_dump(exclude_none=True)
+        except ValidationError:
+            pass  # Google's objects or Python functions may be in it
+    elif not is_request_form(request):
         raise ConfigurationError(
-            f"request must be a types.GenerateContentRequest or its JSON as a dict, not {type(request).__name__}"
+            "request must be a types.GenerateContentRequest, its JSON as a dict, or contents as objects of"
+            f" google.genai.types, not {type(request).__name__}"
         )
+    converted = to_request(request, config, model)
     try:
-        return GenerateContentRequest.model_validate({"contents": [], **request}).model_dump(exclude_none=True)
+        return GenerateContentRequest.model_validate(converted).model_dump(exclude_none=True)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))

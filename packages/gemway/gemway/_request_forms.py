@@ -1,0 +1,174 @@
+"""Requests in the forms that people write: text, Google's objects, Python functions. Pure.
+
+Google's objects (`google.genai.types`) are known by what they can do, `model_dump`, and never imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from gemway._exceptions import ConfigurationError
+from gemway._functions import PythonFunction, is_python_function
+from gemway._json_objects import JsonObject, camel, members, merge_deep
+from gemway._media import to_part
+from gemway._options.generation_config import to_generation_config, to_safety_settings
+from gemway.types import Content, GenerateContentRequest, Part, WireType
+
+# Members of a request as REST has it; google-genai has them, and those of generationConfig, in one flat config.
+_OF_THE_REQUEST: Final = ("toolConfig", "safetySettings", "cachedContent", "labels", "serviceTier", "store")
+_REFUSED: Final = {"httpOptions": "pass timeout=, max_retries=, deadline= and headers= to the call instead"}
+_PART_NAMES: Final = frozenset({"text", "inlineData", "fileData", "functionCall", "functionResponse"})
+
+
+def is_request_form(request: Any) -> bool:
+    """Whether *request* is something that `to_request` reads: a request, or contents as objects. Bare text is none."""
+    return isinstance(request, Mapping | WireType | list | tuple) or _is_googles(request)
+
+
+def to_request(request: Any, config: Any, model: str) -> JsonObject:
+    """Return *request* as something that can be validated: Google's objects are dumped, functions declared.
+
+    Args:
+        request: a request in REST's form whose members may be Google's objects, or contents alone: a part, a
+            content, or a list of them and of texts.
+        config: google-genai's `GenerateContentConfig`, or a dict with its fields; None for none.
+    """
+    if isinstance(request, GenerateContentRequest):
+        request = request.model_dump(exclude_none=True)
+    wire: JsonObject = dict(request) if _is_request(request) else {"contents": request}
+    settings = wire.pop("config", None) if config is None else config
+    found = {camel(name): member for name, member in wire.items()}
+    if settings is not None:
+        found = merge_deep(_from_config(settings, model), found)
+    found["contents"] = to_contents(found.get("contents"))
+    if found.get("systemInstruction") is not None:
+        found["systemInstruction"] = to_content(found["systemInstruction"], role=None)
+    if found.get("tools") is not None:
+        found["tools"] = to_tools(found["tools"])
+    return {name: _dumped(member) for name, member in found.items()}
+
+
+def _is_googles(value: Any) -> bool:
+    return hasattr(value, "model_dump") and not isinstance(value, WireType | type)
+
+
+def _is_request(request: Any) -> bool:
+    """Whether *request* is a whole request, and not one content or part."""
+    if not isinstance(request, Mapping):
+        return False
+    return "contents" in request or not any(name in _PART_NAMES or name == "parts" for name in map(camel, request))
+
+
+def _from_config(config: Any, model: str) -> JsonObject:
+    """Return the members of a request that google-genai's flat *config* stands for."""
+    fields = members(config, "config")
+    for name, advice in _REFUSED.items():
+        if name in fields:
+            raise ConfigurationError(f"config cannot hold {name!r} here: {advice}")
+    found: JsonObject = {
+        name: fields.pop(name) for name in ("systemInstruction", "tools", *_OF_THE_REQUEST) if name in fields
+    }
+    fields.pop("automaticFunctionCalling", None)  # whoever calls functions has read it
+    if "safetySettings" in found:
+        settings = found["safetySettings"]
+        found["safetySettings"] = to_safety_settings(settings if isinstance(settings, Mapping) else list(settings))
+    if fields:
+        found["generationConfig"] = to_generation_config({"generation_config": fields}, model=model)
+    return found
+
+
+def to_contents(contents: Any) -> list[Any]:
+    """Return *contents* as a list of contents; parts and texts that follow each other are one turn of the user.
+
+    Raises:
+        ConfigurationError: something that is neither a content nor a part.
+    """
+    items = contents if isinstance(contents, list | tuple) else [] if contents is None else [contents]
+    turns: list[Any] = []
+    parts: list[Any] | None = None
+    for item in items:
+        if _is_content(item):
+            turns.append(to_content(item, role="user"))
+            parts = None
+        elif parts is None:
+            parts = [_to_part(item)]
+            turns.append({"role": "user", "parts": parts})
+        else:
+            parts.append(_to_part(item))
+    return turns
+
+
+def to_content(value: Any, *, role: str | None) -> Any:
+    """Return one content; text and parts are said in *role*."""
+    if isinstance(value, Content):
+        return value
+    if _is_content(value):
+        dumped = _dumped(value)
+        parts = dumped.get("parts")
+        parts = [] if parts is None else parts if isinstance(parts, list | tuple) else [parts]
+        return {**dumped, "parts": [_to_part(part) for part in parts]}
+    parts = [_to_part(item) for item in (value if isinstance(value, list | tuple) else [value])]
+    return {"parts": parts} if role is None else {"role": role, "parts": parts}
+
+
+def to_tools(tools: Any) -> list[Any]:
+    """Return *tools* as REST has them: Python functions, declarations and Google's objects become such."""
+    declarations: list[Any] = []
+    others: list[Any] = []
+    for tool in tools if isinstance(tools, list | tuple) else [tools]:
+        if is_python_function(tool):
+            declarations.append(PythonFunction(tool).declaration)
+            continue
+        dumped = _dumped(tool)
+        is_declaration = isinstance(dumped, Mapping) and "name" in dumped
+        (declarations if is_declaration else others).append(dumped)
+    return [*([{"functionDeclarations": declarations}] if declarations else []), *others]
+
+
+def _is_content(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "parts" in value or "role" in value
+    return hasattr(value, "parts") and hasattr(value, "role") and hasattr(value, "model_dump")
+
+
+def _to_part(value: Any) -> Any:
+    """Return one part: text, a part in REST's form or Google's, or whatever `to_part` makes one of."""
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, Part | Mapping):
+        return value
+    if hasattr(value, "model_dump"):
+        dumped = _dumped(value)
+        return (
+            {"fileData": {"fileUri": dumped["uri"], "mimeType": dumped.get("mime_type")}} if "uri" in dumped else dumped
+        )
+    return to_part(value)
+
+
+def _dumped(value: Any) -> Any:
+    """Return one of Google's objects as plain data: bytes stay bytes, since Google would write them for URLs."""
+    if isinstance(value, WireType):
+        return value
+    if hasattr(value, "model_dump") and not isinstance(value, type):
+        return value.model_dump(exclude_none=True)
+    return value
+
+
+def config_with(config: Any, more: Mapping[str, Any]) -> Any:
+    """Return *config* with *more* of its fields set."""
+    if not more:
+        return config
+    return {**({} if config is None else members(config, "config")), **{camel(name): it for name, it in more.items()}}
+
+
+def tools_of(config: Any) -> list[Any]:
+    """Return the tools of a *config*, as they were given."""
+    tools = None if config is None else members(config, "config").get("tools")
+    return [*tools] if isinstance(tools, Iterable) and not isinstance(tools, Mapping) else [tools] if tools else []
+
+
+def calls_automatically(config: Any) -> bool:
+    """Whether a *config* leaves automatic function calling on."""
+    switch = None if config is None else members(config, "config").get("automaticFunctionCalling")
+    return switch is None or not members(switch, "automatic_function_calling").get("disable")

@@ -1,0 +1,78 @@
+"""One message of a chat and what follows it: the calls of functions, their results, and the answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gemway._exceptions import ConfigurationError
+from gemway._functions import PythonFunction, python_functions
+from gemway._json_objects import JsonObject
+from gemway._request_forms import calls_automatically, config_with, to_content, to_contents, to_request, tools_of
+from gemway._retry import Options
+from gemway.types import Content, FunctionCall, GenerateContentResponse
+
+
+class ChatSettings:
+    """What all messages of a chat have in common: the configuration, and the functions that may be called.
+
+    Raises:
+        ConfigurationError: a tool or an option that cannot be sent.
+    """
+
+    def __init__(self, model: str, config: Any, more: Mapping[str, Any], rounds: int) -> None:
+        if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 0:
+            raise ConfigurationError(f"max_function_rounds must be a whole number, 0 for none, not {rounds!r}")
+        config = config_with(config, more)
+        self.functions: Mapping[str, PythonFunction] = python_functions(tools_of(config))
+        self.rounds = rounds if self.functions and calls_automatically(config) else 0
+        self._request: JsonObject = to_request({"contents": []}, {} if config is None else config, model)
+
+    def request(self, contents: Sequence[Any]) -> JsonObject:
+        """Return the request for *contents*."""
+        return {**self._request, "contents": [*contents]}
+
+
+class Turns:
+    """The turns of a conversation, with one more message of the user and whatever comes of it."""
+
+    def __init__(self, settings: ChatSettings, history: Iterable[Content], message: Any) -> None:
+        self._settings = settings
+        self._rounds = settings.rounds
+        self.contents: list[Any] = [*history, Content.model_validate(to_content(message, role="user"))]
+
+    def request(self) -> JsonObject:
+        """Return the request for the next answer."""
+        return self._settings.request(self.contents)
+
+    def answered(self, response: GenerateContentResponse) -> list[FunctionCall]:
+        """Take an answer, and return the calls in it whose functions are to be run now.
+
+        The model's turn is kept as it came: its parts may carry signatures.
+        """
+        candidate = response.candidates[0] if response.candidates else None
+        if candidate is None or candidate.content is None or not candidate.content.parts:
+            return []
+        content = candidate.content
+        self.contents.append(content if content.role else content.model_copy(update={"role": "model"}))
+        calls = response.function_calls
+        if not self._rounds or not all(call.name in self._settings.functions for call in calls):
+            return []
+        self._rounds -= 1
+        return list(calls)
+
+    def called(self, results: Sequence[JsonObject]) -> None:
+        """Take the results of the calls, in their order."""
+        self.contents.append(Content.model_validate({"role": "user", "parts": [*results]}))
+
+
+def split_options(options: dict[str, Any]) -> tuple[Options, dict[str, Any]]:
+    """Move the options of calls out of *options*; return them, and what is left: fields of the configuration."""
+    names = [name for name in options if name in Options.__dataclass_fields__]
+    calls = Options.take({name: options.pop(name) for name in names})
+    return calls, options
+
+
+def to_history(history: Any) -> list[Content]:
+    """Return an earlier conversation as contents."""
+    return [Content.model_validate(content) for content in to_contents(list(history))]
