@@ -21,6 +21,7 @@ PURE = {
     "_functions",
     "_hidden_pictures",
     "_json_objects",
+    "_log",
     "_json_repairs",
     "_media",
     "_options",

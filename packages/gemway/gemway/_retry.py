@@ -15,6 +15,7 @@ from gemway._answer import Answer, Opened
 from gemway._conversation import with_sentinels
 from gemway._embeddings import EmbedRoute
 from gemway._exceptions import MAX_HINT, APIConnectionError, APIError, APITimeoutError, AuthenticationError
+from gemway._log import log_repetition
 from gemway._protocol import (
     Call,
     is_missing_stream_route,
@@ -263,31 +264,34 @@ class Attempts:
         remaining = None if self.expires is None else self.expires - now
         if remaining is not None and remaining <= 0 and isinstance(error, APITimeoutError):
             error.phase = "deadline"
-        delay = 0.0 if self._resend_differently(error) else self._retry_delay(error, remaining)
+        sent = self.call
+        change = self._resend_differently(error)
+        delay = 0.0 if change else self._retry_delay(error, remaining)
         if delay is None:
             raise self._noted(error)
+        log_repetition(sent, self.count, error, delay, change)
         if self._on_retry is not None:
             self._on_retry(RetryEvent(self.count, delay, error))
         self.waited += delay
         return delay
 
-    def _resend_differently(self, error: APIError) -> bool:
-        """Change what the next attempt sends, where that is what the failure asks for. Once each."""
+    def _resend_differently(self, error: APIError) -> str | None:
+        """Change what the next attempt sends, where that is what the failure asks for, and name the change. Once each."""
         self.refused_at = None
         if self._key_can_change and isinstance(error, AuthenticationError):
             self._key_can_change, self.refused_at = False, self._sent_at
-            return True
+            return "the key is asked for anew"
         if self.call.streaming and is_missing_stream_route(error):
             self.call = without_stream(self.call)
-            return True
+            return "no route for streams: the answer comes in one piece"
         if not self._sentinels_sent and is_signature_error(error) and self.call.wire is not None:
             self._sentinels_sent = True
             contents = self.call.wire["contents"]
             replaced = with_sentinels(contents, model=self.call.model)
             if replaced != contents:
                 self.call = with_wire(self.call, {**self.call.wire, "contents": replaced})
-                return True
-        return False
+                return "thought signatures of another channel are replaced"
+        return None
 
     def _retry_delay(self, error: APIError, remaining: float | None) -> float | None:
         self._failures += 1

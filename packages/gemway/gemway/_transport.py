@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,6 +12,8 @@ import httpx
 
 from gemway import _sending as sending
 from gemway._credentials import RequestHeaders, SyncKey
+from gemway._error_bodies import request_id_of
+from gemway._log import LOGGER, log_request
 from gemway._network_errors import to_connection_error, to_failure, transport_errors
 from gemway._pools import PoolKey, SyncLease, SyncSlot, retry_budget
 from gemway._redaction import Redactor, Secret
@@ -42,10 +45,15 @@ class SyncTransport:
 
     def send(self, attempts: Attempts) -> OpenSyncResponse:
         """Send the current attempt. The response that comes back is open; whoever asked closes it."""
-        timeouts = attempts.begin(self.now())
+        began = self.now()
+        timeouts = attempts.begin(began)
         sent = self._attempt(attempts, timeouts)
         if isinstance(sent, BaseException):
+            log_request(attempts.call, type(sent).__name__, self.now() - began)
             raise sent
+        if LOGGER.isEnabledFor(logging.DEBUG):
+            request_id = sent.redact(request_id_of(sent.headers) or "")
+            log_request(attempts.call, sent.status, self.now() - began, request_id)
         return sent
 
     def close(self) -> None:
