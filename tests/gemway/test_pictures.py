@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import pickle
 import re
 import time
@@ -284,6 +285,24 @@ def test_other_spellings_of_base64(client, emulator, misbehaviour):
 
     assert first.images[0].to_pil().size == (first.images[0].width, first.images[0].height) == (512, 512)
     assert base64.b64decode(sent(emulator)[0]["data"], validate=True) == first.images[0].data
+
+
+URL = "https://pictures.example/fox.png"
+BY_URL = {
+    "fileData": [{"fileData": {"mimeType": "image/png", "fileUri": URL}}],
+    "fileData and its address as text": [{"fileData": {"fileUri": URL}}, {"text": URL}],
+    "a Markdown image": [{"text": f"Here: ![fox]({URL})"}],
+}
+
+
+@pytest.mark.parametrize("parts", BY_URL.values(), ids=BY_URL.keys())
+def test_a_picture_that_comes_by_url_is_named(client, emulator, parts):
+    """flow2api and gemini-balance answer so; the error says where the picture is, which nobody has fetched."""
+    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}
+    emulator.enqueue(reply.raw(200, json.dumps({"candidates": [candidate]})))
+
+    with pytest.raises(EmptyResponseError, match=rf"by URL instead, which is not fetched: {re.escape(URL)}"):
+        client.generate_image("a fox", model=MODEL)
 
 
 def test_thought_pictures_are_no_results(client, emulator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -127,15 +128,34 @@ def with_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -
     """Return *response* if it holds a picture; raise what its lack means."""
     refuse_blocked(response)
     if not response.images:
+        advice = FINISH_PROBLEMS.get(str(response.finish_reason), _TRY_AGAIN)
+        if url := _picture_url(response):
+            advice = f"the gateway names a picture by URL instead, which is not fetched: {url}"
         raise EmptyResponseError(
-            f"the answer holds no picture (finish reason {response.finish_reason}){_words(response)};"
-            f" {FINISH_PROBLEMS.get(str(response.finish_reason), _TRY_AGAIN)}",
+            f"the answer holds no picture (finish reason {response.finish_reason}){_words(response)}; {advice}",
             finish_reason=response.finish_reason,
             response=response,
         )
     if aspect_ratio:
         _compare_ratio(response, aspect_ratio)
     return response
+
+
+# Of bounded length, so that no text of a gateway can make the search slow.
+_MARKDOWN_PICTURE: Final = re.compile(r"!\[[^\]\n]{0,200}\]\((https?://[^\s)]{1,2000})\)")
+
+
+def _picture_url(response: GenerateContentResponse) -> str | None:
+    """Return the address that stands for a picture: some gateways keep pictures on a host of their own.
+
+    flow2api answers with `fileData` where it could not load the picture, gemini-balance with a Markdown image.
+    """
+    for part in response.parts:
+        file = part.file_data
+        if file and file.file_uri and (file.mime_type or "image/").lower().startswith("image/"):
+            return file.file_uri
+    found = _MARKDOWN_PICTURE.search(response.text)
+    return found[1] if found else None
 
 
 def refuse_blocked(response: GenerateContentResponse) -> None:
