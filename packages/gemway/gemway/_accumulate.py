@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from gemway._exceptions import ResponseValidationError
 from gemway._hidden_pictures import with_pictures_revealed
 from gemway._text_chunks import TextChunk
+from gemway._warn_once import warn
 from gemway.types import (
     Candidate,
     Content,
@@ -282,6 +283,7 @@ class _CallFold:
         self._args: dict[str, Any] = dict(call.args) if isinstance(call.args, dict) else {}
         self._fragments: list[str] = []
         self._written = 0
+        self._unreadable: str | None = None
         self._signature = part.thought_signature
         self.may_go_on = not (call.will_continue or call.partial_args)
         self._write(call)
@@ -298,8 +300,10 @@ class _CallFold:
     def part(self) -> Part:
         fields = _present(self._call, "partial_args", "will_continue", "args")
         args: Any = self._args
-        if self._fragments:
-            # What is no JSON stays text, which no adapter takes for valid arguments.
+        if self._unreadable is not None:
+            args = self._unreadable  # text, which no adapter takes for valid arguments
+        elif self._fragments:
+            # What is no JSON stays text, and with that an invalid call.
             args = FunctionCall.model_validate({"args": "".join(self._fragments)}).args
         elif self.may_go_on:
             args = self._args if isinstance(self._call.args, dict) or self._args else self._call.args
@@ -315,13 +319,12 @@ class _CallFold:
         for piece in call.partial_args or []:
             self._written += 1
             path = piece.json_path or ""
-            if self._written > _MOST_ARGUMENTS or len(path) > _LONGEST_PATH:
-                raise _bad_arguments(path)
-            steps = [name or quoted or int(index[:9]) for name, index, quoted in _STEP.findall(path)]
-            if len(steps) > _MOST_STEPS:
-                raise _bad_arguments(path)
-            if steps:
-                _put(self._args, steps, _value(piece), path)
+            if self._unreadable is not None:
+                return
+            if self._written > _MOST_ARGUMENTS or not _put(self._args, path, _value(piece)):
+                self._unreadable = f"arguments that cannot be put together at {path[:80]!r}"
+                self._args = {}
+                warn(f"a call of {str(self._call.name)[:80]!r} has {self._unreadable}; it is handed on as invalid")
 
 
 def _fragment(args: Any) -> str | None:
@@ -333,10 +336,6 @@ def _fragment(args: Any) -> str | None:
     return None
 
 
-def _bad_arguments(path: str) -> ResponseValidationError:
-    return ResponseValidationError(f"the arguments of a streamed call cannot be put together at {path[:80]!r}")
-
-
 def _value(piece: Any) -> Any:
     for name in ("string_value", "number_value", "bool_value"):
         value = getattr(piece, name)
@@ -346,24 +345,30 @@ def _value(piece: Any) -> Any:
     return None
 
 
-def _put(target: Any, steps: list[Any], value: Any, path: str) -> None:
-    """Write *value* at a path, making objects and lists on the way; strings grow piece by piece."""
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+def _put(target: Any, path: str, value: Any) -> bool:
+    """Write *value* at a path, making objects and lists on the way; strings grow piece by piece.
+
+    Return whether that could be done: not at an index far behind the end of its list, nor below very many levels.
+    """
+    if len(path) > _LONGEST_PATH:
+        return False
+    steps: list[Any] = [name or quoted or int(index[:9]) for name, index, quoted in _STEP.findall(path)]
+    if len(steps) > _MOST_STEPS:
+        return False
+    for step, following in zip(steps, [*steps[1:], None], strict=False):
+        if isinstance(target, list) is not isinstance(step, int):
+            return False
         if isinstance(target, list):
-            if not isinstance(step, int) or step > len(target) + _WIDEST_GAP:
-                raise _bad_arguments(path)
+            if step > len(target) + _WIDEST_GAP:
+                return False
             target.extend([None] * (step + 1 - len(target)))
-        elif isinstance(step, int):
-            raise _bad_arguments(path)
+        old = target.get(step) if isinstance(target, dict) else target[step]
         if following is None:
-            old = target.get(step) if isinstance(target, dict) else target[step]
             target[step] = old + value if isinstance(old, str) and isinstance(value, str) else value
-            return
-        inner = target.get(step) if isinstance(target, dict) else target[step]
-        if not isinstance(inner, (dict, list)):
-            inner = [] if isinstance(following, int) else {}
-            target[step] = inner
-        target = inner
+        elif not isinstance(old, (dict, list)):
+            target[step] = [] if isinstance(following, int) else {}
+        target = target[step]
+    return True
 
 
 def _present(message: WireType, *without: str) -> dict[str, Any]:
