@@ -142,7 +142,8 @@ def test_a_record_that_a_store_changed_is_still_read(emulator: Emulator, gemway,
     llm = gemway("gemini-3-pro-preview")
     answer = list(llm.stream_chat([ChatMessage(content="go")]))[-1].message
 
-    answer.additional_kwargs["gemway_parts"] = change(answer.additional_kwargs["gemway_parts"])
+    kept = answer.blocks[-1].additional_information
+    kept["gemway_parts"] = change(kept["gemway_parts"])
     llm.chat([ChatMessage(content="go"), answer, ChatMessage(content="on")])
 
     assert emulator.requests[-1].json["contents"][1]["parts"] == [part]

@@ -262,6 +262,7 @@ _GEMINI_KINDS: Final = {"image": _IMAGE_31, "tts": _SPEECH, "embedding": _EMBEDD
 _OTHER_KINDS: Final = {"image": _OTHER_IMAGE, "": _OTHER}
 
 
+@lru_cache(maxsize=512)
 def capabilities(model: str) -> Capabilities:
     """Return what *model* accepts; never fails, whatever the name.
 
@@ -270,15 +271,8 @@ def capabilities(model: str) -> Capabilities:
     Raises:
         ConfigurationError: *model* is not text.
     """
-    try:
-        return _capabilities(model)
-    except (AttributeError, TypeError):
-        message = f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}"
-    raise ConfigurationError(message)
-
-
-@lru_cache(maxsize=512)
-def _capabilities(model: str) -> Capabilities:
+    if not isinstance(model, str):
+        raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
     name = _canonical(model)
     known = max(_contained(name, _MODELS), key=len, default=None)
     if known:

@@ -40,18 +40,17 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
     nothing more.
     """
     accepts = capabilities(model)
-    turns = _merged((_role(content), content.get("parts") or []) for content in contents)
+    turns = _merged(
+        [("model" if one.get("role") in _MODEL_ROLES else "user", one.get("parts") or []) for one in contents]
+    )
     if _signs_text(model):
         turns = [_with_signed_text(turn) for turn in _merged(_with_unsigned_pictures_shown(turns))]
-    arranged = _merged(_answered(turns))
+    arranged = _with_results_after_calls(turns)
     if accepts.requires_signatures:
-        _vouch_for_calls(arranged)
+        _sign_first_calls(arranged)
     answer_is_due = not accepts.prefill or (bool(turns) and turns[-1][0] == "user")
-    return [{"role": role, "parts": parts} for role, parts in _bounded(arranged, answer_is_due=answer_is_due)]
-
-
-def _role(content: Content) -> str:
-    return "model" if content.get("role") in _MODEL_ROLES else "user"
+    bounded = _start_and_end_with_user(arranged, answer_is_due=answer_is_due)
+    return [{"role": role, "parts": parts} for role, parts in bounded]
 
 
 # Merging
@@ -67,7 +66,7 @@ def _merged(turns: Iterable[_Turn]) -> list[_Turn]:
     for turn in turns:
         role, parts = turn
         if role != role_before:
-            has_empty = any(_is_empty(part) for part in parts)
+            has_empty = _has_empty(parts)
             kept = (role, _extended([], parts)) if has_empty else turn
             if kept[1]:
                 merged.append(kept)
@@ -89,7 +88,14 @@ def _extended(target: list[Part], parts: Iterable[Part]) -> list[Part]:
 
 def _is_empty(part: Part) -> bool:
     """Whether *part* has no content: an empty text, or nothing but a signature."""
-    return part.get("text") == "" if "text" in part else _MODIFIERS.issuperset(part)
+    return part.get("text") == "" or _MODIFIERS.issuperset(part)
+
+
+def _has_empty(parts: Iterable[Part]) -> bool:
+    for part in parts:  # noqa: SIM110 - all() and any() take twice as long, and this is asked of every turn
+        if part.get("text") == "" or _MODIFIERS.issuperset(part):
+            return True
+    return False
 
 
 _MODIFIERS: Final = frozenset({"thought", "thoughtSignature"})
@@ -121,7 +127,7 @@ def _can_be_signed(part: Part, *, by: Part) -> bool:
 
 
 @dataclass(slots=True, eq=False)
-class _End:
+class _CallOrResult:
     """One end of a function call: the call, or its result and what was shown with it.
 
     `key` is the framework's id of the call, else the server's.
@@ -132,22 +138,22 @@ class _End:
     key: str | None
     name: str | None
     shown: tuple[Part, ...] = ()
-    partner: _End | None = None
+    partner: _CallOrResult | None = None
 
 
 @dataclass(slots=True, eq=False)
-class _Step:
+class _ParsedTurn:
     """A turn with its calls and results picked out; among the `items` a result holds its place until it is paired."""
 
-    items: list[Part | _End]
-    calls: list[_End]
-    results: list[_End]
+    items: list[Part | _CallOrResult]
+    calls: list[_CallOrResult]
+    results: list[_CallOrResult]
 
 
-def _answered(turns: list[_Turn]) -> Iterable[_Turn]:
-    """Return the turns with the results of each turn's calls directly behind it."""
+def _with_results_after_calls(turns: list[_Turn]) -> list[_Turn]:
+    """Return merged *turns*, as a new list, with the results of each turn's calls directly behind it."""
     in_order = _in_order(turns)
-    return _rearranged(turns) if in_order is None else in_order
+    return _merged(_rearranged(turns)) if in_order is None else in_order
 
 
 def _in_order(turns: list[_Turn]) -> list[_Turn] | None:
@@ -198,7 +204,7 @@ def _rearranged(turns: list[_Turn]) -> Iterator[_Turn]:
         elif turn[0] == "model":
             yield from _model_and_answers(steps[at])
         else:
-            yield "user", [part for item in steps[at].items for part in _open_parts(item)]
+            yield "user", [part for item in steps[at].items for part in _parts_left_behind(item)]
 
 
 def _is_plain(parts: list[Part]) -> bool:
@@ -208,9 +214,9 @@ def _is_plain(parts: list[Part]) -> bool:
     return True
 
 
-def _step(role: str, parts: list[Part]) -> _Step:
-    step = _Step([], [], [])
-    served = _served(parts) if role == "model" else ()
+def _step(role: str, parts: list[Part]) -> _ParsedTurn:
+    step = _ParsedTurn([], [], [])
+    served = _answered_by_server(parts) if role == "model" else ()
     shown: list[Part] = []
     for at, part in enumerate(parts):
         if at in served:
@@ -230,11 +236,11 @@ def _step(role: str, parts: list[Part]) -> _Step:
     return step
 
 
-def _end(part: Part, payload: dict[str, Any]) -> _End:
-    return _End(part, payload, part.get("call_id") or payload.get("id"), payload.get("name"))
+def _end(part: Part, payload: dict[str, Any]) -> _CallOrResult:
+    return _CallOrResult(part, payload, part.get("call_id") or payload.get("id"), payload.get("name"))
 
 
-def _served(parts: list[Part]) -> Container[int]:
+def _answered_by_server(parts: list[Part]) -> Container[int]:
     """Return the places of calls that the server answered itself, and of its answers: pairs inside one model turn."""
     if not any("functionResponse" in part for part in parts):
         return ()
@@ -265,7 +271,7 @@ def _sendable(part: Part) -> Part:
     return part
 
 
-def _attach(shown: list[Part], step: _Step) -> None:
+def _attach(shown: list[Part], step: _ParsedTurn) -> None:
     """Give what names a call, a picture say, to its result in the same turn; the rest stays in the turn."""
     results = {result.key: result for result in step.results}
     for part in shown:
@@ -275,7 +281,7 @@ def _attach(shown: list[Part], step: _Step) -> None:
             step.items.append(_sendable(part))
 
 
-def _pair_all(steps: Collection[_Step]) -> None:
+def _pair_all(steps: Collection[_ParsedTurn]) -> None:
     """Pair results with calls: by id, then by name, then by order. A result may also stand before its call."""
     results = [result for step in steps for result in step.results]
     _pair(steps, results, attrgetter("key"))
@@ -289,12 +295,14 @@ def _pair_all(steps: Collection[_Step]) -> None:
     _pair(steps, [result for result in strays if not result.name], lambda end: "any")
 
 
-def _pair(steps: Iterable[_Step], results: Collection[_End], key: Callable[[_End], str | None]) -> None:
+def _pair(
+    steps: Iterable[_ParsedTurn], results: Collection[_CallOrResult], key: Callable[[_CallOrResult], str | None]
+) -> None:
     """Pair those *results* that are open with an open call of the same key: the first of the latest turn before."""
     eligible = {id(result) for result in results if result.partner is None}
     if not eligible:
         return
-    waiting: dict[str | None, list[_End]] = {}
+    waiting: dict[str | None, list[_CallOrResult]] = {}
     for step in steps:
         for call in reversed(step.calls):
             if call.partner is None:
@@ -306,9 +314,9 @@ def _pair(steps: Iterable[_Step], results: Collection[_End], key: Callable[[_End
                 call.partner, result.partner = result, call
 
 
-def _model_and_answers(step: _Step) -> Iterator[_Turn]:
+def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
     """Yield a model turn, then results, what was shown with them, and results that stood on the wrong side."""
-    yield "model", [item for item in step.items if not isinstance(item, _End)]
+    yield "model", [item for item in step.items if not isinstance(item, _CallOrResult)]
     for call in step.calls:
         result = call.partner
         if result is None:
@@ -317,7 +325,7 @@ def _model_and_answers(step: _Step) -> Iterator[_Turn]:
             yield "user", [_response(call.payload, result.part, result.payload)]
     yield "user", [part for call in step.calls if call.partner for part in call.partner.shown]
     if step.results:
-        yield "user", [part for result in step.results for part in _open_parts(result)]
+        yield "user", [part for result in step.results for part in _parts_left_behind(result)]
 
 
 def _response(call: dict[str, Any], part: Part, result: dict[str, Any]) -> Part:
@@ -329,12 +337,12 @@ def _response(call: dict[str, Any], part: Part, result: dict[str, Any]) -> Part:
     return {**_sendable(part), "functionResponse": payload}
 
 
-def _open_parts(item: Part | _End) -> Iterable[Part]:
+def _parts_left_behind(item: Part | _CallOrResult) -> Iterable[Part]:
     """Return what *item* leaves in its place: nothing if it is a result that went to its call.
 
     A result whose call is not in the conversation is told as text, with its media: a lone response is refused.
     """
-    if not isinstance(item, _End):
+    if not isinstance(item, _CallOrResult):
         return (item,)
     if item.partner:
         return ()
@@ -397,8 +405,8 @@ def _is_picture(part: Part) -> bool:
     return "inlineData" in part or "fileData" in part
 
 
-def _vouch_for_calls(turns: list[_Turn]) -> None:
-    """Sign the first call of each step of the current turn where its signature is not to be had.
+def _sign_first_calls(turns: list[_Turn]) -> None:
+    """In each step of the current turn, put the sentinel on the first call if it has no signature.
 
     Gemini 3 checks no others: parallel calls share the first one's, earlier turns are over.
     """
@@ -425,7 +433,7 @@ def _current_turn(turns: list[_Turn]) -> int:
 
 def _first_call(parts: list[Part]) -> int | None:
     """Return the place of the first call that is the client's to answer."""
-    served = _served(parts)
+    served = _answered_by_server(parts)
     return next((at for at, part in enumerate(parts) if "functionCall" in part and at not in served), None)
 
 
@@ -440,8 +448,8 @@ def with_sentinels(contents: list[Content], *, model: str = "") -> list[Content]
     start = _current_turn(turns)
     bare = [(role, [_without_signature(part, at >= start) for part in parts]) for at, (role, parts) in enumerate(turns)]
     if any(_is_picture(part) and "thoughtSignature" in part for _, parts in turns for part in parts):
-        bare = _merged(_answered(_merged(_with_unsigned_pictures_shown(bare))))
-        _vouch_for_calls(bare)  # pictures on the user's side may have moved the beginning of the current turn
+        bare = _with_results_after_calls(_merged(_with_unsigned_pictures_shown(bare)))
+        _sign_first_calls(bare)  # pictures on the user's side may have moved the beginning of the current turn
     if _signs_text(model):
         bare = [_with_signed_text(turn, every_part=True) for turn in bare]
     return [{"role": role, "parts": parts} for role, parts in _merged(bare)]
@@ -459,7 +467,7 @@ def _without_signature(part: Part, is_current: bool) -> Part:
 # Both ends
 
 
-def _bounded(turns: list[_Turn], *, answer_is_due: bool) -> list[_Turn]:
+def _start_and_end_with_user(turns: list[_Turn], *, answer_is_due: bool) -> list[_Turn]:
     """Begin with the user, and end with the user where the model is to answer rather than to go on writing."""
     if turns and turns[0][0] == "model":
         turns = [("user", [{"text": _OPENING}]), *turns]

@@ -86,6 +86,8 @@ def from_store(value: Any) -> Any:
     Some stores keep nested values as JSON text, and some bring numbers back as `Decimal`. Text that is not JSON comes
     back as it is: callers check the type.
     """
+    if value is None:
+        return None
     if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
             value = json.loads(value)
@@ -95,22 +97,25 @@ def from_store(value: Any) -> Any:
 
 
 def without_decimals(value: Any) -> Any:
-    """Return *value* with decimals as numbers: databases such as DynamoDB bring JSON's numbers back as `Decimal`.
+    """Return JSON data with decimals as numbers: databases such as DynamoDB bring numbers back as `Decimal`.
 
-    The value itself is returned if it holds none.
+    What holds none is returned as it is, not as a copy.
     """
-    if isinstance(value, str) or value is None:
-        return value
     if isinstance(value, dict):
-        plain: Any = {key: without_decimals(item) for key, item in value.items()}
-        return value if all(map(is_, plain.values(), value.values())) else plain
+        plain = value
+        for key, item in value.items():
+            if type(item) not in _SCALARS and (number := without_decimals(item)) is not item:
+                plain = {**value} if plain is value else plain
+                plain[key] = number
+        return plain
     if isinstance(value, list | tuple):
-        plain = [without_decimals(item) for item in value]
-        return value if all(map(is_, plain, value)) else plain
+        items = [item if type(item) in _SCALARS else without_decimals(item) for item in value]
+        return value if all(map(is_, items, value)) else items
     if isinstance(value, Decimal):
         is_whole = value.is_finite() and value == value.to_integral_value()
         return int(value) if is_whole and value.adjusted() < _MOST_DIGITS else float(value)
     return value
 
 
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _MOST_DIGITS: Final = 30  # int() of a decimal such as 1e999999 would fill the memory

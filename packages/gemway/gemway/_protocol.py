@@ -183,7 +183,12 @@ def to_wire(request: Any, settings: Settings, model: str, config: Any = None) ->
 def _with_unique_tools(wire: dict[str, Any], tools: Any) -> dict[str, Any]:
     if not isinstance(tools, list | tuple):
         raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}")
-    unique = unique_declarations(tools)
+    try:
+        unique = unique_declarations(tools)
+    except (AttributeError, TypeError, RecursionError):
+        unique = None
+    if unique is None:
+        raise ConfigurationError("tools: each function declaration must be an object with a name")
     return wire if unique is tools else {**wire, "tools": unique}
 
 
@@ -207,6 +212,8 @@ def _validated(request: Any, model: str, config: Any) -> dict[str, Any]:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
         message = f"the request is not valid at {where}: {problem['msg']}"
+    except (RecursionError, ValueError):
+        message = "the request is nested too deeply, or contains itself"
     raise ConfigurationError(message)
 
 

@@ -69,6 +69,7 @@ def image_request(
     if not prompt.strip():
         raise UnsupportedContentError("the prompt is empty; describe the image you want")
     model_path(model)  # raises what is wrong with the name, before anything looks into it
+    model_path(model)  # a name that cannot be sent is an error before anything else is read
     if "image" not in capabilities(model).outputs:
         warnings.warn(f"{model} is not known to make pictures; it is asked all the same", stacklevel=3)
     config: dict[str, Any] = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}

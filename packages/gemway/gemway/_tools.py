@@ -16,6 +16,7 @@ from gemway._json_objects import JsonObject
 _LONGEST: Final = 64  # 128 in the current docs; 64 in older ones and for other providers' models
 
 
+@lru_cache(maxsize=1024)
 def sanitize_tool_name(name: str) -> str:
     """Return *name* if Gemini accepts it as a function name, else the nearest name that it accepts.
 
@@ -26,11 +27,6 @@ def sanitize_tool_name(name: str) -> str:
     """
     if not isinstance(name, str):
         raise ConfigurationError(f"the name of a tool must be text, not {type(name).__name__}")
-    return _sanitized(name)
-
-
-@lru_cache(maxsize=1024)
-def _sanitized(name: str) -> str:
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.:-]*", name) and len(name) <= _LONGEST:
         return name
     digest = blake2s(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
@@ -54,26 +50,24 @@ def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
     """
     first: dict[Any, Any] = {}
     has_copies = False
-    for declaration in _declarations(tools):
-        name = declaration.get("name")
-        if name not in first:
-            first[name] = declaration
-            continue
-        other = first[name]
-        if other != declaration:
-            raise ConfigurationError(
-                f"two different tools are named {name!r}: one is described as {_description(other)}, the other as"
-                f" {_description(declaration)}; rename one of them"
-            )
-        has_copies = True
+    for tool in tools:
+        for declaration in _declarations(tool):
+            name = declaration.get("name")
+            if name not in first:
+                first[name] = declaration
+                continue
+            if first[name] != declaration:
+                raise ConfigurationError(
+                    f"two different tools are named {name!r}: one is described as {_description(first[name])}, the"
+                    f" other as {_description(declaration)}; rename one of them"
+                )
+            has_copies = True
     return _without_copies(tools) if has_copies else tools
 
 
-def _declarations(tools: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
-    for tool in tools:
-        declared = tool.get("functionDeclarations") if isinstance(tool, Mapping) else None
-        if isinstance(declared, list | tuple):
-            yield from (declaration for declaration in declared if isinstance(declaration, Mapping))
+def _declarations(tool: Any) -> Sequence[Any]:
+    declared = tool.get("functionDeclarations") if isinstance(tool, Mapping) else None
+    return declared if isinstance(declared, list | tuple) else ()
 
 
 def _description(declaration: Mapping[str, Any]) -> str:
@@ -85,16 +79,15 @@ def _without_copies(tools: Sequence[Any]) -> list[Any]:
     seen: set[Any] = set()
     kept: list[Any] = []
     for tool in tools:
-        declared = tool.get("functionDeclarations") if isinstance(tool, Mapping) else None
-        if not isinstance(declared, list | tuple):
+        declarations = _declarations(tool)
+        if not declarations:
             kept.append(tool)
             continue
         new = []
-        for declaration in declared:
-            name = declaration.get("name") if isinstance(declaration, Mapping) else None
-            if name is None or name not in seen:
+        for declaration in declarations:
+            if declaration.get("name") not in seen:
                 new.append(declaration)
-                seen.add(name)
+                seen.add(declaration.get("name"))
         others = {field: value for field, value in tool.items() if field != "functionDeclarations"}
         if new or others:
             kept.append({**others, "functionDeclarations": new} if new else others)
@@ -152,7 +145,7 @@ def restore_arguments(arguments: JsonObject, schema: Mapping[str, Any] | None) -
         restored = _Restorer(schema).restore(arguments, [schema])
     except RecursionError:  # nested deeper than any tool's arguments
         return arguments
-    return restored if isinstance(restored, dict) else arguments
+    return restored if isinstance(restored, type(arguments)) else arguments
 
 
 class _Restorer:

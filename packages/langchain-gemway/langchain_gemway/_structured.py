@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown, parse_partial_json
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from langchain_gemway._errors import ModelRefusalError
@@ -196,15 +196,17 @@ def _adapter(schema: Any) -> TypeAdapter[Any] | None:
 
 
 def _builder_of_model(schema: type[BaseModel]) -> Callable[[dict[str, Any]], Any]:
-    json_schema = schema.model_json_schema()
-
     def build(found: dict[str, Any]) -> Any:
         # Validated as the JSON that it is: strict models take a date or an enum from JSON's text, not from Python's.
         try:
-            spelled = to_json(restore_arguments(found, json_schema), inf_nan_mode="constants")
+            return schema.model_validate_json(to_json(found))
         except PydanticSerializationError:  # half a surrogate
             return schema.model_validate(found)
-        return schema.model_validate_json(spelled)
+        except ValidationError:
+            restored = restore_arguments(found, schema.model_json_schema())
+            if repr(restored) == repr(found):
+                raise
+        return schema.model_validate_json(to_json(restored))
 
     return build
 
