@@ -1,6 +1,6 @@
 """Every check of the project is a session. `nox` runs the tests, `nox -l` lists all.
 
-Sessions install the exact versions of constraints.txt and the five packages in editable mode. With uv at hand
+Sessions install the exact versions of constraints.txt and the six packages in editable mode. With uv at hand
 (`pip install 'nox[uv]'`) they use it; without it, virtualenv and pip.
 """
 
@@ -16,8 +16,22 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-PACKAGES = ("gemway", "gemway-emulator", "langchain-gemway", "llama-index-llms-gemway", "llama-index-tools-gemway")
-MODULES = ("gemway", "gemway_emulator", "langchain_gemway", "llama_index.llms.gemway", "llama_index.tools.gemway")
+PACKAGES = (
+    "gemway",
+    "gemway-emulator",
+    "langchain-gemway",
+    "llama-index-llms-gemway",
+    "llama-index-tools-gemway",
+    "llama-index-embeddings-gemway",
+)
+MODULES = (
+    "gemway",
+    "gemway_emulator",
+    "langchain_gemway",
+    "llama_index.llms.gemway",
+    "llama_index.tools.gemway",
+    "llama_index.embeddings.gemway",
+)
 # What LlamaIndex's own base classes leave untyped stays so in what is derived from them.
 TYPED = ("gemway", "gemway.types", "gemway_emulator", "langchain_gemway")
 CONSTRAINTS = Path("constraints.txt").absolute()
@@ -34,7 +48,7 @@ MINIMUMS = {
         ("langchain-core==1.6.0", "httpx==0.28.1", "pydantic==2.11.0", "langchain", "langgraph", "langchain-tests"),
     ),
     "llama-index": (
-        ("llama-index-llms-gemway", "llama-index-tools-gemway"),
+        ("llama-index-llms-gemway", "llama-index-tools-gemway", "llama-index-embeddings-gemway"),
         ("llama-index-core==0.14.24", "httpx==0.27.0", "pydantic==2.11.5"),
     ),
 }
@@ -136,7 +150,7 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the five wheels, install them into this session's environment and import them."""
+    """Build the six wheels, install them into this session's environment and import them."""
     wheels = Path(session.create_tmp()) / "wheels"
     session.run("python", "-c", f"import shutil; shutil.rmtree({str(wheels)!r}, ignore_errors=True)", silent=True)
     session.install("-c", str(CONSTRAINTS), *dependencies("build"))

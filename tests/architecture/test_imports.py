@@ -57,7 +57,14 @@ WAITING = {"httpx", "httpx2", "httpcore", "os", "time", "threading", "asyncio", 
 # The one thing that pure modules take from there: the type of the random source that they are given.
 ALLOWED = {("_retry", "random")}
 FRAMEWORKS = {"langchain", "langchain_core", "langgraph", "llama_index", "pydantic_settings"}
-OURS = {"gemway", "gemway_emulator", "langchain_gemway", "llama_index.llms.gemway", "llama_index.tools.gemway"}
+OURS = {
+    "gemway",
+    "gemway_emulator",
+    "langchain_gemway",
+    "llama_index.llms.gemway",
+    "llama_index.tools.gemway",
+    "llama_index.embeddings.gemway",
+}
 
 COMMANDS = [path for path in source.modules("gemway") if path.parent.name == "cli"]
 CORE = [path for path in source.modules("gemway") if path not in COMMANDS]

@@ -13,6 +13,7 @@ ROOTS = {
     "langchain_gemway": "langchain_gemway/",
     "llama_index_llms_gemway": "llama_index/llms/gemway/",
     "llama_index_tools_gemway": "llama_index/tools/gemway/",
+    "llama_index_embeddings_gemway": "llama_index/embeddings/gemway/",
 }
 
 

@@ -16,8 +16,14 @@ PACKAGES = {
     "langchain-gemway": "langchain_gemway",
     "llama-index-llms-gemway": "llama_index.llms.gemway",
     "llama-index-tools-gemway": "llama_index.tools.gemway",
+    "llama-index-embeddings-gemway": "llama_index.embeddings.gemway",
 }
-ADAPTERS = ("langchain-gemway", "llama-index-llms-gemway", "llama-index-tools-gemway")
+ADAPTERS = (
+    "langchain-gemway",
+    "llama-index-llms-gemway",
+    "llama-index-tools-gemway",
+    "llama-index-embeddings-gemway",
+)
 _NOT_SOURCE = {".git", ".venv", ".nox", "out", "site", "dist", "build"}
 
 
