@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -255,6 +257,140 @@ def test_a_missing_set_up(gemway, monkeypatch, name):
     assert code == 1
     assert rows(out)["set-up"][0] == "no"
     assert name in out
+
+
+# What a hostile or broken gateway sends
+
+
+def sent(data: str, mime_type: str = "image/png", text: str = "") -> str:
+    """Return an answer with a picture whose base64 is *data*, as a gateway would write it."""
+    parts = [*([{"text": text}] if text else []), {"inlineData": {"mimeType": mime_type, "data": data}}]
+    return json.dumps({"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]})
+
+
+def as_event(answer: str) -> str:
+    return f"data: {answer}\n\n"
+
+
+SVG = base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg'/>").decode()
+WORDS = base64.b64encode(b"out of credit").decode()
+ESCAPES = "\x1b]52;c;ZXZpbA==\x07\x1b[2Jhidden\x9b31m\rover"
+
+
+@pytest.mark.parametrize(
+    ("data", "mime_type", "code", "kept"),
+    [
+        ("!!!", "image/png", 1, "gemway-answer.json"),
+        (WORDS, "image/png", 1, "fox.bin"),
+        (SVG, "image/svg+xml", 0, "fox.svg"),
+        (WORDS, "image/svg+xml", 1, "fox.bin"),
+    ],
+    ids=["no-base64", "text-as-png", "svg", "text-as-svg"],
+)
+@pytest.mark.parametrize("to", ["file", "gallery"])
+def test_what_is_no_picture_is_kept_and_told(gemway, emulator, tmp_path, data, mime_type, code, kept, to):
+    """It was billed, so nothing is lost; exit code 1, one line, and no file that pretends to be a picture."""
+    emulator.enqueue(reply.raw(body=sent(data, mime_type), content_type="application/json"))
+
+    ended, out, err = gemway("image", "fox", *(("-o", "fox.png") if to == "file" else ("--gallery", ".")))
+
+    assert ended == code
+    assert kept in out + err
+    assert (tmp_path / kept).exists()
+    assert not (tmp_path / "fox.png").exists()
+    if kept == "gemway-answer.json":
+        assert data in (tmp_path / kept).read_text()
+
+
+def test_a_picture_that_cannot_be_written_goes_elsewhere(gemway, emulator, tmp_path, monkeypatch):
+    """A folder that vanished while the picture was made does not cost the picture."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "spare").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "spare"))
+    emulator.enqueue(reply.raw(body=sent(base64.b64encode(draw("x", (8, 8))).decode()), delay=0.5))
+    threading.Timer(0.2, (tmp_path / "out").rmdir).start()
+
+    code, _, err = gemway("image", "fox", "-o", "out/fox.png")
+
+    (found,) = (tmp_path / "spare").rglob("fox.png")
+    assert code == 1
+    assert f"written to {found} instead" in err
+    assert found.read_bytes() == draw("x", (8, 8))
+
+
+def test_a_page_of_somebody_else_is_left_alone(gemway, tmp_path):
+    """A `gallery.html` that gemway did not write is kept; its own is written anew each time."""
+    (tmp_path / "shown").mkdir()
+    (tmp_path / "shown" / "gallery.html").write_text("my own page")
+
+    code, out, err = gemway("image", "a fox", "--gallery", "shown")
+    gemway("image", "a hen", "--gallery", "shown")
+
+    assert code == 0
+    assert (tmp_path / "shown" / "gallery.html").read_text() == "my own page"
+    assert "left alone" in err
+    assert out.splitlines()[-1] == "shown/gallery-2.html"
+    assert (tmp_path / "shown" / "gallery-2.html").read_text(encoding="utf-8").count("<figure") == 2
+    assert not (tmp_path / "shown" / "gallery-3.html").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"model": 5}, {"tokens": "many"}, {"seconds": []}, {"sources": 3}, {"created": 1}])
+def test_records_of_another_program_are_left_out_of_the_page(gemway, tmp_path, wrong):
+    """A JSON file beside a picture that only looks like one of ours ends nothing."""
+    (tmp_path / "b.png").write_bytes(draw("x", (8, 8)))
+    (tmp_path / "b.png.json").write_text(json.dumps({"prompt": "x", **wrong}))
+
+    code, _, err = gemway("image", "a fox", "--gallery", ".")
+
+    assert (code, err) == (0, "")
+    assert (tmp_path / "gallery.html").read_text(encoding="utf-8").count("<figure") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply.raw(body=sent(base64.b64encode(draw("x", (8, 8))).decode(), text=ESCAPES)),
+        reply.error(400, message=ESCAPES),
+        reply.raw(403, body=f"<title>{ESCAPES}</title>", content_type="text/html"),
+    ],
+    ids=["answer", "error", "page"],
+)
+def test_escape_sequences_of_a_gateway_are_not_printed(gemway, emulator, answer):
+    """They could write to the clipboard, hide lines and rename the window."""
+    emulator.enqueue(answer)
+
+    _, out, err = gemway("image", "fox", "-o", "fox.png", "--with-text")
+
+    assert not set(out + err) & {"\x1b", "\x07", "\x9b", "\r"}
+
+
+def test_escape_sequences_of_models_are_not_printed_by_chat_and_doctor(gemway, emulator, tmp_path):
+    """Streamed pieces, the history and the doctor's table are cleaned too."""
+    emulator.enqueue(reply.text(ESCAPES), reply.text(ESCAPES))
+
+    done = chat(emulator, "one\n/history\n", folder=tmp_path)
+    _, out, err = gemway("doctor", "--no-pictures")
+
+    assert "hidden" in done.stdout
+    assert not set(done.stdout + done.stderr + out + err) & {"\x1b", "\x07", "\x9b"}
+
+
+@pytest.mark.parametrize(
+    ("data", "mime_type", "says"),
+    [("!!!", "image/png", "cannot be read"), (WORDS, "image/png", "no picture"), (SVG, "image/svg+xml", "picture.svg")],
+)
+def test_a_conversation_survives_odd_pictures(emulator, tmp_path, data, mime_type, says):
+    """The next question is asked as if nothing had happened."""
+    emulator.enqueue(
+        reply.raw(body=as_event(sent(data, mime_type, "look")), content_type="text/event-stream"), reply.text("Fine.")
+    )
+
+    done = chat(emulator, "one\ntwo\n", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout + done.stderr
+    assert "Fine." in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 # gemway chat

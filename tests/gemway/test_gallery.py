@@ -112,6 +112,34 @@ def test_no_pictures_and_odd_pictures():
     assert "pixels" not in Page(to_html([Exhibit(Image(b"\0" * 40, "image/avif"), "odd")])).text
 
 
+HOSTILE = '"><form action="http://127.0.0.1:1/"><input name=pw></form><img src="data:image/png;base64,'
+
+
+@pytest.mark.parametrize("at", [0, 40, 1300, 3000])
+@pytest.mark.parametrize("mime_type", ["image/png", None, 'image/png"><form>', "text/html", "image/svg+xml"])
+def test_a_picture_cannot_put_html_into_a_page(at, mime_type):
+    """Base64 that is only right at its ends, and types that are none, show no picture; the page stays whole."""
+    digits = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(2300)).decode()
+    image = Image(digits[:at] + HOSTILE + digits[at:], mime_type)
+
+    page = to_html([Exhibit(image, "a fox", sources=(image,)), Exhibit(Image(b"\x89PNG\r\n\x1a\n"), "another")])
+    notebook = str(image._repr_mimebundle_())
+
+    assert "<form" not in page + notebook
+    assert "127.0.0.1" not in page + notebook
+    assert "no picture that can be shown" in page
+    assert page.count("<figure") == 2
+
+
+@pytest.mark.parametrize("mime_type", ["image/svg+xml", "text/html", "application/javascript", "image/x-made-up"])
+def test_notebooks_show_known_types_only(mime_type):
+    """Jupyter puts SVG and HTML into its page as they are, scripts included."""
+    image = Image(b"<svg onload='alert(1)'/>", mime_type)
+
+    assert list(image._repr_mimebundle_()) == ["text/plain"]
+    assert "<img" not in to_html([Exhibit(image, "x")])
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH: the gallery was not looked at in a browser")
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("width", [1280, 500], ids=["wide", "narrow"])

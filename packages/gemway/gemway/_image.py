@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,9 @@ _EXTENSIONS = {
     "image/bmp": ".bmp",
     "image/tiff": ".tiff",
 }
+# What a page or a notebook may show as a picture. SVG is left out: shown inline it is a document that runs scripts.
+SHOWN_TYPES = frozenset(_EXTENSIONS)
+_EXTENSIONS["image/svg+xml"] = ".svg"
 _SAME = {".jpg": ".jpeg", ".tiff": ".tif"}
 _PICTURE_SUFFIXES = {*_EXTENSIONS.values(), *_SAME.values()}
 _UNKNOWN = "application/octet-stream"
@@ -131,9 +135,22 @@ class Image:
 
         return pil.open(BytesIO(self.data))
 
+    def to_safe_base64(self) -> str | None:
+        """Return base64 text that can stand in HTML, or None for what is no picture that a page may show.
+
+        `base64` passes on what a server sent where that looks right; this decodes and encodes it as a whole.
+        """
+        if self.mime_type not in SHOWN_TYPES:
+            return None
+        try:
+            return b64encode(self.data).decode("ascii")
+        except ValueError:
+            return None
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """Show the picture in a notebook, without Pillow or IPython."""
-        return {self.mime_type: self.base64, "text/plain": repr(self)}
+        """Show the picture in a notebook, without Pillow or IPython; as text if it is none that may be shown."""
+        shown = self.to_safe_base64()
+        return {self.mime_type: shown, "text/plain": repr(self)} if shown else {"text/plain": repr(self)}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and (self.data, self.mime_type) == (other.data, other.mime_type)
@@ -142,7 +159,8 @@ class Image:
         return hash(self.data)
 
     def __repr__(self) -> str:
-        return f"<Image {self.mime_type} {self._bytes:,} bytes>"
+        mime_type = re.sub(r"[^\w/.;=+ -]", "?", self.mime_type[:80], flags=re.ASCII)  # a gateway's own words
+        return f"<Image {mime_type} {self._bytes:,} bytes>"
 
     @property
     def _bytes(self) -> int:

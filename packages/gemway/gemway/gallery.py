@@ -70,7 +70,7 @@ def exhibits(
 def to_html(exhibits: Iterable[Exhibit], *, title: str = "Pictures") -> str:
     """Return a self-contained page that shows *exhibits* in their order; a click shows one of them large."""
     shown = list(exhibits)
-    places = {exhibit.image.base64: number for number, exhibit in enumerate(shown, 1)}
+    places = {_identity(exhibit.image): number for number, exhibit in enumerate(shown, 1)}
     figures = "\n".join(_figure(exhibit, number, places) for number, exhibit in enumerate(shown, 1))
     return _PAGE.format(
         title=escape(title),
@@ -78,6 +78,11 @@ def to_html(exhibits: Iterable[Exhibit], *, title: str = "Pictures") -> str:
         style=_STYLE,
         figures=figures or '<p class="empty">No pictures yet.</p>',
     )
+
+
+def is_gallery(page: str) -> bool:
+    """Whether `to_html` wrote *page*, so that it may be written anew."""
+    return _MARK in page[:2000]
 
 
 def _summary(shown: list[Exhibit]) -> str:
@@ -90,9 +95,9 @@ def _summary(shown: list[Exhibit]) -> str:
     return " · ".join(facts)
 
 
-def _figure(exhibit: Exhibit, number: int, places: Mapping[str, int]) -> str:
+def _figure(exhibit: Exhibit, number: int, places: Mapping[object, int]) -> str:
     facts = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(exhibit))
-    sources = "".join(_source(image, places.get(image.base64)) for image in exhibit.sources)
+    sources = "".join(_source(image, places.get(_identity(image))) for image in exhibit.sources)
     made_from = f'<div class="sources"><span>made from</span>{sources}</div>' if sources else ""
     return (
         f'<figure id="picture-{number}">'
@@ -107,10 +112,21 @@ def _source(image: Image, place: int | None) -> str:
     return f'<a href="#picture-{place}">picture {place}</a>' if place else _picture(image, "what it was made from")
 
 
+def _identity(image: Image) -> object:
+    """Return what tells pictures apart, also those whose bytes cannot be read."""
+    try:
+        return image.data
+    except ValueError:
+        return id(image)
+
+
 def _picture(image: Image, text: str) -> str:
-    source = f"data:{escape(image.mime_type)};base64,{image.base64}"
+    # Type and base64 come from a gateway; what is not certainly a picture does not get into the page.
+    shown = image.to_safe_base64()
+    if shown is None:
+        return f'<span class="empty">no picture that can be shown ({escape(image.mime_type[:80])})</span>'
     size = "".join(f' {name}="{value}"' for name, value in zip(("width", "height"), _pixels(image), strict=False))
-    return f'<img src="{source}" alt="{escape(text)}"{size}>'
+    return f'<img src="data:{escape(image.mime_type)};base64,{shown}" alt="{escape(text)}"{size}>'
 
 
 def _pixels(image: Image) -> tuple[int, ...]:
@@ -136,12 +152,14 @@ def _facts(exhibit: Exhibit) -> list[tuple[str, str]]:
 
 
 # The policy lets the page load nothing and run nothing, whatever stands in a prompt.
+_MARK: Final = '<meta name="generator" content="gemway gallery">'
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<meta name="generator" content="gemway gallery">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>{style}</style>

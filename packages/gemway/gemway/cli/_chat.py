@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from gemway import Accumulator, Client, GemwayError, arrange, capabilities, types
-from gemway.cli._picture import free
+from gemway.cli._keeping import Keeper, measured
 from gemway.cli._screen import failed, notes, one_line, plain, screen
 
 _HELP = "/exit ends, /history shows what was said, /clear begins anew; Ctrl-C stops an answer."
@@ -58,8 +58,11 @@ class Chat:
         except KeyboardInterrupt:
             plain(self._console, " [stopped]")
         response = answer.response()
-        self._keep_pictures(response)
-        if parts := [part.to_dict() for part in response.parts]:
+        parts = [part.to_dict() for part in response.parts]
+        if not self._keep_pictures(response):
+            # Sent back, what is no picture would be refused, and so would every question after it.
+            parts = [part for part in parts if "inlineData" not in part]
+        if parts:
             self._contents[:] = [*asked, {"role": "model", "parts": parts}]
         else:
             failed(f"no answer ({response.block_reason or response.finish_reason or 'stopped'}); say it differently")
@@ -79,10 +82,13 @@ class Chat:
             request["generationConfig"] = {"responseModalities": ["TEXT", "IMAGE"]}
         return request
 
-    def _keep_pictures(self, response: types.GenerateContentResponse) -> None:
+    def _keep_pictures(self, response: types.GenerateContentResponse) -> bool:
+        """Write the pictures of an answer; return whether all of them were pictures that could be written."""
+        keeper = Keeper(response)
         for image in response.images:
-            path = image.save(free(image.fitting(Path("picture"))))
-            plain(self._console, f"{path}  ({image.width}x{image.height} pixels)")
+            if (path := keeper.keep(image, Path("picture"))) is not None:
+                plain(self._console, f"{path}  ({measured(image)})")
+        return not keeper.has_failed
 
     def _show(self) -> None:
         for content in self._contents:

@@ -25,7 +25,7 @@ from gemway import (
     response_schema,
     types,
 )
-from gemway.cli._screen import one_line, screen, warn, working
+from gemway.cli._screen import one_line, printable, screen, warn, working
 
 Verdict = Literal["yes", "partly", "no", "skipped"]
 _COLOURS = {"yes": "green", "partly": "yellow", "no": "bold red", "skipped": "dim"}
@@ -100,7 +100,7 @@ def _show(findings: list[Finding]) -> None:
     table.add_column("works", no_wrap=True)
     table.add_column("what came of it", overflow="fold")
     for finding in findings:
-        table.add_row(finding.what, Text(finding.verdict, _COLOURS[finding.verdict]), Text(finding.detail))
+        table.add_row(finding.what, Text(finding.verdict, _COLOURS[finding.verdict]), Text(printable(finding.detail)))
     screen.print(table)
 
 

@@ -8,20 +8,49 @@ from pathlib import Path
 from typing import Any
 
 from gemway import Image
-from gemway.gallery import Exhibit, to_html
+from gemway.cli._keeping import Keeper
+from gemway.gallery import Exhibit, is_gallery, to_html
 
 PAGE = "gallery.html"
 _TOLD = ("prompt", "model", "aspect_ratio", "image_size", "tokens", "seconds", "created")
 
 
-def add(folder: Path, shown: Iterable[Exhibit], *, sources: Iterable[Path], name: str) -> tuple[list[Path], Path]:
-    """Keep pictures in *folder* under *name*, and write the page anew; return the pictures' paths and the page's."""
-    folder.mkdir(parents=True, exist_ok=True)
+def page_of(folder: Path) -> Path:
+    """Return where the page of *folder* is or goes: a `gallery.html` of somebody else is left alone."""
+    number, page = 1, folder / PAGE
+    while page.exists() and not _is_ours(page):
+        number += 1
+        page = folder / f"gallery-{number}.html"
+    return page
+
+
+def _is_ours(page: Path) -> bool:
+    try:
+        return is_gallery(page.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
+def keep(
+    folder: Path, shown: Iterable[Exhibit], keeper: Keeper, *, sources: Iterable[Path], name: str
+) -> list[tuple[Path, Exhibit]]:
+    """Keep pictures in *folder* under *name*, each with a record beside it; return those that could be written."""
     inside = [path.name for path in sources if path.resolve().parent == folder.resolve()]
-    pictures = [_keep(folder, exhibit, name, inside) for exhibit in shown]
-    page = folder / PAGE
+    kept = []
+    for exhibit in shown:
+        if (path := keeper.keep(exhibit.image, folder / name)) is not None:
+            record = {field: getattr(exhibit, field) for field in _TOLD} | {"sources": inside}
+            text = json.dumps(record, ensure_ascii=False, indent=1)
+            path.with_name(path.name + ".json").write_text(text, encoding="utf-8")
+            kept.append((path, exhibit))
+    return kept
+
+
+def write_page(folder: Path) -> Path:
+    """Write the page of *folder* anew and return where it is."""
+    page = page_of(folder)
     page.write_text(to_html(read(folder), title=folder.resolve().name), encoding="utf-8")
-    return pictures, page
+    return page
 
 
 def read(folder: Path) -> list[Exhibit]:
@@ -33,31 +62,22 @@ def read(folder: Path) -> list[Exhibit]:
     return sorted(found, key=lambda exhibit: exhibit.created or "")
 
 
-def _keep(folder: Path, exhibit: Exhibit, name: str, sources: list[str]) -> Path:
-    number = 1
-    while True:
-        path = exhibit.image.fitting(folder / (name if number == 1 else f"{name}-{number}"))
-        try:
-            exhibit.image.save(path)
-            break
-        except FileExistsError:
-            number += 1
-    record = {field: getattr(exhibit, field) for field in _TOLD} | {"sources": sources}
-    text = json.dumps(record, ensure_ascii=False, indent=1)
-    path.with_name(path.name + ".json").write_text(text, encoding="utf-8")
-    return path
-
-
 def _told(path: Path) -> dict[str, Any] | None:
     """Return what *path* tells of a picture, or None if it is somebody else's file."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) and isinstance(record.get("prompt"), str) else None
+    if not isinstance(record, dict) or not isinstance(record.get("prompt"), str):
+        return None
+    types = {**dict.fromkeys(_TOLD, str), "tokens": int, "seconds": (int, float)}
+    is_ours = all(record.get(name) is None or isinstance(record[name], kind) for name, kind in types.items())
+    return record if is_ours and isinstance(record.get("sources") or [], list) else None
 
 
 def _exhibit(images: dict[str, Image], name: str, record: dict[str, Any]) -> Exhibit:
     told: dict[str, Any] = {field: record.get(field) for field in _TOLD}
-    sources = tuple(images[source] for source in record.get("sources") or () if source in images)
+    sources = tuple(
+        images[source] for source in record.get("sources") or () if isinstance(source, str) and source in images
+    )
     return Exhibit(images[name], **told, sources=sources)

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import typer
+
 from gemway import Client, Image, types
 from gemway.cli import _gallery
+from gemway.cli._keeping import Keeper, measured, tell_renamed
 from gemway.cli._screen import plain, screen, warn, working
 from gemway.gallery import exhibits
 
@@ -35,6 +38,8 @@ def make(client: Client, order: Order) -> None:
     """Make the pictures of *order*, write them and tell where they are."""
     if order.output is not None:
         _check_target(order.output, overwrite=order.overwrite)
+    if order.gallery is not None:
+        order.gallery.mkdir(parents=True, exist_ok=True)
     sources = [Image(path.read_bytes()) for path in order.edit]
     began = time.perf_counter()
     with working(f"{order.model} is at work"):
@@ -49,23 +54,38 @@ def make(client: Client, order: Order) -> None:
     seconds = time.perf_counter() - began
     if response.text:
         plain(screen, response.text)
+    keeper = Keeper(response)
     if order.output is not None or order.gallery is None:
         for image in response.images:
-            _tell(_kept(image, order), image, response, seconds)
+            wanted = image.fitting(order.output or Path(slug(order.prompt)))
+            if (path := keeper.keep(image, wanted, overwrite=order.overwrite)) is not None:
+                if order.output is not None and not order.overwrite:
+                    tell_renamed(path, order.output, image)
+                _tell(path, image, response, seconds)
     if order.gallery is not None:
-        shown = exhibits(
-            response,
-            order.prompt,
-            model=order.model,
-            aspect_ratio=order.aspect_ratio,
-            image_size=order.image_size,
-            seconds=round(seconds, 2),
-            created=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
-        )
-        pictures, page = _gallery.add(order.gallery, shown, sources=order.edit, name=slug(order.prompt))
-        for path, exhibit in zip(pictures, shown, strict=True):
-            _tell(path, exhibit.image, response, seconds)
-        plain(screen, str(page))
+        _exhibit(order, response, keeper, seconds)
+    if keeper.has_failed:
+        raise typer.Exit(1)
+
+
+def _exhibit(order: Order, response: types.GenerateContentResponse, keeper: Keeper, seconds: float) -> None:
+    """Keep the pictures in the gallery's folder and write its page anew."""
+    folder = Path(order.gallery or ".")
+    shown = exhibits(
+        response,
+        order.prompt,
+        model=order.model,
+        aspect_ratio=order.aspect_ratio,
+        image_size=order.image_size,
+        seconds=round(seconds, 2),
+        created=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
+    )
+    for path, exhibit in _gallery.keep(folder, shown, keeper, sources=order.edit, name=slug(order.prompt)):
+        _tell(path, exhibit.image, response, seconds)
+    page = _gallery.write_page(folder)
+    if page.name != _gallery.PAGE:
+        warn(f"{_gallery.PAGE} is not one of ours and was left alone: written to {page.name}")
+    plain(screen, str(page))
 
 
 def _check_target(path: Path, *, overwrite: bool) -> None:
@@ -76,26 +96,6 @@ def _check_target(path: Path, *, overwrite: bool) -> None:
         raise FileNotFoundError(2, "there is no such folder; make it first", str(path.parent))
     if path.exists() and not overwrite:
         raise FileExistsError(17, "is there already; choose another name or add --overwrite", str(path))
-
-
-def _kept(image: Image, order: Order) -> Path:
-    """Write *image* to where it was wanted; to a free name beside it rather than lose what was paid for."""
-    wanted = image.fitting(order.output or Path(slug(order.prompt)))
-    if order.overwrite:
-        return image.save(wanted, overwrite=True)
-    path = image.save(free(wanted))
-    if order.output is not None and path != order.output:
-        warn(f"the picture is {image.mime_type}: written to {path}")
-    return path
-
-
-def free(path: Path) -> Path:
-    """Return *path*, or `name-2`, `name-3`, ... beside it if it is taken."""
-    number, found = 1, path
-    while found.exists():
-        number += 1
-        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return found
 
 
 def slug(prompt: str) -> str:
@@ -109,8 +109,4 @@ def slug(prompt: str) -> str:
 def _tell(path: Path, image: Image, response: types.GenerateContentResponse, seconds: float) -> None:
     usage = response.usage_metadata
     tokens = f", {usage.total_token_count:,} tokens" if usage and usage.total_token_count else ""
-    try:
-        pixels = f"{image.width}x{image.height} pixels"
-    except ValueError:
-        pixels = image.mime_type
-    plain(screen, f"{path}  ({pixels}, {len(image.data):,} bytes{tokens}, {seconds:.1f} s)")
+    plain(screen, f"{path}  ({measured(image)}, {len(image.data):,} bytes{tokens}, {seconds:.1f} s)")

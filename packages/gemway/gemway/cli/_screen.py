@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import click
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -28,8 +29,13 @@ def plain_failures() -> Iterator[None]:
         warnings.showwarning = _show_warning
         try:
             yield
+        except (typer.Exit, typer.Abort, click.ClickException):
+            raise
         except (GemwayError, OSError) as error:
             failed(one_line(error))
+            raise typer.Exit(1) from None
+        except Exception as error:  # noqa: BLE001 - a user gets one line, whatever it is
+            failed(f"{type(error).__name__}: {one_line(error)}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             failed("stopped")
@@ -48,9 +54,18 @@ def warn(message: str) -> None:
     plain(notes, message)
 
 
+# All of C0 and C1 but the tab and the line feed, and DEL.
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
+
+
+def printable(text: str) -> str:
+    """Return *text* without control characters: an escape sequence of a model could write to the clipboard."""
+    return text.translate(_CONTROLS)
+
+
 def plain(console: Console, message: str, end: str = "\n") -> None:
-    """Print *message* as it is: no markup, no colours of our own, no line breaks of our own."""
-    console.print(message, markup=False, highlight=False, emoji=False, soft_wrap=True, end=end)
+    """Print *message* as it is, but for control characters: no markup, no colours or line breaks of our own."""
+    console.print(printable(message), markup=False, highlight=False, emoji=False, soft_wrap=True, end=end)
 
 
 def one_line(error: BaseException) -> str:
@@ -68,7 +83,7 @@ def working(what: str) -> Iterator[None]:
     """Show that something is under way, and for how long; nothing where nobody watches."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
-        progress.add_task(what, total=None)
+        progress.add_task(printable(what), total=None)
         yield
 
 
