@@ -72,7 +72,7 @@ def test_two_tools_of_one_name_are_an_error(gemway) -> None:
     """Which of the two the model would call, nobody could say."""
     other = FunctionTool.from_defaults(lambda a: a, name="add", description="Something else.")
 
-    with pytest.raises(ConfigurationError, match="two different tools have the name 'add'"):
+    with pytest.raises(ConfigurationError, match="two different tools are named 'add'"):
         gemway().chat(ASK, tools=[FunctionTool.from_defaults(add), other])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, Final
 
 from gemway import AsyncClient, Client
@@ -13,6 +14,7 @@ _OPTIONS: Final = (
     *("inline_data_casing", "retry_image_timeouts", "max_connections", "max_response_bytes", "max_continuations"),
     *("auth_header", "auth_scheme", "on_retry", "retry_budget"),
 )
+_OPTION_VALUES: Final = itemgetter(*_OPTIONS)
 _NAMES: Final = {"default_headers": "headers"}
 _Wiring = tuple[Any, ...]
 
@@ -51,7 +53,7 @@ class Clients:
 
 
 def _wiring(settings: Mapping[str, Any], http_client: str) -> _Wiring:
-    return (settings[http_client], *(settings[name] for name in _OPTIONS))
+    return (settings[http_client], *_OPTION_VALUES(settings))
 
 
 def _client_options(settings: Mapping[str, Any], http_client: str) -> dict[str, Any]:

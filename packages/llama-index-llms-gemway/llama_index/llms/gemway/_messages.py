@@ -35,7 +35,6 @@ from gemway import (
     sniff_mime_type,
     split_result_media,
     to_part,
-    without_decimals,
 )
 
 Part: TypeAlias = dict[str, Any]
@@ -319,7 +318,7 @@ def _call_part(name: str, arguments: Any, call_id: str | None) -> Part:
 def _to_arguments(arguments: Any) -> dict[str, Any]:
     """Return call arguments as an object; some models' calls hold them as JSON text."""
     if isinstance(arguments, Mapping):
-        return dict(without_decimals(arguments))
+        return dict(arguments)
     try:
         parsed = json.loads(arguments) if arguments else {}
     except (ValueError, TypeError, RecursionError):

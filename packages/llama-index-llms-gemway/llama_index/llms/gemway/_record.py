@@ -71,7 +71,9 @@ def read_record(message: ChatMessage) -> Sequence[Entry]:
     for block in message.blocks:
         if isinstance(block, ThinkingBlock) and RECORD in block.additional_information:
             return _as_entries(block.additional_information[RECORD])
-    return _as_entries(message.additional_kwargs.get(RECORD))  # messages that version 0.1.0 stored
+    if RECORD in message.additional_kwargs:  # messages that version 0.1.0 stored
+        return _as_entries(message.additional_kwargs[RECORD])
+    return ()
 
 
 _ENTRIES: Final = TypeAdapter(list[Entry])

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from llama_index.core.tools import BaseTool, FunctionTool
 
 from gemway import (
-    ConfigurationError,
     Dialect,
     UnsupportedContentError,
     from_store,
     function_declaration,
     inline_root_reference,
     restore_arguments,
-    sanitize_tool_name,
 )
 
 _Declaration = dict[str, Any]
@@ -40,8 +38,8 @@ class WireTools(list[dict[str, Any]]):
     def __init__(self, functions: list[_Function], others: Iterable[Any]) -> None:
         declarations = [function.declaration for function in functions]
         super().__init__([*([{"functionDeclarations": declarations}] if declarations else []), *others])
-        self.names = [function.name for function in functions]
-        self._sent = {sanitize_tool_name(function.name): function for function in functions}
+        self.names = list({function.name: None for function in functions})
+        self._sent = {function.declaration["name"]: function for function in functions}
 
     def restored(self, name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return a call's name as the tool has it here, and its arguments with the types that the tool declares."""
@@ -54,11 +52,8 @@ class WireTools(list[dict[str, Any]]):
 def to_wire_tools(tools: Any, *, dialect: Dialect = "json_schema") -> WireTools:
     """Return the wire's tools for LlamaIndex tools, functions, models, OpenAI's dicts and Google's own.
 
-    A tool that is given twice is declared once: agents add tools that the model has already.
-
     Raises:
         UnsupportedContentError: something that is no tool.
-        ConfigurationError: two different tools of the same name.
     """
     if isinstance(tools, WireTools):
         return tools
@@ -70,25 +65,13 @@ def to_wire_tools(tools: Any, *, dialect: Dialect = "json_schema") -> WireTools:
             functions.append(found)
         elif (other := _others(tool, functions)) and other not in others:
             others.append(other)
-    return WireTools(_each_once(functions), others)
+    return WireTools(functions, others)
 
 
-def each_tool(tools: Any) -> Iterator[Any]:
-    """Yield the tools of an option, which may be a single one."""
-    if isinstance(tools, Mapping | BaseTool | type) or not isinstance(tools, Iterable):
-        yield tools
-    else:
-        yield from tools
-
-
-def _each_once(functions: Iterable[_Function]) -> list[_Function]:
-    """Return each function once. Google refuses a second declaration of the same name."""
-    kept: dict[str, _Function] = {}
-    for function in functions:
-        first = kept.setdefault(sanitize_tool_name(function.name), function)
-        if first.declaration != function.declaration:
-            raise ConfigurationError(f"two different tools have the name {function.name!r}; rename one of them")
-    return list(kept.values())
+def each_tool(tools: Any) -> Iterable[Any]:
+    """Return the tools of an option, which may be a single one."""
+    is_single = isinstance(tools, Mapping | BaseTool | type) or not isinstance(tools, Iterable)
+    return [tools] if is_single else tools
 
 
 def _declared(tool: Any, dialect: Dialect) -> _Function | None:
