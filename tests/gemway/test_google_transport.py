@@ -139,6 +139,19 @@ def test_bytes_leave_in_the_standard_alphabet(server, google):
     assert declared == [{"name": "f_n", "parametersJsonSchema": declaration["parameters_json_schema"]}]
 
 
+def test_large_bytes_leave_in_the_standard_alphabet(server):
+    """Pictures too, and whatever only has the same name stays as it is."""
+    large = "_-8a" * 100_000
+    own = {"functionCall": {"name": "keep", "args": {"data": large, "more": {"data": "a-b\\" * 10_000}}}}
+    picture = {"inlineData": {"mime_type": "image/png", "data": large}}
+
+    WAYS[0].post(options_for(server), body={"contents": [{"role": "user", "parts": [picture, own, picture]}]})
+
+    first, second, third = server.requests[0].json["contents"][0]["parts"]
+    assert first == third == {"inlineData": {"mimeType": "image/png", "data": "/+8a" * 100_000}}
+    assert second == own
+
+
 @every_way
 def test_the_key_goes_to_the_gateway_only(server, google):
     """Neither a redirect nor another address in the request takes the key elsewhere."""

@@ -32,6 +32,11 @@ _WORTH_READING = re.compile(rb'"(?:[a-z]+_[a-z_]+|inlineData|thoughtSignature|re
 _FREE_FORM = frozenset(
     {"args", "response", "parametersJsonSchema", "responseJsonSchema", "default", "example", "enum", "labels"}
 )
+# As json.dumps writes it in Google's client.
+_DATA = b'"data": "'
+_LARGE = 2**14
+_MARK = re.compile(rb"gemway([-+])large[-+]data[-+](\d+)[-+]")
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BASE64 = frozenset({"data", "thoughtSignature"})
 # What the gateway gets otherwise, or must not get at all.
 _REPLACED = frozenset(
@@ -136,8 +141,9 @@ def _read(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, by
     changes = bool(settings.extra_body) or settings.inline_data_casing == "snake"
     if not changes and not _WORTH_READING.search(body):
         return None, body
+    slim, large = _without_large_data(body)
     try:
-        wire = _respelt(from_json(body))
+        wire = _respelt(from_json(slim))
     except ValueError:
         return None, body  # the gateway may say what is wrong with it
     if not isinstance(wire, dict):
@@ -146,7 +152,37 @@ def _read(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, by
         wire = merged(wire, settings.extra_body)
     if settings.inline_data_casing == "snake" and isinstance(wire.get("contents"), list):
         wire["contents"] = [with_snake_inline_data(content) for content in wire["contents"]]
-    return wire, encode(wire)
+    return wire, _with_large_data(encode(wire), large) if large else encode(wire)
+
+
+def _without_large_data(body: bytes) -> tuple[bytes, list[bytes]]:
+    """Return *body* with a mark in place of each large text named `data`, and those: pictures are not to be parsed."""
+    pieces: list[bytes] = []
+    large: list[bytes] = []
+    end = 0
+    if len(body) < _LARGE or _MARK.search(body):
+        return body, large
+    while (found := body.find(_DATA, end)) >= 0:
+        start = found + len(_DATA)
+        stop = body.find(b'"', start)
+        if stop - start >= _LARGE and body.find(b"\\", start, stop) < 0:
+            pieces += [body[end:start], b"gemway-large-data-%d-" % len(large)]
+            large.append(body[start:stop])
+            end = stop
+        else:
+            pieces.append(body[end:start])
+            end = start
+    return b"".join((*pieces, body[end:])), large
+
+
+def _with_large_data(slim: bytes | LargeBody, large: list[bytes]) -> LargeBody:
+    """Return *slim* with what its marks stand for. `_respelt` has changed the marks of what is base64."""
+    text, pieces, end = bytes(slim), [], 0
+    for mark in _MARK.finditer(text):
+        data = large[int(mark[2])]
+        pieces += [text[end : mark.start()], data.translate(_TO_STANDARD) if mark[1] == b"+" else data]
+        end = mark.end()
+    return LargeBody([*pieces, text[end:]])
 
 
 def _respelt(value: Any) -> Any:
