@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fault_drivers import ASK, KEY, MODEL
@@ -224,3 +227,47 @@ async def test_the_last_user_closes_the_connections_of_its_loop(server):
 
     await asyncio.sleep(0.05)
     assert await asyncio.to_thread(server.idle)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the handler raises in callbacks, too
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+@pytest.mark.parametrize("streams", [False, True], ids=["call", "stream"])
+def test_interrupts_cost_no_place_blocking(gateway, streams):
+    """A signal handler that raises, as Ctrl-C does, may hit a blocking call at any instruction."""
+    server, options = gateway
+    client = client_of(Client, server, **options)
+
+    def ask():
+        if not streams:
+            return client.generate_content(MODEL, ASK).text
+        with client.stream_generate_content(MODEL, ASK) as chunks:
+            return "".join(chunk.text for chunk in chunks)
+
+    def interrupt(*_):
+        raise Stop
+
+    assert ask() == "ok"
+    before = signal.signal(signal.SIGALRM, interrupt)
+    hits = 0
+    try:
+        for number in range(200):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 + number * 0.00003)
+                ask()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Stop:
+                hits += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    gc.collect()
+
+    assert hits > 3 * PLACES
+    assert [ask() for _ in range(LATER)] == ["ok"] * LATER
+    with ThreadPoolExecutor(PLACES) as threads:  # none of the places is lost
+        server.script(default=answer(pause=0.1))
+        begin = time.monotonic()
+        assert list(threads.map(lambda _: ask(), range(PLACES))) == ["ok"] * PLACES
+        assert time.monotonic() - begin < 5
+    client.close()
+    assert server.idle()

@@ -185,6 +185,10 @@ class _Pool:
                 return
             oldest.network.close()
 
+    def _is_full(self) -> bool:
+        """Whether all places are taken. The length may count the dead, if an interrupt hit the moment of their removal."""
+        return len(self._taken) >= self._limit and len(list(self._taken)) >= self._limit
+
     def close(self) -> None:
         """Close every connection that is not in use; those in use close when their answer ends."""
         self.is_closed = True
@@ -259,7 +263,7 @@ class SyncPool(_Pool):
     def _admit(self, slot: SyncSlot, wait: float) -> None:
         ends = time.monotonic() + wait
         with self._lock:
-            while len(self._taken) >= self._limit:
+            while self._is_full():
                 left = ends - time.monotonic()
                 if left <= 0:
                     raise _no_place(self._limit, wait)
@@ -298,7 +302,7 @@ class AsyncPool(_Pool):
     def release(self, slot: AsyncSlot) -> None:
         """Free the place of *slot*, or hand it to the call that has waited longest."""
         self._taken.discard(slot)
-        while self._waiting and len(self._taken) < self._limit:
+        while self._waiting and not self._is_full():
             following, turn = self._waiting.popleft()
             if not turn.done():
                 self._taken.add(following)
@@ -312,7 +316,7 @@ class AsyncPool(_Pool):
             pass  # that loop is closed, and the pool with it
 
     async def _admit(self, slot: AsyncSlot, wait: float) -> None:
-        if len(self._taken) < self._limit:
+        if not self._is_full():
             self._taken.add(slot)
             return
         turn = self._loop.create_future()
