@@ -15,7 +15,12 @@ class Recipe(BaseModel):
 
 configure()
 request = {
-    "contents": [{"role": "user", "parts": [{"text": "Pancakes take 20 minutes; they need flour, milk and eggs."}]}],
+    "contents": [
+        {
+            "role": "user",
+            "parts": [{"text": "Name: Pancakes. They take 20 minutes. Ingredients: flour, milk and eggs."}],
+        }
+    ],
     "generationConfig": response_schema(Recipe.model_json_schema()),
 }
 response = Client().generate_content(MODEL, request)

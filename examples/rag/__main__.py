@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gemway import GemwayError
 
-from examples.gateway import MODEL, configure
+from examples.gateway import MODEL, configure, is_emulated
 from examples.rag import settings
 from examples.rag.errors import RagError, one_line
 from examples.rag.screen import Screen
@@ -96,6 +96,10 @@ def _evaluate(options: argparse.Namespace, screen: Screen) -> None:
 
     library = Library.open(options.storage)
     questions = read_questions(options.questions)
+    configure()
+    if is_emulated():
+        screen.note("skipped: only a real model can judge answers; set GEMWAY_BASE_URL and GEMWAY_API_KEY")
+        return
     with closing(screen.track(questions, "asking and judging")) as tracked:
         verdicts = list(evaluate(library, _llm(), tracked))
     path = options.output or options.storage / "evaluation.json"
@@ -131,7 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("chat", parents=[storage], help="talk about the documents")
     command.set_defaults(command=_chat)
 
-    command = commands.add_parser("evaluate", parents=[storage], help="judge answers: faithful? relevant?")
+    command = commands.add_parser(
+        "evaluate", parents=[storage], help="judge answers: faithful? relevant? (needs a real model)"
+    )
     command.add_argument("--questions", type=Path, default=settings.QUESTIONS, help="a file with one question a line")
     command.add_argument(
         "--output", type=Path, help="where to write the JSON (default: evaluation.json in the library)"

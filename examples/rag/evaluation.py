@@ -1,4 +1,7 @@
-"""Judge answers with the model that gave them: are they faithful to their sources, and to the question?"""
+"""Judge answers with the model that gave them: are they faithful to their sources, and to the question?
+
+This needs a real model. The emulator has none, so its verdicts would mean nothing.
+"""
 
 from __future__ import annotations
 

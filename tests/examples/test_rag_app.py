@@ -276,13 +276,12 @@ def fables(rag):
     ids=["crow", "mouse", "dog"],
 )
 def test_an_answer_names_its_source(rag, fables, emulator, question, word, name):
-    """The answer comes from the best source, cites it by number, and takes one streamed request."""
+    """The answer comes from the best source, which is listed first, and takes one streamed request."""
     code, printed, _ = rag("ask", question)
 
     answer, first, *_ = printed.splitlines()
     assert code == 0
     assert word in answer
-    assert answer.endswith("[1]")
     assert first.startswith(f"[1] {name}  0.0")
     assert routes(emulator) == ["streamGenerateContent"]
 
@@ -326,7 +325,9 @@ def test_a_chat_survives_an_answer_that_fails(rag, fables, emulator):
 
 
 def test_an_evaluation_passes(rag, fables, emulator):
-    """Answers from the sources are faithful and relevant; the table is printed and the JSON written."""
+    """Where the judge says YES, answers are faithful and relevant; the table is printed and the JSON written."""
+    emulator.respond = lambda request: reply.text("YES") if "YES" in request.prompt else None
+
     code, printed, _ = rag("evaluate")
 
     report = json.loads(Path("out/rag/evaluation.json").read_text(encoding="utf-8"))
@@ -340,9 +341,9 @@ def test_an_evaluation_passes(rag, fables, emulator):
 
 
 def test_an_evaluation_finds_what_was_made_up(rag, fables, emulator, tmp_path):
-    """An answer that no source supports fails."""
+    """Where the judge says NO, an answer fails."""
     (tmp_path / "one.txt").write_text(f"# mine\n\n{CROW}\n", encoding="utf-8")
-    emulator.enqueue(reply.text("Bananas conquered Jupiter yesterday."))
+    emulator.enqueue(*map(reply.text, ("Bananas conquered Jupiter yesterday.", "NO", "NO")))
 
     _, printed, _ = rag("evaluate", "--questions", "one.txt", "--output", "new/report.json")
 
@@ -350,6 +351,18 @@ def test_an_evaluation_finds_what_was_made_up(rag, fables, emulator, tmp_path):
     assert report["faithfulness"] == 0
     assert report["verdicts"][0]["answer"] == "Bananas conquered Jupiter yesterday."
     assert "faithfulness 0%" in printed
+
+
+def test_an_evaluation_needs_a_real_model(rag, fables, emulator, monkeypatch):
+    """On the emulator that the program starts itself nothing is judged, and the program says why."""
+    monkeypatch.delenv("GEMWAY_BASE_URL")
+    monkeypatch.delenv("GEMWAY_API_KEY")
+
+    code, printed, _ = rag("evaluate")
+
+    assert code == 0
+    assert "only a real model can judge answers" in printed
+    assert not Path("out/rag/evaluation.json").exists()
 
 
 # Mishaps

@@ -18,7 +18,7 @@ from itertools import chain
 
 import pytest
 import source_tree as source
-from gemway_emulator import reply
+from gemway_emulator import Request, reply
 
 FOLDER = source.ROOT / "examples" / "swap"
 PROVIDERS = {"langchain_openai": "ChatOpenAI", "langchain_anthropic": "ChatAnthropic"} | {
@@ -42,6 +42,12 @@ class Swap:
     withholds: tuple[str, ...] = ()
     warns: tuple[str, ...] = ()
     script: Callable[[], list[object]] = field(default=list)
+    respond: Callable[[Request], object] | None = None
+
+
+def shorten(request: Request) -> object:
+    """A summary, as far as a test needs one: the first 25 words of the text below the instruction."""
+    return reply.text(" ".join(request.prompt.partition("\n\n")[2].split()[:25]))
 
 
 SWAPS = {
@@ -120,6 +126,7 @@ SWAPS = {
             "from langchain_google_genai import ChatGoogleGenerativeAI": OURS,
             'llm = ChatGoogleGenerativeAI(model="gemini-1.5-flash", temperature=0.2, max_output_tokens=512, retries=3, top_k=40)': 'llm = ChatGemway(model="{model}", temperature=0.2, max_output_tokens=512, retries=3, top_k=40)',
         },
+        respond=shorten,
         prints=(r"(done: summarise_chunk\n){5}", "done: collapse", r"Summary: .*\w{3,} \w{3,}"),
         asks=9,
         sends=('"topK":40', '"maxOutputTokens":512'),
@@ -277,6 +284,7 @@ def test_a_program_runs_after_the_swap(name, model, gateway_environment, tmp_pat
     """The program runs to its end, prints what it is for, and every request is one that Google would take."""
     swap = SWAPS[name]
     gateway_environment.enqueue(*swap.script())
+    gateway_environment.respond = swap.respond
     program = tmp_path / name
     program.write_text(swapped(name, model), encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -70,7 +70,7 @@ def test_structured_answers_parse(client):
         toys: list[str]
 
     config = types.GenerateContentConfig(response_mime_type="application/json", response_schema=Animal)
-    text = "Rex is a dog with 4 legs. toys: ball, bone and rope"
+    text = "name: Rex, a dog with 4 legs. toys: ball, bone and rope"
     answer = client.models.generate_content(model=MODELS[0], contents=text, config=config)
 
     assert answer.parsed == Animal(name="Rex", kind="dog", legs=4, toys=["ball", "bone", "rope"])

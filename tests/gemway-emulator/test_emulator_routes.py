@@ -107,9 +107,22 @@ def test_what_is_not_served_is_a_404_in_googles_shape(http, emulator, method, pa
     assert (response.status_code, error["code"], error["status"]) == (404, 404, "NOT_FOUND")
 
 
-def test_any_gemini_name_is_served(ask):
-    """Gateways add models every week."""
-    assert ask.json("hi", "gemini-9.9-hyper-preview")["modelVersion"] == "gemini-9.9-hyper-preview"
+def test_an_unknown_model_is_refused_in_googles_words(ask, http):
+    """404 NOT_FOUND as in recorded traffic, on every route; any_model opens the door."""
+    name = "gemini-9.9-hyper-preview"
+    error = ask.post("hi", name).json()["error"]
+
+    assert (error["code"], error["status"]) == (404, "NOT_FOUND")
+    assert error["message"] == (
+        f"models/{name} is not found for API version v1beta, or is not supported for generateContent. "
+        "Call ListModels to see the list of available models and their supported methods."
+    )
+    assert ask.post("hi", name, "countTokens").status_code == 404
+    assert http.get(f"/v1beta/models/{name}").status_code == 404
+    with Emulator(any_model=True) as emulator:
+        url = f"{emulator.base_url}/v1beta/models/{name}:generateContent"
+        answer = httpx.post(url, json=HELLO, headers={"Authorization": "Bearer sk-local"})
+    assert answer.json()["modelVersion"] == name
 
 
 def test_other_models_and_a_prefix():

@@ -240,3 +240,66 @@ def test_gemini_2_0_forgives_an_unanswered_call(ask):
 
     assert ask.post(talk, "gemini-2.0-flash").status_code == 200
     assert ask.post(talk, "gemini-2.5-flash").status_code == 400
+
+
+TOOL = {"functionDeclarations": [{"name": "look", "parametersJsonSchema": {"type": "object", "properties": {}}}]}
+CALLED = [
+    {"role": "user", "parts": [{"text": "hi"}]},
+    {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {}}}]},
+]
+
+
+def result(mime_type):
+    part = {"inlineData": {"mimeType": mime_type, "data": "AAAA"}}
+    return {"functionResponse": {"name": "look", "response": {"result": "x"}, "parts": [part]}}
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}}, "requested combination of response modalities (TEXT, IMAGE) is not supported"),
+        ({"cachedContent": "cachedContents/1", "systemInstruction": {"parts": [{"text": "x"}]}}, "CachedContent can not be used"),
+        ({"cachedContent": "cachedContents/1", "tools": [TOOL]}, "CachedContent can not be used"),
+        ({"tools": [TOOL], "generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}}}, "Function calling with a response mime type: 'application/json' is unsupported"),
+        ({"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object", "not": {}}}}, 'Unknown name "not" at \'generation_config.response_json_schema\''),
+        ({"tools": [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": {"properties": {"a": {"if": {}}}}}]}]}, 'Unknown name "if"'),
+        ({"contents": [*CALLED, {"role": "user", "parts": [result("audio/wav")]}]}, "audio/wav"),
+        ({"contents": [*CALLED, {"role": "user", "parts": [result("video/mp4")]}]}, "video/mp4"),
+        ({"contents": [*CALLED, {"role": "user", "parts": [result("image/gif")]}]}, "image/gif"),
+    ],
+    ids=["picture of a text model", "cache and system", "cache and tools", "schema and tools", "word of a schema", "word of a tool", "audio result", "video result", "gif result"],
+)  # fmt: skip
+def test_google_refuses_this_too(ask, extra, words):
+    """What Google's documentation and recorded errors say no to."""
+    body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}], **extra}
+
+    assert words in ask.refusal(body)["message"]
+
+
+def test_google_takes_this(ask):
+    """The neighbours of what is refused: a schema with tools for Gemini 3, PNG results, a service tier."""
+    both = {
+        "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "tools": [TOOL],
+        "generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}},
+        "serviceTier": "flex",
+    }
+    picture = {"contents": [*CALLED, {"role": "user", "parts": [result("image/png")]}]}
+
+    assert ask.post(both, "gemini-3-flash-preview").status_code == 200
+    assert ask.post(picture).status_code == 200
+
+
+@pytest.mark.parametrize("thinking", [{"includeThoughts": True}, {"thinkingBudget": 512}], ids=["aloud", "silent"])
+def test_thinking_eats_the_budget(ask, thinking):
+    """MAX_TOKENS, no text, and no more thoughts than were allowed."""
+    body = {
+        "contents": [{"role": "user", "parts": [{"text": "Tell me about foxes"}]}],
+        "generationConfig": {"maxOutputTokens": 3, "thinkingConfig": thinking},
+    }
+    answer = ask.json(body, "gemini-2.5-pro")
+
+    assert answer["candidates"][0]["finishReason"] == "MAX_TOKENS"
+    assert answer["usageMetadata"]["thoughtsTokenCount"] == 3
+    parts = (answer["candidates"][0].get("content") or {}).get("parts") or []
+    assert [part for part in parts if not part.get("thought")] == []

@@ -4,5 +4,6 @@ from gemway_emulator import reply
 from gemway_emulator._emulator import Emulator
 from gemway_emulator._journal import Entry
 from gemway_emulator._misbehaviour import MISBEHAVIOURS
+from gemway_emulator._request import Request
 
-__all__ = ["Emulator", "Entry", "MISBEHAVIOURS", "reply"]
+__all__ = ["Emulator", "Entry", "MISBEHAVIOURS", "Request", "reply"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from gemway_emulator import MISBEHAVIOURS, Emulator
 
@@ -18,12 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
     emulator = Emulator(
+        respond=options.respond,
         port=options.port,
         host=options.host,
         prefix=options.prefix,
         api_key=options.api_key,
         strict_signatures=options.strict_signatures,
         models=options.model,
+        any_model=options.any_model,
         delay=options.delay,
         chunk_delay=options.chunk_delay,
         misbehave=options.misbehave,
@@ -50,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--api-key", default="sk-local", help="the Bearer token to accept (default: sk-local)")
     parser.add_argument("--prefix", default="", help="path to serve under, such as /gw")
     parser.add_argument("--model", action="append", default=[], help="one more model name to serve; may be repeated")
+    parser.add_argument("--any-model", action="store_true", help="serve every model name")
+    parser.add_argument("--respond", type=_named, metavar="MODULE:FUNCTION", help="a function that answers requests")
     parser.add_argument("--strict-signatures", action="store_true", help="compare thought signatures as text")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--chunk-delay", type=float, default=0.0, help="seconds between stream events")
@@ -62,6 +69,18 @@ def _parser() -> argparse.ArgumentParser:
         help="may be repeated",
     )
     return parser
+
+
+def _named(text: str) -> Any:
+    """The function that `module:function` names, looked for in the working directory too."""
+    module, colon, name = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"write module:function, not {text!r}")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -6,39 +6,44 @@ import json
 import re
 from typing import Any
 
-from gemway_emulator import _choice_shapes, _pictures, _prompt_shapes, _tools, _usage
-from gemway_emulator._language import grounded, topic
-from gemway_emulator._picture_sizes import picture_size
-from gemway_emulator._prompt import Medium, Prompt, encoded, readable
-from gemway_emulator._schema_instances import instance
+from gemway_emulator import _pictures, _tools, _usage
+from gemway_emulator._instances import instance
+from gemway_emulator._language import nearest_sentence, topic
+from gemway_emulator._picture_sizes import nearest_ratio, picture_size
+from gemway_emulator._request import Medium, Request, encoded, readable
 from gemway_emulator._sounds import SPEECH_TYPE, speak
 from gemway_emulator._turns import AUTOMATIC, Part, Turn, medium_part, text_part, thought_part
 
+_THOUGHT = "**Considering the request**\n\nThe user asks about"
 
-def answer(prompt: Prompt, *, thought_images: bool = False) -> Turn:
-    """The turn a helpful, literal-minded model would give."""
-    if "IMAGE" in prompt.modalities:
-        return Turn([*_thoughts(prompt), *_picture_parts(prompt, thought_images=thought_images)])
-    if "AUDIO" in prompt.modalities:
-        return Turn([medium_part(encoded(speak(prompt.question)), SPEECH_TYPE, None)])
-    if calls := _tools.calls(prompt):
-        return Turn([*_thoughts(prompt), *calls])
-    turns = [_text_turn(prompt, number) for number in range(prompt.config.get("candidateCount") or 1)]
+
+def answer(request: Request, *, thought_images: bool = False) -> Turn:
+    """The neutral answer to *request*; it knows no framework's prompts."""
+    if "IMAGE" in request.modalities:
+        return Turn([*_thoughts(request), *_picture_parts(request, thought_images=thought_images)])
+    if "AUDIO" in request.modalities:
+        return Turn([medium_part(encoded(speak(request.prompt)), SPEECH_TYPE, None)])
+    if calls := _tools.calls(request):
+        return Turn([*_thoughts(request), *calls])
+    turns = [_text_turn(request, number) for number in range(request.config.get("candidateCount") or 1)]
     turns[0].alternatives = turns[1:]
     return turns[0]
 
 
-def _text_turn(prompt: Prompt, number: int) -> Turn:
-    text = _json(prompt) if _wants_json(prompt) else _text(prompt)
-    if number and not _wants_json(prompt):
+def _text_turn(request: Request, number: int) -> Turn:
+    text = _json(request) if request.wants_json else _text(request)
+    if number and not request.wants_json:
         text = f"{text} (version {number + 1})"
-    thoughts = _thoughts(prompt)
-    text, reason = _limited(text, prompt.config, spent=sum(_usage.count(part["text"]) for part in thoughts))
+    thoughts = _thoughts(request)
+    spent = sum(_usage.count(part["text"]) for part in thoughts) or request.thinks * _usage.count(_THOUGHT)
+    text, reason = _limited(text, request.config, spent=spent)
     turn = Turn([*thoughts, *([text_part(text, AUTOMATIC)] if text else [])], finish_reason=reason)
-    if prompt.config.get("responseLogprobs"):
-        turn.candidate_fields |= _logprobs(text, prompt.config.get("logprobs") or 0)
-    if text and any("googleSearch" in tool for tool in prompt.body.get("tools") or []):
-        turn.candidate_fields |= _grounding(prompt.question, text)
+    if not thoughts:
+        turn.hidden_thoughts = min(spent, request.config.get("maxOutputTokens") or spent)
+    if request.config.get("responseLogprobs"):
+        turn.candidate_fields |= _logprobs(text, request.config.get("logprobs") or 0)
+    if text and any("googleSearch" in tool for tool in request.body.get("tools") or []):
+        turn.candidate_fields |= _grounding(request.prompt, text)
     return turn
 
 
@@ -53,58 +58,44 @@ def _limited(text: str, config: dict[str, Any], *, spent: int) -> tuple[str, str
     return "".join(units[: max(most - spent, 0)]), "MAX_TOKENS"
 
 
-def _thoughts(prompt: Prompt) -> list[Part]:
-    if not prompt.thinks_aloud:
+def _thoughts(request: Request) -> list[Part]:
+    """The thought summary, if one is asked for; it ends with the budget of the answer."""
+    if not request.thinks_aloud:
         return []
-    return [
-        thought_part(f"**Considering the request**\n\nThe user asks about {topic(prompt.question) or 'something'}.\n")
-    ]
+    units = _usage.tokens(f"{_THOUGHT} {topic(request.prompt) or 'something'}.\n")
+    return [thought_part("".join(units[: request.config.get("maxOutputTokens")]))]
 
 
-def _wants_json(prompt: Prompt) -> bool:
-    return prompt.config.get("responseMimeType") in ("application/json", "text/x.enum")
+def _json(request: Request) -> str:
+    if request.schema is None:
+        return json.dumps(_free_json(request), ensure_ascii=False)
+    value = instance(request.schema, request.material)
+    is_enum = request.config.get("responseMimeType") == "text/x.enum"
+    return str(value) if is_enum else json.dumps(value, ensure_ascii=False)
 
 
-def _json(prompt: Prompt) -> str:
-    config = prompt.config
-    schema = config.get("responseJsonSchema") or config.get("responseSchema")
-    if schema is None:
-        return json.dumps(_free_json(prompt), ensure_ascii=False)
-    value = _choice_shapes.selection(schema, prompt) or instance(schema, prompt.material, prompt.background)
-    return str(value) if config.get("responseMimeType") == "text/x.enum" else json.dumps(value, ensure_ascii=False)
+def _free_json(request: Request) -> dict[str, Any]:
+    """An object with the keys that the prompt spells as `"key":`, else with one `answer`."""
+    keys = list(dict.fromkeys(re.findall(r"[\"'`](\w+)[\"'`]\s*:", request.prompt)))
+    if not keys:
+        return {"answer": nearest_sentence(request.prompt, request.background)}
+    fields = {"type": "object", "properties": {key: {} for key in keys}, "required": keys}
+    made: dict[str, Any] = instance(fields, request.material)
+    return made
 
 
-def _free_json(prompt: Prompt) -> dict[str, Any]:
-    """An object with the keys the prompt names: `{"name": ..., "age": ...}`, `keys name and age`, or one `answer`."""
-    text = prompt.material
-    named = re.findall(r"[\"'`](\w+)[\"'`]\s*:", text)
-    listed = re.search(
-        r"(?i)\b(?:keys?|fields?|properties|property)\b\s*:?\s*((?:[\"'`]?\w+[\"'`]?(?:,\s*(?:and\s+)?|\s+and\s+)?)+)",
-        text,
-    )
-    if not named and listed:
-        named = re.findall(r"\w+", re.sub(r"\band\b", " ", listed.group(1)))
-    if not named:
-        return {"answer": grounded(text, prompt.background)}
-    made = instance({"type": "object", "properties": {name: {} for name in named}, "required": named}, text)
-    return {name: made[name] for name in dict.fromkeys(named)}
-
-
-def _text(prompt: Prompt) -> str:
-    if prompt.awaits_results:
-        return _after_tools(prompt)
-    shaped = _prompt_shapes.answer(prompt)
-    if shaped is not None:
-        return shaped
-    seen = " ".join(_received(medium) for medium in prompt.media)
+def _text(request: Request) -> str:
+    if request.awaits_results:
+        return _after_tools(request)
+    seen = " ".join(_received(medium) for medium in request.media)
     if seen:
-        return f"I received {seen} You asked: {prompt.question or 'nothing more'}"
-    return grounded(prompt.question, prompt.background)
+        return f"I received {seen} You asked: {request.prompt or 'nothing more'}"
+    return nearest_sentence(request.prompt, request.background)
 
 
-def _after_tools(prompt: Prompt) -> str:
-    said = [f"{name}: {readable(response)}" for name, response in prompt.results[-8:]]
-    seen = " ".join(f"I received {_received(medium)}" for medium in prompt.media)
+def _after_tools(request: Request) -> str:
+    said = [f"{name}: {readable(response)}" for name, response in request.results[-8:]]
+    seen = " ".join(f"I received {_received(medium)}" for medium in request.media)
     return f"According to the tools: {'; '.join(said)}. {seen}".strip()
 
 
@@ -137,26 +128,27 @@ def _grounding(question: str, text: str) -> dict[str, Any]:
     return {"groundingMetadata": metadata}
 
 
-def _picture_parts(prompt: Prompt, *, thought_images: bool) -> list[Part]:
-    config = prompt.config.get("imageConfig") or {}
-    size = picture_size(prompt.model, config.get("aspectRatio"), config.get("imageSize"))
-    data = _picture(prompt, size, fixed="aspectRatio" in config or "imageSize" in config)
-    parts = [medium_part(encoded(data), "image/png")]
-    if "TEXT" in prompt.modalities:
-        made = "the edited picture" if prompt.newest_picture else "a picture"
-        parts.insert(0, text_part(f"Here is {made}: {prompt.question[:200] or 'untitled'}", AUTOMATIC))
-    if thought_images and prompt.thinks_aloud:
-        draft = medium_part(encoded(_pictures.draw(f"draft: {prompt.question}", (256, 256))), "image/png", None)
+def _picture_parts(request: Request, *, thought_images: bool) -> list[Part]:
+    parts = [medium_part(encoded(_picture(request)), "image/png")]
+    if "TEXT" in request.modalities:
+        made = "the edited picture" if request.newest_picture else "a picture"
+        parts.insert(0, text_part(f"Here is {made}: {request.prompt[:200] or 'untitled'}", AUTOMATIC))
+    if thought_images and request.thinks_aloud:
+        draft = medium_part(encoded(_pictures.draw(f"draft: {request.prompt}", (256, 256))), "image/png", None)
         parts.insert(0, draft | {"thought": True})
     return parts
 
 
-def _picture(prompt: Prompt, size: tuple[int, int], *, fixed: bool) -> bytes:
-    """An edit of the newest picture in the conversation, or a new one of *size* pixels."""
-    source = prompt.newest_picture
-    if source is not None:
+def _picture(request: Request) -> bytes:
+    """An edit of the newest picture in the conversation, or a new one, at one of the model's sizes."""
+    config = request.config.get("imageConfig") or {}
+    ratio, size = config.get("aspectRatio"), config.get("imageSize")
+    if request.newest_picture is not None:
         try:
-            return _pictures.edit(prompt.question, source.data, size if fixed else None)
+            source = _pictures.opened(request.newest_picture.data)
         except ValueError:
             pass  # undecodable input: draw afresh, as a model that saw nothing would
-    return _pictures.draw(prompt.question or "untitled", size)
+        else:
+            pixels = picture_size(request.model, ratio or nearest_ratio(request.model, source.size), size)
+            return _pictures.edit(request.prompt, source, pixels)
+    return _pictures.draw(request.prompt or "untitled", picture_size(request.model, ratio, size))

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -54,11 +53,7 @@ class Application:
             return Response(status_code=499)
         entry = Entry(request.method, _path(request), Headers(request.headers.items()), body, arrived)
         self.gateway.journal.append(entry)
-        # Drawing a large picture takes half a second; other requests should not wait for it.
-        if "image" in entry.path:
-            outcome = await run_in_threadpool(self.gateway.respond, entry)
-        else:
-            outcome = self.gateway.respond(entry)
+        outcome = await self.gateway.respond(entry)
         entry.status = outcome.status
         await self._sleep(outcome.delay)
         return self._response(outcome, entry)

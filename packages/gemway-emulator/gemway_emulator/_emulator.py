@@ -12,13 +12,12 @@ import uvicorn
 
 from gemway_emulator import _misbehaviour
 from gemway_emulator._app import Application, build
-from gemway_emulator._gateway import Gateway
+from gemway_emulator._gateway import Gateway, Responder
 from gemway_emulator._journal import Journal
 from gemway_emulator._signatures import Signatures
-from gemway_emulator.reply import ErrorReply, RawReply, Reply, StreamReply, Turn
+from gemway_emulator.reply import Reply, check_reply
 
 _START_LIMIT = 10.0
-_REPLIES = (Turn, ErrorReply, StreamReply, RawReply)
 
 
 class Emulator:
@@ -30,11 +29,13 @@ class Emulator:
     Scripted replies (`enqueue`) are served in order; without one the emulator answers by itself. Every request is kept in
     `requests`. All options are keywords:
 
+    - *respond*: a function that answers requests (a `Request` in, a `reply.*` out, None for the emulator's own answer), sync
+      or async. A sync one runs in a thread.
     - *port*: 0 takes a free one; *host* stays on this machine by default; *prefix* puts the API under a path (`"/gw"`).
     - *api_key*: the one Bearer token that is accepted.
     - *strict_signatures*: thought signatures must come back byte for byte, and only those issued here.
     - *validate*: refuse malformed requests with Google's 400; without it everything that is JSON is answered.
-    - *models*: names to serve beside `gemini*` and `gemma*`.
+    - *models*: names to serve beside Google's; *any_model* serves every name. Other names are 404, in Google's words.
     - *thought_images*: image models asked for thoughts also send a draft picture marked `thought`.
     - *delay*, *chunk_delay*: seconds before each answer and between stream events.
     - *misbehave*: names from `MISBEHAVIOURS`.
@@ -43,6 +44,7 @@ class Emulator:
     def __init__(  # noqa: PLR0913 - keyword-only options
         self,
         *,
+        respond: Responder | None = None,
         port: int = 0,
         host: str = "127.0.0.1",
         prefix: str = "",
@@ -50,6 +52,7 @@ class Emulator:
         strict_signatures: bool = False,
         validate: bool = True,
         models: Sequence[str] = (),
+        any_model: bool = False,
         thought_images: bool = False,
         delay: float = 0.0,
         chunk_delay: float = 0.0,
@@ -60,12 +63,14 @@ class Emulator:
             api_key=api_key,
             prefix="/" + prefix.strip("/") if prefix.strip("/") else "",
             models=tuple(models),
+            any_model=any_model,
             validate=validate,
             thought_images=thought_images,
             delay=delay,
             chunk_delay=chunk_delay,
             signatures=Signatures(strict=strict_signatures),
             misbehave=_misbehaviour.checked(misbehave),
+            responder=respond,
         )
         self._initial = dict(self._options())
         self._server: _Server | None = None
@@ -128,6 +133,15 @@ class Emulator:
         self._gateway.misbehave = _misbehaviour.checked(names)
 
     @property
+    def respond(self) -> Responder | None:
+        """The function that answers requests; set it to change it from the next request on."""
+        return self._gateway.responder
+
+    @respond.setter
+    def respond(self, function: Responder | None) -> None:
+        self._gateway.responder = function
+
+    @property
     def strict_signatures(self) -> bool:
         """Whether signatures are compared as text."""
         return self._gateway.signatures.strict
@@ -161,10 +175,7 @@ class Emulator:
 
     def enqueue(self, *replies: Reply) -> None:
         """Serve *replies*, one per generateContent or streamGenerateContent call, before the emulator's own answers."""
-        for reply in replies:
-            if not isinstance(reply, _REPLIES):
-                raise TypeError(f"cannot serve {reply!r}; enqueue reply.text(...), reply.error(...) and their kin")
-        self._gateway.queue.extend(replies)
+        self._gateway.queue.extend([check_reply(reply) for reply in replies])
 
     def waits(self) -> list[float]:
         """Seconds between the arrivals of consecutive requests."""
@@ -179,7 +190,7 @@ class Emulator:
             setattr(self, name, value)
 
     def _options(self) -> dict[str, object]:
-        names = ("api_key", "misbehave", "strict_signatures", "delay", "chunk_delay")
+        names = ("api_key", "misbehave", "respond", "strict_signatures", "delay", "chunk_delay")
         return {name: getattr(self, name) for name in names}
 
     def _listen(self) -> socket.socket:

@@ -57,6 +57,7 @@ class Envelope:
     def _usage(self, turn: Turn, parts: list[Part], *, ended: bool) -> dict[str, Any]:
         others = [part for other in turn.alternatives for part in other.parts] if ended else []
         answer, thoughts = _usage.answer_tokens([*parts, *others], self.model, self.image_size)
+        thoughts += turn.hidden_thoughts
         counted: dict[str, Any] = {"promptTokenCount": sum(self.prompt.values())}
         if self.cached:
             counted["cachedContentTokenCount"] = self.cached

@@ -81,9 +81,13 @@ def unauthenticated() -> GoogleError:
     return GoogleError(401, details=[detail])
 
 
-def unknown_model(model: str) -> GoogleError:
-    """The 404 for a model this gateway does not serve."""
-    return GoogleError(404, f"models/{model} is not found for API version v1beta, or is not supported for this method.")
+def unknown_model(model: str, action: str, version: str) -> GoogleError:
+    """The 404 for a model that this gateway does not serve, or not with this method."""
+    return GoogleError(
+        404,
+        f"models/{model} is not found for API version {version}, or is not supported for {action}. "
+        "Call ListModels to see the list of available models and their supported methods.",
+    )
 
 
 def unknown_route(method: str, path: str) -> GoogleError:

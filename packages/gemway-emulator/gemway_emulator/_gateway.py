@@ -1,16 +1,18 @@
-"""Admit a request and answer it: authorisation, route, validation, queue, model. Knows no HTTP framework and never waits."""
+"""Admit a request and answer it: authorisation, route, validation, queue, `respond=`, own answer. Knows no HTTP framework."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import inspect
 import itertools
 import json
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote
 
 from gemway_emulator import _misbehaviour, _models, _rules, _shapes, _usage
@@ -21,10 +23,13 @@ from gemway_emulator._errors import GoogleError, unauthenticated, unknown_model,
 from gemway_emulator._framing import Framing
 from gemway_emulator._journal import Entry, Journal
 from gemway_emulator._models import Model
-from gemway_emulator._prompt import Prompt
+from gemway_emulator._request import Request
 from gemway_emulator._signatures import Signatures
 from gemway_emulator._turns import Turn
-from gemway_emulator.reply import ErrorReply, RawReply, Reply, StreamReply
+from gemway_emulator.reply import ErrorReply, RawReply, Reply, StreamReply, check_reply
+
+Responder: TypeAlias = Callable[[Request], "Reply | Awaitable[Reply | None] | None"]
+"""A function that answers requests, sync or async; None leaves a request to the emulator."""
 
 _JSON = "application/json; charset=UTF-8"
 _ROUTE = re.compile(r"/(?P<version>v1beta|v1)/models(?:/(?P<model>.+?)(?::(?P<action>\w+))?)?")
@@ -50,12 +55,14 @@ class Gateway:
     api_key: str
     prefix: str = ""
     models: tuple[str, ...] = ()
+    any_model: bool = False
     validate: bool = True
     thought_images: bool = False
     delay: float = 0.0
     chunk_delay: float = 0.0
     signatures: Signatures = field(default_factory=Signatures)
     misbehave: frozenset[str] = frozenset()
+    responder: Responder | None = None
     journal: Journal = field(default_factory=Journal)
     queue: deque[Reply] = field(default_factory=deque)
 
@@ -63,37 +70,37 @@ class Gateway:
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
 
-    def respond(self, entry: Entry) -> Outcome:
+    async def respond(self, entry: Entry) -> Outcome:
         """The answer to the request in *entry*; every failure is an answer too."""
         try:
-            return self._respond(entry)
+            return await self._respond(entry)
         except GoogleError as error:
             return self._refusal(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours should be read in the client's error, not in a log
             return self._refusal(GoogleError(500, f"The emulator failed: {error!r}"))
 
-    def _respond(self, entry: Entry) -> Outcome:
+    async def _respond(self, entry: Entry) -> Outcome:
         path, _, query = entry.path.partition("?")
         route = self._route(entry.method, unquote(path))
         if not self._authorised(entry, parse_qs(query)):
             raise unauthenticated()
         if route is None:
             raise unknown_route(entry.method, path)
-        name, action = route
+        version, name, action = route
         if entry.method == "GET":
-            return _json(self._model_resources(name))
-        model = _models.find(name, self.models)
+            return _json(self._model_resources(name, version))
+        model = _models.find(name, self.models, any_model=self.any_model)
         if model is None:
-            raise unknown_model(name)
+            raise unknown_model(name, action, version)
         if action == "streamGenerateContent" and "no_stream_route" in self.misbehave:
             raise unknown_route(entry.method, path)
         if action in ("generateContent", "streamGenerateContent"):
             sse = parse_qs(query).get("alt") == ["sse"]
-            return self._generate(entry, model, streamed=action.startswith("stream"), sse=sse)
+            return await self._generate(entry, model, streamed=action.startswith("stream"), sse=sse)
         return self._count(entry, model) if action == "countTokens" else self._embed(entry, action)
 
-    def _route(self, method: str, path: str) -> tuple[str, str] | None:
-        """(model, action) of *path*, or None if it is not one of the API's."""
+    def _route(self, method: str, path: str) -> tuple[str, str, str] | None:
+        """(version, model, action) of *path*, or None if it is not one of the API's."""
         if not path.startswith(self.prefix) or not (found := _ROUTE.fullmatch(path[len(self.prefix) :])):
             return None
         if found["version"] == "v1" and "no_v1_route" in self.misbehave:
@@ -101,10 +108,10 @@ class Gateway:
         name, action = (found["model"] or "").removeprefix("models/"), found["action"] or ""
         if method == "GET":
             hidden = "no_model_routes" in self.misbehave
-            return None if action or hidden else (name, "")
+            return None if action or hidden else (found["version"], name, "")
         known = {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"}
         known -= {"countTokens"} if "no_count_route" in self.misbehave else set()
-        return (name, action) if method == "POST" and action in known else None
+        return (found["version"], name, action) if method == "POST" and action in known else None
 
     def _authorised(self, entry: Entry, query: dict[str, list[str]]) -> bool:
         scheme, _, token = entry.headers.get("authorization", "").partition(" ")
@@ -113,39 +120,63 @@ class Gateway:
             token = entry.headers.get("x-goog-api-key") or query.get("key", [token])[0]
         return hmac.compare_digest(token.encode("latin-1", "replace"), self.api_key.encode("latin-1", "replace"))
 
-    def _model_resources(self, name: str) -> Any:
+    def _model_resources(self, name: str, version: str) -> Any:
         if not name:
             return {"models": [model.describe() for model in _models.listed(self.models)]}
-        model = _models.find(name, self.models)
+        model = _models.find(name, self.models, any_model=self.any_model)
         if model is None:
-            raise unknown_model(name)
+            raise unknown_model(name, "GetModel", version)
         return model.describe()
 
-    def _generate(self, entry: Entry, model: Model, *, streamed: bool, sse: bool) -> Outcome:
-        body = self._body(entry, "Request")
-        prompt = Prompt(model, body)
+    async def _generate(self, entry: Entry, model: Model, *, streamed: bool, sse: bool) -> Outcome:
+        request = Request(model, self._body(entry, "Request"), streamed)
         if self.validate:
-            _rules.check(prompt, self.signatures)
-        scripted = self._next_reply()
-        if isinstance(scripted, ErrorReply):
-            return self._refusal(scripted.error, scripted)
-        if isinstance(scripted, RawReply):
-            return Outcome(scripted.status, scripted.headers, [scripted.body], scripted.delay, cut=scripted.cut)
-        if isinstance(scripted, StreamReply):
-            self._remember(scripted.chunks, prompt.question)
-            return _scripted_stream(scripted) if streamed else _json(fold(scripted.chunks), delay=scripted.delay)
-        turn = scripted if scripted is not None else answer(prompt, thought_images=self.thought_images)
-        return self._turn(turn, prompt, streamed=streamed, sse=sse)
+            _rules.check(request, self.signatures)
+        reply = await self._reply(request)
+        if isinstance(reply, ErrorReply):
+            return self._refusal(reply.error, reply)
+        if isinstance(reply, RawReply):
+            return Outcome(reply.status, reply.headers, [reply.body], reply.delay, cut=reply.cut)
+        if isinstance(reply, StreamReply):
+            self._remember(reply.chunks, request.prompt)
+            return _scripted_stream(reply) if streamed else _json(fold(reply.chunks), delay=reply.delay)
+        return self._turn(reply, request, streamed=streamed, sse=sse)
 
-    def _turn(self, turn: Turn, prompt: Prompt, *, streamed: bool, sse: bool) -> Outcome:
-        turn = self._signed(turn, prompt)
-        size = (prompt.config.get("imageConfig") or {}).get("imageSize") or "1K"
+    async def _reply(self, request: Request) -> Reply:
+        """The next scripted reply, else the one of `respond=`, else the emulator's own."""
+        if (scripted := self._next_reply()) is not None:
+            return scripted
+        if self.responder is not None and (given := await self._ask_responder(self.responder, request)) is not None:
+            return given
+        if "IMAGE" in request.modalities:
+            # Drawing a large picture takes half a second; other requests should not wait for it.
+            return await asyncio.to_thread(answer, request, thought_images=self.thought_images)
+        return answer(request, thought_images=self.thought_images)
+
+    async def _ask_responder(self, responder: Responder, request: Request) -> Reply | None:
+        try:
+            if inspect.iscoroutinefunction(responder):
+                given = await responder(request)
+            else:
+                # In a thread, because it may sleep, or call this very emulator.
+                given = await asyncio.to_thread(responder, request)
+                given = await given if inspect.isawaitable(given) else given
+            return None if given is None else check_reply(given)
+        except GoogleError:
+            raise
+        except Exception as error:
+            name = getattr(responder, "__qualname__", repr(responder))
+            raise GoogleError(500, f"respond={name} failed: {error!r}") from error
+
+    def _turn(self, turn: Turn, request: Request, *, streamed: bool, sse: bool) -> Outcome:
+        turn = self._signed(turn, request)
+        size = (request.config.get("imageConfig") or {}).get("imageSize") or "1K"
         envelope = Envelope(
-            prompt.model,
+            request.model,
             f"emu-{next(self._ids):06d}",
-            _usage.prompt_tokens(prompt.body),
+            _usage.prompt_tokens(request.body),
             image_size=size,
-            cached=_usage.cached_tokens(prompt.body),
+            cached=_usage.cached_tokens(request.body),
         )
         delay = turn.delay or self.delay
         if not streamed:
@@ -156,10 +187,10 @@ class Gateway:
         pause = self.chunk_delay if turn.chunk_delay is None else turn.chunk_delay
         return _stream(chunks, framing, delay=delay, frame_delay=pause)
 
-    def _signed(self, turn: Turn, prompt: Prompt) -> Turn:
+    def _signed(self, turn: Turn, request: Request) -> Turn:
         with self._lock:
-            parts = self.signatures.sign(turn.parts, prompt.model, prompt.question)
-        others = [self._signed(other, prompt) for other in turn.alternatives]
+            parts = self.signatures.sign(turn.parts, request.model, request.prompt)
+        others = [self._signed(other, request) for other in turn.alternatives]
         return replace(turn, parts=parts, alternatives=others)
 
     def _remember(self, chunks: list[Chunk], asked: str) -> None:

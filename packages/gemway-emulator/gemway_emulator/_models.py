@@ -7,34 +7,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-_MILLION = 1_048_576
-
-# name: (input tokens, output tokens); the list GET /models answers with.
-_WINDOWS = {
-    "gemini-2.5-pro": (_MILLION, 65_536),
-    "gemini-2.5-flash": (_MILLION, 65_536),
-    "gemini-2.5-flash-lite": (_MILLION, 65_536),
-    "gemini-2.5-flash-image": (32_768, 32_768),
-    "gemini-3-flash-preview": (_MILLION, 65_536),
-    "gemini-3-pro-preview": (_MILLION, 65_536),
-    "gemini-3-pro-image": (65_536, 32_768),
-    "gemini-3-pro-image-preview": (131_072, 32_768),
-    "gemini-3.1-pro-preview": (_MILLION, 65_536),
-    "gemini-3.1-flash-lite": (_MILLION, 65_536),
-    "gemini-3.1-flash-image": (131_072, 32_768),
-    "gemini-3.1-flash-image-preview": (65_536, 65_536),
-    "gemini-3.1-flash-lite-image": (65_536, 4_096),
-    "gemini-3.5-flash": (_MILLION, 65_536),
-    "gemini-3.5-flash-lite": (_MILLION, 65_536),
-    "gemini-3.6-flash": (_MILLION, 65_536),
-    "gemini-3.7-flash": (_MILLION, 65_536),
-    "gemini-3.8-flash": (_MILLION, 65_536),
-    "gemini-4-argon": (_MILLION, 65_536),
-    "gemini-flash-latest": (_MILLION, 65_536),
-    "gemini-flash-lite-latest": (_MILLION, 65_536),
-    "gemma-4-26b-a4b-it": (262_144, 32_768),
-    "gemma-4-31b-it": (262_144, 32_768),
-}
+# What Google serves, or served until lately: `input tokens/output tokens` and the names; K is 1,024, M is 1,048,576.
+_WINDOWS = """
+1M/65536 gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite gemini-3-flash-preview gemini-3-pro-preview gemini-3.1-pro-preview
+1M/65536 gemini-3.1-pro-preview-customtools gemini-3.1-flash-lite gemini-3.1-flash-lite-preview gemini-3.5-flash
+1M/65536 gemini-3.5-flash-lite gemini-3.6-flash gemini-3.7-flash gemini-3.8-flash gemini-4-argon gemini-flash-latest
+1M/65536 gemini-flash-lite-latest gemini-pro-latest gemini-2.5-flash-preview-05-20 gemini-2.5-pro-preview-05-06
+1M/65536 gemini-2.5-pro-preview-06-05 gemini-2.5-flash-lite-preview-06-17 gemini-2.5-flash-preview-09-2025
+1M/65536 gemini-robotics-er-1.5-preview gemini-2.5-computer-use-preview-10-2025
+1M/8192 gemini-1.5-flash gemini-2.0-flash gemini-2.0-flash-001 gemini-2.0-flash-lite gemini-2.0-flash-lite-001 gemini-2.0-flash-exp
+2M/8192 gemini-1.5-pro
+8K/16384 gemini-2.5-flash-preview-tts gemini-2.5-pro-preview-tts
+2K/1 gemini-embedding-001 text-embedding-004
+32K/32768 gemini-2.5-flash-image gemini-2.5-flash-image-preview gemini-2.0-flash-preview-image-generation
+64K/32768 gemini-3-pro-image
+128K/32768 gemini-3-pro-image-preview gemini-3.1-flash-image
+64K/65536 gemini-3.1-flash-image-preview
+64K/4096 gemini-3.1-flash-lite-image
+128K/8192 gemma-3-1b-it gemma-3-4b-it gemma-3-12b-it gemma-3-27b-it
+256K/32768 gemma-4-26b-a4b-it gemma-4-31b-it
+"""
+_UNITS = {"K": 1024, "M": 1_048_576}
+_DEFAULT_WINDOW = "1M/65536"
+_WINDOW_OF = {name: window for window, *names in map(str.split, _WINDOWS.split("\n")[1:-1]) for name in names}
 
 # These refuse a conversation that ends with a model turn (no prefill).
 _NO_PREFILL = re.compile(r"gemini-3\.5-flash-lite|gemini-3\.6-flash")
@@ -60,6 +55,16 @@ class Model:
         return self.name.startswith("gemini") and "image" in self.name
 
     @property
+    def embeds(self) -> bool:
+        """Whether it turns text into vectors and does nothing else."""
+        return "embedding" in self.name
+
+    @property
+    def speaks(self) -> bool:
+        """Whether sound is its output."""
+        return "tts" in self.name
+
+    @property
     def signs_calls(self) -> bool:
         """Gemini 3 and later sign function calls, give them ids, and insist on the signature."""
         return self.generation >= 3
@@ -81,16 +86,16 @@ class Model:
 
     def describe(self) -> dict[str, Any]:
         """The model resource, as `GET models/{model}` answers."""
-        window = _WINDOWS.get(self.name, (_MILLION, 65_536))
-        methods = ["generateContent", "streamGenerateContent", "countTokens"]
+        limit, most = _WINDOW_OF.get(self.name, _DEFAULT_WINDOW).split("/")
+        methods = ["embedContent"] if self.embeds else ["generateContent", "streamGenerateContent", "countTokens"]
         return {
             "name": f"models/{self.name}",
             "baseModelId": self.name,
             "version": "001",
             "displayName": self.name.replace("-", " ").title(),
             "description": "Answered by the gemway emulator, without a language model.",
-            "inputTokenLimit": window[0],
-            "outputTokenLimit": window[1],
+            "inputTokenLimit": int(limit[:-1]) * _UNITS[limit[-1]],
+            "outputTokenLimit": int(most),
             "supportedGenerationMethods": methods,
             "temperature": 1,
             "topP": 0.95,
@@ -100,16 +105,12 @@ class Model:
         }
 
 
-def find(name: str, also: Iterable[str] = ()) -> Model | None:
-    """Return the model called *name*, or None if this gateway would not serve it.
-
-    Every `gemini*` and `gemma*` name is served (gateways add models every week), and the names in *also*.
-    """
+def find(name: str, also: Iterable[str] = (), *, any_model: bool = False) -> Model | None:
+    """Return the model called *name*: one of Google's or one of *also*, every one if *any_model*; else None."""
     bare = name.removeprefix("models/")
-    known = re.fullmatch(r"(gemini|gemma)[\w.\-]*", bare) or bare in also
-    return Model(bare) if known else None
+    return Model(bare) if bare and (any_model or bare in _WINDOW_OF or bare in also) else None
 
 
 def listed(also: Iterable[str] = ()) -> list[Model]:
     """All models of the list endpoint."""
-    return [Model(name) for name in (*_WINDOWS, *also)]
+    return [Model(name) for name in dict.fromkeys((*_WINDOW_OF, *also))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gemway_emulator._errors import invalid_argument
 from gemway_emulator._models import Model
 
@@ -72,6 +74,13 @@ def picture_size(model: Model, ratio: str | None, image_size: str | None) -> Siz
         return _512[wanted_ratio]
     width, height = _ONE_K[wanted_ratio]
     return width * _SCALE[wanted_size], height * _SCALE[wanted_size]
+
+
+def nearest_ratio(model: Model, size: Size) -> str:
+    """The aspect ratio of *model* that is nearest to a picture of *size*: an edit keeps the form of its source."""
+    ratios = _FLASH_25 if _classic_only(model) else _ONE_K
+    wanted = math.log(size[0] / size[1])
+    return min(ratios, key=lambda ratio: abs(math.log(ratios[ratio][0] / ratios[ratio][1]) - wanted))
 
 
 def _is_25(model: Model) -> bool:

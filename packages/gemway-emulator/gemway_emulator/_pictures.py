@@ -12,35 +12,9 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 Size = tuple[int, int]
 Colour = tuple[int, int, int]
 
-_TINTS = frozenset(
-    [
-        "red",
-        "green",
-        "blue",
-        "yellow",
-        "orange",
-        "purple",
-        "violet",
-        "pink",
-        "brown",
-        "white",
-        "gold",
-        "silver",
-        "teal",
-        "cyan",
-        "magenta",
-        "turquoise",
-        "crimson",
-        "navy",
-        "lime",
-        "olive",
-        "maroon",
-        "coral",
-        "salmon",
-        "indigo",
-        "beige",
-    ]
-)
+_COLOURS = """red green blue yellow orange purple violet pink brown white gold silver teal cyan magenta turquoise crimson navy lime
+olive maroon coral salmon indigo beige"""
+_TINTS = frozenset(_COLOURS.split())
 _GREY_WORDS = ("black and white", "black-and-white", "monochrome", "grayscale", "greyscale", "gray", "grey")
 
 
@@ -51,17 +25,18 @@ def draw(prompt: str, size: Size) -> bytes:
     return _png(picture)
 
 
-def edit(prompt: str, source: bytes, size: Size | None = None) -> bytes:
-    """Return *source* changed as *prompt* says (its colour word, or a tint of its own), with the instruction written below.
-
-    The picture keeps its content and, unless *size* is given, its pixel size. Raises ValueError if *source* is not a picture.
-    """
+def opened(source: bytes) -> Image.Image:
+    """The picture in *source*; raises ValueError if it is none."""
     try:
-        with Image.open(io.BytesIO(source)) as opened:
-            picture = opened.convert("RGB")
+        with Image.open(io.BytesIO(source)) as picture:
+            return picture.convert("RGB")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError("the input is not a picture") from error
-    if size is not None and size != picture.size:
+
+
+def edit(prompt: str, picture: Image.Image, size: Size) -> bytes:
+    """Return *picture* at *size* pixels, tinted with the colour word of *prompt* or a colour of its own, *prompt* written below."""
+    if size != picture.size:
         picture = ImageOps.pad(picture, size, color=_colours(prompt)[0])
     picture = _tinted(picture, prompt)
     _write(picture, prompt, at_bottom=True)

@@ -27,6 +27,7 @@ class Turn:
     finish_message: str | None = None
     prompt_feedback: dict[str, Any] | None = None
     usage: dict[str, Any] | None = None
+    hidden_thoughts: int = 0
     chunks: int | list[str] | None = None
     delay: float = 0.0
     chunk_delay: float | None = None

@@ -69,6 +69,13 @@ class RawReply:
 Reply: TypeAlias = Turn | ErrorReply | StreamReply | RawReply
 
 
+def check_reply(value: object) -> Reply:
+    """Return *value* if it can be served; raise TypeError naming the kinds otherwise."""
+    if isinstance(value, (Turn, ErrorReply, StreamReply, RawReply)):
+        return value
+    raise TypeError(f"cannot serve {value!r}; give reply.text(...), reply.error(...) and their kin")
+
+
 def text(  # noqa: PLR0913 - keyword-only options of one reply
     text: str,
     *,

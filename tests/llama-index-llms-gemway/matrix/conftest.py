@@ -30,6 +30,17 @@ TEXTS = {
     "A colony of honey bees has one queen.",
 }
 
+# What a judge says where the emulator stands in for one: the cases check that evaluators ask and read, not who is right.
+VERDICTS = {
+    "faithfulness": ["YES"],
+    "unfaithful": ["NO"],
+    "relevancy": ["YES"],
+    "correctness": ["4.5\nIt agrees with the reference."],
+    "context_relevancy": ["It fits.\n[RESULT] 4"],
+    "answer_relevancy": ["It fits.\n[RESULT] 2"],
+    "pairwise": ["It answers.\n[[A]]", "It answers.\n[[B]]"],
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let core's own leftovers pass: it runs coroutines in loops that it closes without closing what is in them."""
@@ -73,9 +84,15 @@ def _named(name: str) -> Iterator[LLM]:
 
 @contextmanager
 def _gemway(request: pytest.FixtureRequest) -> Iterator[LLM]:
+    import llama_index_puppet  # of tests/support: answers in the forms that core's components parse
+    from gemway_emulator import reply
     from llama_index.llms.gemway import Gemway
 
     emulator = request.getfixturevalue("gemway_emulator")
+    emulator.respond = llama_index_puppet.respond
+    case = getattr(request.node, "callspec", None)
+    name = getattr(case.params.get("case"), "__name__", "") if case else ""
+    emulator.enqueue(*(reply.text(verdict) for verdict in VERDICTS.get(name, ())))
     with Gemway("gemini-2.5-flash", api_key=emulator.api_key, base_url=emulator.base_url) as llm:
         yield llm
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gemway_emulator._language import FILLER
+from gemway_emulator._language import OWN_WORDS
 from gemway_emulator._models import Model
 from gemway_emulator._signatures import decoded
 
 Json = dict[str, Any]
-_SHORT = 40  # characters; a question like "And in Rome?" leans on the one before
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,15 @@ class Medium:
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """One generateContent request in normalised JSON (see `_shapes`)."""
+class Request:
+    """One generateContent request as a model reads it; `Emulator(respond=function)` hands it to the function.
+
+    *body* is the JSON in one shape: camelCase names, no nulls, enums by name. *streamed* tells the two routes apart.
+    """
 
     model: Model
     body: Json
+    streamed: bool = False
 
     @property
     def contents(self) -> list[Json]:
@@ -57,7 +60,7 @@ class Prompt:
         return text_of(self.body.get("systemInstruction") or {})
 
     @cached_property
-    def question(self) -> str:
+    def prompt(self) -> str:
         """The newest user text."""
         return text_of(self.contents[self._asked_at]) if self._asked_at >= 0 else ""
 
@@ -69,7 +72,7 @@ class Prompt:
 
     @cached_property
     def media(self) -> list[Medium]:
-        """What came with the newest user turn that has media and is not older than the newest user text."""
+        """The pictures, sounds and files that came with the newest user text or later."""
         turns = self.contents[max(self._asked_at, 0) :]
         return [medium for turn in turns for part in _leaves(turn) if (medium := _medium(part))]
 
@@ -94,6 +97,21 @@ class Prompt:
         mode = str(self._calling.get("mode") or "AUTO")
         return mode if mode in ("ANY", "NONE") else "AUTO"
 
+    @property
+    def turn(self) -> int:
+        """How often the model has spoken since the newest user text: 0 at first, 1 after the first tool results."""
+        return sum(turn.get("role") == "model" for turn in self.contents[self._asked_at + 1 :])
+
+    @property
+    def schema(self) -> Json | None:
+        """The JSON Schema that the answer must fit, or None."""
+        return self.config.get("responseJsonSchema") or self.config.get("responseSchema")
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether the answer must be JSON, or one bare value of an enum."""
+        return self.config.get("responseMimeType") in ("application/json", "text/x.enum")
+
     @cached_property
     def called(self) -> list[str]:
         """Names of the functions called since the newest user text."""
@@ -110,16 +128,13 @@ class Prompt:
 
     @cached_property
     def material(self) -> str:
-        """What values are taken from: the question, what was said and found since, and for short questions what was asked before."""
-        later = [text for turn in self.contents[self._asked_at + 1 :] if (text := text_of(turn))]
-        results = [readable(response) for _, response in self.results]
-        asked = [text for role, text in self.earlier[-2:] if role == "user"] if len(self.question) < _SHORT else []
-        return "\n".join([self.question, *later, *results, *asked])
+        """The text that values are taken from: the newest user text, and the results of the tools called for it."""
+        return "\n".join([self.prompt, *(readable(response) for _, response in self.results)])
 
     @cached_property
     def background(self) -> str:
-        """What answers are looked for in beside the question: the system instruction and the conversation, small talk of ours left out."""
-        spoken = [text for _, text in self.earlier if not text.startswith(FILLER)]
+        """The system instruction and the conversation before the prompt, without what the emulator said about itself."""
+        spoken = [text for _, text in self.earlier if not text.startswith(OWN_WORDS)]
         return "\n".join(filter(None, [self.system, *spoken]))
 
     @property
@@ -137,6 +152,12 @@ class Prompt:
     def thinks_aloud(self) -> bool:
         """Whether thought summaries are asked for."""
         return bool((self.config.get("thinkingConfig") or {}).get("includeThoughts"))
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the request asks for thinking, aloud or not."""
+        thinking = self.config.get("thinkingConfig") or {}
+        return bool(thinking.get("includeThoughts") or thinking.get("thinkingBudget") or thinking.get("thinkingLevel"))
 
     @property
     def _calling(self) -> Json:
