@@ -16,6 +16,7 @@ _ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e
 # A sentence ends at its full stop, or at the quotation mark behind it if a new sentence begins there.
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][\"”])\s+(?=[A-Z\"“])")
 _NAME = re.compile(r"\b[A-Z][\w'-]*(?:\s+[A-Z][\w'-]*)*")
+_AFTER_NAME = re.compile(r" (?:is|was|has|had|lives?|works?)\b")
 
 # How the emulator opens what it says without an answer; such turns are not searched for later answers.
 OWN_WORDS = "This is the gemway emulator"
@@ -54,12 +55,12 @@ def topic(text: str, limit: int = 6) -> str:
 
 def names(text: str) -> list[str]:
     """Capitalised names in *text*; at the beginning of a sentence only those that a verb shows to be one."""
-    found = [
-        match.group()
-        for sentence in sentences(text)
-        for match in _NAME.finditer(sentence)
-        if match.start() or re.match(r" (?:is|was|has|had|lives?|works?)\b", sentence[match.end() :])
-    ]
+    found = []
+    for sentence in sentences(text):
+        for match in _NAME.finditer(sentence):
+            name, rest = match.group(), sentence[match.end() :]
+            if match.start() or _AFTER_NAME.match(rest) or (" " in name and rest[:1] == ","):
+                found.append(name)
     return [name for name in dict.fromkeys(found) if name.lower() not in _STOP_WORDS]
 
 
