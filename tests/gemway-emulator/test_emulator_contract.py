@@ -285,13 +285,14 @@ def test_the_fixture_starts_every_test_empty(gemway_emulator):
     """The pytest fixture gives a running emulator without requests or replies."""
     assert list(gemway_emulator.requests) == []
     assert gemway_emulator.pending == 0
-    gemway_emulator.enqueue(reply.text("left over"))
+    gemway_emulator.misbehave = {"no_usage"}
     httpx.get(f"{gemway_emulator.base_url}/v1beta/models")
 
 
 def test_the_fixture_forgets_the_test_before(gemway_emulator):
-    """What the test above left is gone."""
+    """The requests and the misbehaviour of the test above are gone."""
     assert list(gemway_emulator.requests) == []
+    assert gemway_emulator.misbehave == frozenset()
     assert gemway_emulator.pending == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import llama_index_puppet
 import pytest
 from gemway_emulator import Emulator
 from llama_index.core.memory import Memory
@@ -17,7 +18,8 @@ PICTURES = "gemini-3.1-flash-image-preview"
 
 @pytest.fixture
 def gemway(emulator: Emulator) -> Iterator[Callable[..., Gemway]]:
-    """Return what makes models of the emulator; they are closed at the end."""
+    """Return what makes models of the emulator; they are closed at the end. Core's own prompts get answers in their forms."""
+    emulator.respond = llama_index_puppet.respond
     made: list[Gemway] = []
 
     def make(model: str = FLASH, **options: Any) -> Gemway:

@@ -56,7 +56,10 @@ def test_s03_address_is_joined_once(emulator: Emulator, gemway, ending: str) -> 
 
 def test_s03_address_with_a_prefix() -> None:
     """A path before the API's own is kept."""
-    with Emulator(prefix="/gw") as emulator, Gemway("gemini-x", api_key="sk-local", base_url=emulator.base_url) as llm:
+    with (
+        Emulator(prefix="/gw", any_model=True) as emulator,
+        Gemway("gemini-x", api_key="sk-local", base_url=emulator.base_url) as llm,
+    ):
         llm.complete("Hello")
 
         assert emulator.requests[-1].path == "/gw/v1beta/models/gemini-x:generateContent"

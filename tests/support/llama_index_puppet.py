@@ -99,7 +99,7 @@ def facts(request: Request) -> Reply:
 
 def object_of_schema(request: Request) -> Reply:
     """The object that `Ann is 5 years old` describes, for output parsers that put the schema into the prompt."""
-    return _json({"name": "Ann", "age": int(re.findall(r"is (\d+) years", f"{request.prompt}")[0])})
+    return _json({"name": "Ann", "age": int(re.findall(r"is (\d+)", f"{request.prompt}")[0])})
 
 
 def fact(request: Request) -> Reply:

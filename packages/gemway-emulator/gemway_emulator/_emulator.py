@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import uvicorn
 
@@ -14,7 +17,11 @@ from gemway_emulator import _misbehaviour
 from gemway_emulator._app import Application, build
 from gemway_emulator._gateway import Gateway, Responder
 from gemway_emulator._journal import Journal
+from gemway_emulator._latency import Latency
+from gemway_emulator._openai import OpenAIServer
+from gemway_emulator._recorder import Recorder
 from gemway_emulator._signatures import Signatures
+from gemway_emulator._tape import Tape
 from gemway_emulator.reply import Reply, check_reply
 
 _START_LIMIT = 10.0
@@ -38,7 +45,10 @@ class Emulator:
     - *models*: names to serve beside Google's; *any_model* serves every name. Other names are 404, in Google's words.
     - *thought_images*: image models asked for thoughts also send a draft picture marked `thought`.
     - *delay*, *chunk_delay*: seconds before each answer and between stream events.
+    - *latency*: seconds before each answer as a distribution (`"p50=800ms,p95=4s"`), the same for the same *seed*.
     - *misbehave*: names from `MISBEHAVIOURS`.
+    - *upstream*: the address of an OpenAI-compatible server (`http://127.0.0.1:11434/v1`) that answers in text, calls and JSON;
+      *upstream_model* is asked there (by default the request's if it is there, else the first), with *upstream_key*.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only options
@@ -56,14 +66,19 @@ class Emulator:
         thought_images: bool = False,
         delay: float = 0.0,
         chunk_delay: float = 0.0,
+        latency: str | None = None,
+        seed: int = 0,
         misbehave: Iterable[str] = (),
+        upstream: str | None = None,
+        upstream_model: str | None = None,
+        upstream_key: str | None = None,
     ) -> None:
         self._address = (host, port)
         self._gateway = Gateway(
             api_key=api_key,
             prefix="/" + prefix.strip("/") if prefix.strip("/") else "",
             models=tuple(models),
-            any_model=any_model,
+            any_model=any_model or not validate or upstream is not None,
             validate=validate,
             thought_images=thought_images,
             delay=delay,
@@ -71,10 +86,19 @@ class Emulator:
             signatures=Signatures(strict=strict_signatures),
             misbehave=_misbehaviour.checked(misbehave),
             responder=respond,
+            latency=Latency(latency, seed=seed) if latency is not None else None,
+            server=OpenAIServer(upstream, model=upstream_model, api_key=upstream_key) if upstream is not None else None,
         )
         self._initial = dict(self._options())
         self._server: _Server | None = None
         self._bound: tuple[str, int] | None = None
+
+    @classmethod
+    def replay(cls, path: str | os.PathLike[str], **options: Any) -> Emulator:
+        """An emulator that answers from the tape at *path* (see `record`); *options* are those of the constructor."""
+        emulator = cls(**options)
+        emulator._gateway.tape = Tape(Path(path))
+        return emulator
 
     def __repr__(self) -> str:
         state = f"serving {self.base_url}" if self._server else "stopped"
@@ -83,7 +107,7 @@ class Emulator:
     def start(self) -> Emulator:
         """Begin to serve; returns when the port answers. A second start without a stop does nothing."""
         if self._server is None:
-            self._server = _Server(Application(self._gateway), self._listen())
+            self._server = _Server(Application(self._gateway, self.reset), self._listen())
             self._server.start()
         return self
 
@@ -209,6 +233,20 @@ class Emulator:
         return listener
 
 
+def record(path: str | os.PathLike[str], *, upstream: str, api_key: str | None = None, **options: Any) -> Emulator:
+    """An emulator that passes requests on to the gateway *upstream* and writes a tape, to be used in a `with`.
+
+    Requests must carry *api_key*, by default that of GEMWAY_API_KEY, and go on with it. The tape never holds it. *options* are
+    those of `Emulator` (`port`, `host`, `prefix`). Raises ValueError if there is no key.
+    """
+    key = api_key or os.environ.get("GEMWAY_API_KEY")
+    if not key:
+        raise ValueError("recording needs the key of the gateway: give api_key=, or set GEMWAY_API_KEY")
+    emulator = Emulator(api_key=key, **options)
+    emulator._gateway.recorder = Recorder(Path(path), upstream, key)
+    return emulator
+
+
 class _Server(uvicorn.Server):
     """uvicorn in a daemon thread, woken by an event instead of a timer."""
 
@@ -249,3 +287,4 @@ class _Server(uvicorn.Server):
         self._stopping = self._application.stopping = asyncio.Event()
         self._ready.set()
         await self._stopping.wait()
+        await self._application.close()

@@ -27,7 +27,7 @@ class Envelope:
 
     def response(self, turn: Turn) -> Chunk:
         """The answer to generateContent."""
-        chunk = self._chunk(turn, [turn.parts] if turn.parts else [], ended=True)
+        chunk = self.chunk(turn, [turn.parts] if turn.parts else [], ended=True)
         for index, other in enumerate(turn.alternatives, start=1):
             chunk["candidates"].append(_candidate(other, other.parts, index, ended=True))
         return chunk
@@ -35,14 +35,14 @@ class Envelope:
     def chunks(self, turn: Turn) -> list[Chunk]:
         """The answer to streamGenerateContent: text in several events, finishReason on the last."""
         groups = _groups(turn)
-        events = [self._chunk(turn, groups[: end + 1], ended=end == len(groups) - 1) for end in range(len(groups))]
+        events = [self.chunk(turn, groups[: end + 1], ended=end == len(groups) - 1) for end in range(len(groups))]
         if not groups:
-            events = [self._chunk(turn, [], ended=True)]
+            events = [self.chunk(turn, [], ended=True)]
         for index, other in enumerate(turn.alternatives, start=1):
             events.insert(-1, {**events[0], "candidates": [_candidate(other, other.parts, index, ended=True)]})
         return events
 
-    def _chunk(self, turn: Turn, groups: list[list[Part]], *, ended: bool) -> Chunk:
+    def chunk(self, turn: Turn, groups: list[list[Part]], *, ended: bool) -> Chunk:
         """One chunk that holds the last of *groups*; usage counts all of them."""
         chunk: Chunk = {}
         if turn.prompt_feedback is not None:

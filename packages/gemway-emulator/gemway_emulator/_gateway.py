@@ -10,7 +10,7 @@ import json
 import re
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote
@@ -22,30 +22,25 @@ from gemway_emulator._envelope import Chunk, Envelope, fold
 from gemway_emulator._errors import GoogleError, unauthenticated, unknown_model, unknown_route
 from gemway_emulator._framing import Framing
 from gemway_emulator._journal import Entry, Journal
+from gemway_emulator._latency import Latency
 from gemway_emulator._models import Model
+from gemway_emulator._openai import OpenAIServer
+from gemway_emulator._outcome import Outcome
+from gemway_emulator._recorder import Recorder
 from gemway_emulator._request import Request
 from gemway_emulator._signatures import Signatures
-from gemway_emulator._turns import Turn
+from gemway_emulator._tape import Tape
+from gemway_emulator._turns import Part, Turn
 from gemway_emulator.reply import ErrorReply, RawReply, Reply, StreamReply, check_reply
 
 Responder: TypeAlias = Callable[[Request], "Reply | Awaitable[Reply | None] | None"]
 """A function that answers requests, sync or async; None leaves a request to the emulator."""
 
+Piece: TypeAlias = tuple[Turn, list[Part], bool]
+"""Of a server's stream: the turn so far, its new parts, whether it ended."""
+
 _JSON = "application/json; charset=UTF-8"
 _ROUTE = re.compile(r"/(?P<version>v1beta|v1)/models(?:/(?P<model>.+?)(?::(?P<action>\w+))?)?")
-
-
-@dataclass
-class Outcome:
-    """What to send: *frames* one after the other, *delay* seconds before the first, *frame_delay* between; *cut* ends badly."""
-
-    status: int
-    headers: dict[str, str]
-    frames: Iterable[bytes]
-    delay: float = 0.0
-    frame_delay: float = 0.0
-    cut: bool = False
-    streamed: bool = False
 
 
 @dataclass
@@ -63,6 +58,10 @@ class Gateway:
     signatures: Signatures = field(default_factory=Signatures)
     misbehave: frozenset[str] = frozenset()
     responder: Responder | None = None
+    latency: Latency | None = None
+    server: OpenAIServer | None = None
+    tape: Tape | None = None
+    recorder: Recorder | None = None
     journal: Journal = field(default_factory=Journal)
     queue: deque[Reply] = field(default_factory=deque)
 
@@ -73,7 +72,10 @@ class Gateway:
     async def respond(self, entry: Entry) -> Outcome:
         """The answer to the request in *entry*; every failure is an answer too."""
         try:
-            return await self._respond(entry)
+            outcome = await self._respond(entry)
+            if self.latency is not None and "enerateContent" in entry.path:
+                outcome.delay += self.latency.sample()
+            return outcome
         except GoogleError as error:
             return self._refusal(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours should be read in the client's error, not in a log
@@ -84,6 +86,12 @@ class Gateway:
         route = self._route(entry.method, unquote(path))
         if not self._authorised(entry, parse_qs(query)):
             raise unauthenticated()
+        if self.recorder is not None:
+            return await self.recorder.pass_on(entry, entry.path.removeprefix(self.prefix))
+        if self.tape is not None:
+            chosen, asked = entry.headers.get("x-record-id"), entry.path.removeprefix(self.prefix)
+            if (recorded := self.tape.answer(entry.method, asked, chosen, entry.body)) is not None:
+                return recorded
         if route is None:
             raise unknown_route(entry.method, path)
         version, name, action = route
@@ -133,6 +141,8 @@ class Gateway:
         if self.validate:
             _rules.check(request, self.signatures)
         reply = await self._reply(request)
+        if isinstance(reply, OpenAIServer):
+            return await self._ask_server(reply, request, sse=sse)
         if isinstance(reply, ErrorReply):
             return self._refusal(reply.error, reply)
         if isinstance(reply, RawReply):
@@ -142,12 +152,14 @@ class Gateway:
             return _scripted_stream(reply) if streamed else _json(fold(reply.chunks), delay=reply.delay)
         return self._turn(reply, request, streamed=streamed, sse=sse)
 
-    async def _reply(self, request: Request) -> Reply:
-        """The next scripted reply, else the one of `respond=`, else the emulator's own."""
+    async def _reply(self, request: Request) -> Reply | OpenAIServer:
+        """The next scripted reply, else the one of `respond=`, else the server that answers, else the emulator's own."""
         if (scripted := self._next_reply()) is not None:
             return scripted
         if self.responder is not None and (given := await self._ask_responder(self.responder, request)) is not None:
             return given
+        if self.server is not None and request.modalities == ["TEXT"]:
+            return self.server
         if "IMAGE" in request.modalities:
             # Drawing a large picture takes half a second; other requests should not wait for it.
             return await asyncio.to_thread(answer, request, thought_images=self.thought_images)
@@ -168,16 +180,41 @@ class Gateway:
             name = getattr(responder, "__qualname__", repr(responder))
             raise GoogleError(500, f"respond={name} failed: {error!r}") from error
 
-    def _turn(self, turn: Turn, request: Request, *, streamed: bool, sse: bool) -> Outcome:
-        turn = self._signed(turn, request)
+    async def _ask_server(self, server: OpenAIServer, request: Request, *, sse: bool) -> Outcome:
+        if not request.streamed or not sse or self.misbehave:
+            return self._turn(await server.answer(request), request, streamed=request.streamed, sse=sse)
+        pieces = server.stream(request)
+        # The first piece is waited for here, so that an error of the server is an error answer and no broken stream.
+        first = await anext(pieces, None)
+        if first is None:
+            raise GoogleError(502, "The upstream server ended without an answer.")
+        framing = _misbehaviour.framing(self.misbehave, as_array=False)
+        headers = {"content-type": framing.content_type}
+        return Outcome(200, headers, self._translated(request, first, pieces, framing), streamed=True)
+
+    async def _translated(
+        self, request: Request, first: Piece, pieces: AsyncIterator[Piece], framing: Framing
+    ) -> AsyncIterator[bytes]:
+        """The bytes of a stream whose pieces a server sends; signed and counted as the emulator's own."""
+        envelope, sent, piece = self._envelope(request), [], first
+        while piece is not None:
+            turn, parts, ended = piece
+            signed = self._signed(Turn(parts), request).parts
+            sent.append(signed)
+            for frame in framing.frames([envelope.chunk(turn, sent, ended=ended)]):
+                yield frame
+            following = await anext(pieces, None)
+            if following is None:
+                return
+            piece = following
+
+    def _envelope(self, request: Request) -> Envelope:
         size = (request.config.get("imageConfig") or {}).get("imageSize") or "1K"
-        envelope = Envelope(
-            request.model,
-            f"emu-{next(self._ids):06d}",
-            _usage.prompt_tokens(request.body),
-            image_size=size,
-            cached=_usage.cached_tokens(request.body),
-        )
+        prompt, cached = _usage.prompt_tokens(request.body), _usage.cached_tokens(request.body)
+        return Envelope(request.model, f"emu-{next(self._ids):06d}", prompt, image_size=size, cached=cached)
+
+    def _turn(self, turn: Turn, request: Request, *, streamed: bool, sse: bool) -> Outcome:
+        turn, envelope = self._signed(turn, request), self._envelope(request)
         delay = turn.delay or self.delay
         if not streamed:
             chunks = _misbehaviour.deviate([envelope.response(turn)], self.misbehave, streamed=False)

@@ -16,6 +16,10 @@ _PLAIN_HEADERS = {
     *("x-goog-api-client", "x-server-timeout"),
 }
 
+_ANSWER_KEPT = 16_000_000
+_BEGINNING = 4_000
+_WHOLE_ANSWERS = 50
+
 
 class Headers(Mapping[str, str]):
     """Request headers; names are compared without regard to case. Printing hides keys."""
@@ -59,11 +63,30 @@ class Entry:
         self.body = body
         self.time = time
         self.status: int | None = None
-        self.answer = ""
+        self.ended: float | None = None
         self.json = _parsed(body)
+        self._answer = bytearray()
 
     def __repr__(self) -> str:
-        return f"<Entry {self.method} {_without_key(self.path)} -> {self.status}>"
+        return f"<Entry {self.method} {self.shown_path} -> {self.status}>"
+
+    @property
+    def shown_path(self) -> str:
+        """The path without the value of `?key=`."""
+        return _without_key(self.path)
+
+    @property
+    def answer(self) -> str:
+        """What was sent, as text: up to 16 MB for the newest requests, the beginning for older ones."""
+        return self._answer.decode(errors="replace")
+
+    def add_answer(self, data: bytes) -> None:
+        """Keep *data*, the next piece of the answer."""
+        self._answer += data[: max(_ANSWER_KEPT - len(self._answer), 0)]
+
+    def shorten(self) -> None:
+        """Forget all but the beginning of the answer."""
+        del self._answer[_BEGINNING:]
 
 
 class Journal(Sequence[Entry]):
@@ -77,6 +100,8 @@ class Journal(Sequence[Entry]):
         """Keep *entry* as the newest."""
         with self._lock:
             self._entries.append(entry)
+            if len(self._entries) > _WHOLE_ANSWERS:
+                self._entries[-_WHOLE_ANSWERS - 1].shorten()
 
     def clear(self) -> None:
         """Forget everything."""

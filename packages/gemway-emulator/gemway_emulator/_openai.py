@@ -1,0 +1,277 @@
+"""Let an OpenAI-compatible server (Ollama, llama.cpp, vLLM) answer: requests are translated there, answers back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from gemway_emulator._errors import GoogleError
+from gemway_emulator._request import Request, readable
+from gemway_emulator._turns import AUTOMATIC, Part, Turn, call_part, text_part, thought_part
+
+Json = dict[str, Any]
+_FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
+_OPTIONS = {
+    "temperature": "temperature",
+    "topP": "top_p",
+    "maxOutputTokens": "max_tokens",
+    "stopSequences": "stop",
+    "seed": "seed",
+    "presencePenalty": "presence_penalty",
+    "frequencyPenalty": "frequency_penalty",
+}
+
+
+class OpenAIServer:
+    """The server at *base_url* (`http://127.0.0.1:11434/v1`); *model* is asked, else the request's, else its first one."""
+
+    def __init__(self, base_url: str, *, model: str | None = None, api_key: str | None = None) -> None:
+        self._base_url, self._model = base_url.rstrip("/"), model
+        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client: httpx.AsyncClient | None = None
+        self._models: list[str] | None = None
+
+    async def answer(self, request: Request) -> Turn:
+        """The whole answer."""
+        response = await self._post(await self._translated(request, stream=False))
+        try:
+            await response.aread()
+            answer = _Answer(request)
+            answer.add(response.json())
+        except ValueError:
+            raise GoogleError(502, "The upstream server sent no JSON.") from None
+        finally:
+            await response.aclose()
+        return answer.turn([*answer.parts, *answer.calls()])
+
+    async def stream(self, request: Request) -> AsyncIterator[tuple[Turn, list[Part], bool]]:
+        """(the turn so far, new parts, whether it ended), as the server sends them; calls come whole, at the end."""
+        response = await self._post(await self._translated(request, stream=True))
+        answer, sent = _Answer(request), 0
+        try:
+            async for line in response.aiter_lines():
+                data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if data and data != "[DONE]":
+                    answer.add(json.loads(data))
+                    if new := answer.parts[sent:]:
+                        sent = len(answer.parts)
+                        yield answer.turn(answer.parts), new, False
+        except (httpx.HTTPError, ValueError):
+            return  # the stream breaks off here too: an answer without an end is never made up
+        finally:
+            await response.aclose()
+        calls = answer.calls()
+        yield answer.turn([*answer.parts, *calls]), calls, True
+
+    async def aclose(self) -> None:
+        """Close the connections to the server."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _post(self, body: Json) -> httpx.Response:
+        request = self._http().build_request(
+            "POST", f"{self._base_url}/chat/completions", json=body, headers=self._headers
+        )
+        return await self._send(request)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._http().send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise GoogleError(503, f"The upstream server did not answer: {type(error).__name__}") from None
+        if response.status_code >= 400:
+            text = (await response.aread()).decode(errors="replace")
+            await response.aclose()
+            raise GoogleError(response.status_code, f"The upstream server: {_message(text)[:500]}")
+        return response
+
+    def _http(self) -> httpx.AsyncClient:
+        if self._client is None:
+            # A model on one's own machine may think for minutes, and a proxy cannot reach it.
+            self._client = httpx.AsyncClient(timeout=httpx.Timeout(600, connect=5), trust_env=False)
+        return self._client
+
+    async def _translated(self, request: Request, *, stream: bool) -> Json:
+        config = request.config
+        body: Json = {"model": await self._asked(request), "messages": _messages(request), "stream": stream}
+        body |= {theirs: config[ours] for ours, theirs in _OPTIONS.items() if ours in config}
+        if stream:
+            body["stream_options"] = {"include_usage": True}
+        if request.tools and request.mode != "NONE":
+            body["tools"] = [
+                {
+                    "type": "function",
+                    "function": {"name": t.name, "description": t.description, "parameters": lowered(t.schema)},
+                }
+                for t in request.tools
+            ]
+            body["tool_choice"] = "required" if request.mode == "ANY" else "auto"
+        if request.schema is not None:
+            named = {"name": "answer", "schema": lowered(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        elif request.wants_json:
+            body["response_format"] = {"type": "json_object"}
+        return body
+
+    async def _asked(self, request: Request) -> str:
+        """The model to ask: the configured one, else the request's if the server has it, else the server's first."""
+        if self._model is not None:
+            return self._model
+        if self._models is None:
+            response = await self._send(
+                self._http().build_request("GET", f"{self._base_url}/models", headers=self._headers)
+            )
+            try:
+                await response.aread()
+                self._models = [entry["id"] for entry in response.json().get("data") or []]
+            except (ValueError, KeyError, TypeError, AttributeError):
+                self._models = []
+            finally:
+                await response.aclose()
+        return (
+            request.model.name if request.model.name in self._models else next(iter(self._models), request.model.name)
+        )
+
+
+@dataclass
+class _Answer:
+    """One answer of the server, whole or gathered from its pieces."""
+
+    request: Request
+    parts: list[Part] = field(default_factory=list)
+    finish: str | None = None
+    usage: Json = field(default_factory=dict)
+    _calls: dict[int, Json] = field(default_factory=dict)
+
+    def add(self, piece: Json) -> None:
+        """Take one JSON of the server: a whole answer, or a piece of a stream."""
+        counts = piece.get("usage") or {}
+        if counts:
+            self.usage = {
+                "promptTokenCount": counts.get("prompt_tokens") or 0,
+                "candidatesTokenCount": counts.get("completion_tokens") or 0,
+            }
+        for choice in (piece.get("choices") or [])[:1]:
+            said = choice.get("message") or choice.get("delta") or {}
+            thought = said.get("reasoning_content") or said.get("reasoning")
+            if thought and self.request.thinks_aloud:
+                self.parts.append(thought_part(thought))
+            if said.get("content"):
+                self.parts.append(text_part(said["content"]))
+            for place, call in enumerate(said.get("tool_calls") or []):
+                self._add_call(call.get("index", place), call)
+            self.finish = choice.get("finish_reason") or self.finish
+
+    def _add_call(self, index: int, call: Json) -> None:
+        kept = self._calls.setdefault(index, {"name": "", "arguments": ""})
+        function = call.get("function") or {}
+        kept["name"] = kept["name"] or function.get("name") or ""
+        arguments = function.get("arguments") or ""
+        kept["arguments"] += arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+    def calls(self) -> list[Part]:
+        """The function calls; arguments that are no JSON end the turn as Google ends it."""
+        found = []
+        for _, call in sorted(self._calls.items()):
+            try:
+                args = json.loads(call["arguments"] or "{}")
+            except ValueError:
+                self.finish = "malformed"
+                return []
+            found.append(
+                call_part(call["name"], args if isinstance(args, dict) else {"value": args}, signature=AUTOMATIC)
+            )
+        return found
+
+    def turn(self, parts: list[Part]) -> Turn:
+        """What is known by now, as a turn of a model."""
+        malformed = self.finish == "malformed"
+        reason = "MALFORMED_FUNCTION_CALL" if malformed else _FINISH.get(self.finish or "stop", "OTHER")
+        return Turn(parts, finish_reason=reason, usage=dict(self.usage) or None)
+
+
+def lowered(schema: Any) -> Any:
+    """A schema of either dialect as JSON Schema: type names in lower case, `nullable` as a type."""
+    if isinstance(schema, list):
+        return [lowered(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: lowered(value) for name, value in schema.items() if name not in ("nullable", "propertyOrdering")}
+    if isinstance(schema.get("type"), str):
+        kind = schema["type"].lower()
+        made["type"] = [kind, "null"] if schema.get("nullable") else kind
+    return made
+
+
+def _messages(request: Request) -> list[Json]:
+    messages: list[Json] = [{"role": "system", "content": request.system}] if request.system else []
+    waiting: list[tuple[str, str]] = []  # (id, name) of the calls that no result has answered yet
+    for turn in request.contents:
+        parts = [part for part in turn.get("parts", []) if not part.get("thought")]
+        if turn.get("role") == "model":
+            messages.append(_spoken(parts, waiting, len(messages)))
+            continue
+        messages += [_result(part["functionResponse"], waiting) for part in parts if "functionResponse" in part]
+        content = [block for part in parts if (block := _block(part)) is not None]
+        if content:
+            plain = len(content) == 1 and content[0]["type"] == "text"
+            messages.append({"role": "user", "content": content[0]["text"] if plain else content})
+    return messages
+
+
+def _spoken(parts: list[Part], waiting: list[tuple[str, str]], number: int) -> Json:
+    """A model turn; calls without an id get one, which their results then name."""
+    calls = []
+    for place, call in enumerate(part["functionCall"] for part in parts if "functionCall" in part):
+        identifier = call.get("id") or f"call_{number}_{place}"
+        waiting.append((identifier, call.get("name", "")))
+        function = {"name": call.get("name", ""), "arguments": json.dumps(call.get("args") or {})}
+        calls.append({"id": identifier, "type": "function", "function": function})
+    text = "".join(part.get("text") or "" for part in parts)
+    return {"role": "assistant", "content": text or None} | ({"tool_calls": calls} if calls else {})
+
+
+def _result(response: Json, waiting: list[tuple[str, str]]) -> Json:
+    """A tool result under the id of its call: the same id, else the first unanswered call of that name."""
+    identifier, name = response.get("id"), response.get("name", "")
+    matching = [entry for entry in waiting if entry[0] == identifier] or [
+        entry for entry in waiting if entry[1] == name
+    ]
+    if matching:
+        waiting.remove(matching[0])
+    return {
+        "role": "tool",
+        "tool_call_id": matching[0][0] if matching else identifier or name,
+        "content": readable(response.get("response")),
+    }
+
+
+def _block(part: Part) -> Json | None:
+    if part.get("text"):
+        return {"type": "text", "text": part["text"]}
+    blob, file = part.get("inlineData"), part.get("fileData")
+    if blob:
+        data = str(blob.get("data") or "").translate(str.maketrans("-_", "+/")).rstrip("=")
+        padded = base64.b64encode(base64.b64decode(data + "=" * (-len(data) % 4))).decode()
+        return _media_block(blob.get("mimeType") or "", f"data:{blob.get('mimeType')};base64,{padded}")
+    return _media_block(file.get("mimeType") or "image/", file.get("fileUri") or "") if file else None
+
+
+def _media_block(mime_type: str, url: str) -> Json:
+    if mime_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "text", "text": f"(a file of type {mime_type}, which this server cannot read)"}
+
+
+def _message(text: str) -> str:
+    try:
+        error = json.loads(text)["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, KeyError, TypeError):
+        return " ".join(text.split())

@@ -1,0 +1,219 @@
+"""Tapes: recorded exchanges, one JSON object a line, written without keys and matched when they are served again.
+
+A line has `id, method, path, endpoint, model, request, status, response_headers, response_kind (json | sse | chunks | json_array
+| text), response`, and for streams `timing`: pairs of (seconds before the piece, characters in it). Long base64 is kept in
+files beside the tape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import difflib
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from gemway_emulator import _shapes
+from gemway_emulator._errors import GoogleError
+from gemway_emulator._outcome import Outcome
+
+Json = dict[str, Any]
+_PATH = re.compile(r"(?:/r/(?P<id>[^/]+))?.*/(?:models|tunedModels)/(?P<model>[^:]+?)(?::(?P<endpoint>\w+))?")
+_MESSAGES = {"countTokens": "CountTokensRequest", "embedContent": "EmbedContentRequest"}
+_LONG_BASE64 = re.compile(r"(?<=\")[A-Za-z0-9+/]{1024,}={0,2}(?=\\?\")")
+_FILE = re.compile(r"\$file:([\w.-]+)")
+_KINDS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpg"), (b"RIFF", "webp"), (b"%PDF", "pdf"))
+_KEYS = re.compile(r"AIza[\w-]{30,}|\bsk-[\w-]{8,}|(?<=Bearer )[\w.~+/-]{8,}=*|(?<=[?&]key=)[^&\s\"]+")
+_KEPT_HEADERS = {"content-type", "retry-after", "retry-after-ms", "llm_provider-retry-after", "x-request-id"}
+_LONGEST_SHOWN = 120  # characters of a value in a difference
+
+
+class Writer:
+    """Appends exchanges to the tape at *path*; *key* and everything that looks like a key are replaced by `***`."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
+        self._folder = path.with_name(f"{path.stem}-files")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text("", encoding="utf-8")
+        self._count = 0
+
+    def write(self, method: str, path: str, body: bytes, outcome: Json) -> None:
+        """Add one exchange: the request, and *outcome* with `status, headers, pieces` ((seconds, text) each)."""
+        self._count += 1
+        found, text = _PATH.fullmatch(path.partition("?")[0]), "".join(piece for _, piece in outcome["pieces"])
+        kind = outcome["headers"].get("content-type", "")
+        record: Json = {
+            "id": f"{self._count:04d}",
+            "method": method,
+            "path": path,
+            "endpoint": found["endpoint"] if found else None,
+            "model": found["model"] if found else None,
+            "request": _parsed(body.decode(errors="replace")),
+            "status": outcome["status"],
+            "response_headers": {name: v for name, v in outcome["headers"].items() if name in _KEPT_HEADERS},
+        }
+        value = _parsed(text)
+        if "event-stream" in kind or value is None:
+            timing = [[round(seconds, 3), len(piece)] for seconds, piece in outcome["pieces"]]
+            record |= {"response_kind": "sse" if "event-stream" in kind else "text", "response": text, "timing": timing}
+        else:
+            record |= {"response_kind": "json", "response": value}
+        line = _LONG_BASE64.sub(self._keep, json.dumps(record, ensure_ascii=False))
+        line = _KEYS.sub("***", line.replace(json.dumps(self._key)[1:-1], "***") if self._key else line)
+        with self._path.open("a", encoding="utf-8") as tape:
+            tape.write(line + "\n")
+
+    def _keep(self, found: re.Match[str]) -> str:
+        """Put base64 into a file, if it can be written again character by character."""
+        try:
+            data = base64.b64decode(found.group(), validate=True)
+        except ValueError:
+            return found.group()
+        if base64.b64encode(data).decode() != found.group():
+            return found.group()
+        ending = next((ending for start, ending in _KINDS if data.startswith(start)), "bin")
+        name = f"{hashlib.sha256(data).hexdigest()[:16]}.{ending}"
+        self._folder.mkdir(exist_ok=True)
+        (self._folder / name).write_bytes(data)
+        return f"$file:{name}"
+
+
+class Tape:
+    """A recorded tape that answers requests."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        folder = path.with_name(f"{path.stem}-files")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        self._records: list[Json] = [json.loads(_restored(line, folder)) for line in lines if line.strip()]
+        self._by_id = {str(record["id"]): record for record in self._records}
+        self._exact: dict[str, list[Json]] = {}
+        self._newest: dict[str, list[Json]] = {}
+        for record in self._records:
+            if isinstance(record.get("request"), dict):
+                exact, newest = _keys(record["endpoint"], record["model"], record["request"])
+                self._exact.setdefault(exact, []).append(record)
+                self._newest.setdefault(newest, []).append(record)
+        self._served: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def answer(self, method: str, path: str, chosen: str | None, body: bytes) -> Outcome | None:
+        """The recorded answer to a request; None for GET routes that are not on the tape.
+
+        *chosen* or a path `/r/{id}/v1beta/…` picks an entry. Otherwise the whole request decides, then model and newest turn.
+        Equal requests get their answers in the order of the tape, and the last one from then on. Raises a 404 that shows the
+        nearest entry for everything else.
+        """
+        plain, _, query = path.partition("?")
+        found = _PATH.fullmatch(plain)
+        name = chosen or (found["id"] if found else None)
+        if name is not None and name in self._by_id:
+            return _outcome(self._by_id[name], sse="alt=sse" in query)
+        if method == "GET" or found is None:
+            same = [record for record in self._records if record.get("method") == method and record.get("path") == path]
+            return _outcome(same[0], sse=False) if same else None
+        request = _parsed(body.decode(errors="replace"))
+        request = request if isinstance(request, dict) else {}
+        for key, table in zip(
+            _keys(found["endpoint"], found["model"], request), (self._exact, self._newest), strict=True
+        ):
+            if records := table.get(key):
+                self._served[key] += 1
+                return _outcome(records[min(self._served[key], len(records)) - 1], sse="alt=sse" in query)
+        raise GoogleError(404, self._miss(found["endpoint"], found["model"], request))
+
+    def _miss(self, endpoint: str | None, model: str, request: Json) -> str:
+        wanted = {"endpoint": endpoint, "model": model, "request": _normalised(endpoint, request)}
+        text = json.dumps(wanted, sort_keys=True)[:4000]
+        best, likeness = None, -1.0
+        for record in self._records:
+            if isinstance(record.get("request"), dict):
+                ratio = difflib.SequenceMatcher(
+                    None, text, json.dumps(_facts(record), sort_keys=True)[:4000]
+                ).quick_ratio()
+                best, likeness = (record, ratio) if ratio > likeness else (best, likeness)
+        head = f"The tape {self.name} has no answer to this request ({endpoint} of {model})."
+        if best is None:
+            return f"{head} It is empty."
+        return f"{head} Nearest entry: {best['id']}; difference: {difference(wanted, _facts(best))}"
+
+
+def difference(here: Any, there: Any, path: str = "") -> str:
+    """The first place where two JSON values differ, as `path: … here, … on the tape`; empty if they are equal."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        names = [*here, *(name for name in there if name not in here)]
+        pairs = [(f"{path}.{name}".lstrip("."), here.get(name), there.get(name)) for name in names]
+    elif isinstance(here, list) and isinstance(there, list):
+        longest = range(max(len(here), len(there)))
+        pairs = [
+            (f"{path}[{i}]", here[i] if i < len(here) else None, there[i] if i < len(there) else None) for i in longest
+        ]
+    else:
+        return "" if here == there else f"{path}: {_shown(here)} here, {_shown(there)} on the tape"
+    return next((found for name, one, other in pairs if (found := difference(one, other, name))), "")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
+def _facts(record: Json) -> Json:
+    endpoint = record["endpoint"]
+    return {"endpoint": endpoint, "model": record["model"], "request": _normalised(endpoint, record["request"])}
+
+
+def _normalised(endpoint: str | None, request: Json) -> Json:
+    """One shape for all spellings: camelCase, no nulls. What the field table does not know is left out."""
+    return _shapes.normalise(request, _MESSAGES.get(endpoint or "", "Request"), check=False)
+
+
+def _keys(endpoint: str | None, model: str | None, request: Json) -> tuple[str, str]:
+    """(the whole request, its model and newest turn), as texts to compare."""
+    shape = _normalised(endpoint, request)
+    route = [endpoint, (model or "").rpartition("/")[2]]
+    newest = (shape.get("contents") or [shape])[-1]
+    return json.dumps([*route, shape], sort_keys=True), json.dumps([*route, "newest", newest], sort_keys=True)
+
+
+def _restored(line: str, folder: Path) -> str:
+    return _FILE.sub(lambda found: base64.b64encode((folder / found.group(1)).read_bytes()).decode(), line)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _outcome(record: Json, *, sse: bool) -> Outcome:
+    """The recorded answer: streams piece by piece, as they came."""
+    kind, response = record["response_kind"], record["response"]
+    if kind in ("chunks", "json_array") and (sse or kind == "chunks"):
+        kind, response = "sse", "".join(f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n" for chunk in response)
+    text = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False, indent=2)
+    default = "text/event-stream" if kind == "sse" else "application/json; charset=UTF-8"
+    headers = {"content-type": default, **record.get("response_headers", {})}
+    if kind == "sse":
+        headers["content-type"] = "text/event-stream"
+    headers = {name: value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
+    if kind != "sse" or not record.get("timing"):
+        return Outcome(record["status"], headers, [text.encode()])
+    return Outcome(record["status"], headers, _in_time(text, record["timing"]), streamed=True)
+
+
+async def _in_time(text: str, timing: list[list[float]]) -> AsyncIterator[bytes]:
+    start = 0
+    for seconds, characters in timing:
+        await asyncio.sleep(seconds)
+        yield text[start : start + int(characters)].encode()
+        start += int(characters)
