@@ -86,6 +86,35 @@ def test_usual_ends_are_no_warnings(chat: Make, emulator: Emulator, way: Any, fi
         way(chat(), emulator, body([{"text": "Hi"}], finish))
 
 
+EXTRAS: dict[str, dict[str, Any]] = {
+    "nothing more": {},
+    "safety ratings": {"safetyRatings": [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "LOW"}]},
+    "citations": {
+        "groundingMetadata": {
+            "groundingChunks": [{"web": {"uri": "https://one.example", "title": "One"}}],
+            "groundingSupports": [{"segment": {"startIndex": 0, "endIndex": 2}, "groundingChunkIndices": [0]}],
+        }
+    },
+    "a field of tomorrow": {"moodOfTheModel": "cheerful"},
+}
+
+
+@pytest.mark.parametrize("more", EXTRAS.values(), ids=EXTRAS.keys())
+@pytest.mark.parametrize("options", [{}, {"include_thoughts": True}, {"output_version": "v1"}], ids=str)
+def test_a_plain_answer_is_read_as_any_other(
+    chat: Make, emulator: Emulator, options: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """One text goes a shorter way than two: the message is the same."""
+    model = chat(**options)
+
+    one = whole(model, emulator, body([{"text": "Hi there"}], **more)).model_dump(exclude={"id"})
+    two = whole(model, emulator, body([{"text": "Hi "}, {"text": "there"}], **more)).model_dump(exclude={"id"})
+
+    for message in (one, two):
+        message["response_metadata"].pop("request_id", None)
+    assert one == two
+
+
 # Pictures
 
 THOUGHT = {"inlineData": {"mimeType": "image/png", "data": PNG}, "thought": True, "thoughtSignature": "c2lnbmVk"}

@@ -279,18 +279,24 @@ class _Said:
         self._google = is_google(message.response_metadata, extra)
         foreign = "model_provider" in message.response_metadata
         self._source = _GEMINI if self._google else _FOREIGN if foreign else _UNKNOWN
-        signatures = from_store(extra.get(CALL_SIGNATURES))
-        self._signatures: Mapping[str, Any] = signatures if self._google and isinstance(signatures, dict) else {}
-        server_ids = from_store(extra.get(SERVER_IDS))
-        self._server_ids = frozenset(map(str, server_ids if isinstance(server_ids, list) else ()))
-        self._layout = layout_from_store(extra.get(PARTS))
+        self._signatures: Mapping[str, Any] = {}
+        self._server_ids: frozenset[str] = frozenset()
+        self._layout: Sequence[Mapping[str, Any]] = ()
+        if extra:  # most messages of a long history carry no notes
+            signatures = from_store(extra.get(CALL_SIGNATURES))
+            self._signatures = signatures if self._google and isinstance(signatures, dict) else {}
+            server_ids = from_store(extra.get(SERVER_IDS))
+            self._server_ids = frozenset(map(str, server_ids if isinstance(server_ids, list) else ()))
+            self._layout = layout_from_store(extra.get(PARTS))
         self._calls = list(calls) or _legacy_calls(extra)
         self._legacy = _legacy_signatures(message.content)
 
     def parts(self) -> list[Part]:
         content = self._message.content
         parts = self._of_text(content) if isinstance(content, str) else self._of_blocks(content)
-        return [*parts, *_invalid(self._message), *(self._call(call) for call in self._calls)]
+        if getattr(self._message, "invalid_tool_calls", None):
+            parts += _invalid(self._message)
+        return [*parts, *map(self._call, self._calls)]
 
     def _of_text(self, text: str) -> list[Part]:
         thoughts = self._message.additional_kwargs.get(REASONING) or ""

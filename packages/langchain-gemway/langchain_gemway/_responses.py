@@ -100,6 +100,14 @@ def to_chat_result(response: GenerateContentResponse, reading: Reading) -> ChatR
 
 def _message(response: GenerateContentResponse, candidate: Candidate | None, reading: Reading) -> AIMessage:
     parts = (candidate.content.parts or []) if candidate and candidate.content else []
+    if len(parts) == 1 and parts[0].model_fields_set == ONLY_TEXT and not reading.v1:
+        text = parts[0].text
+        metadata = to_metadata(response, candidate, model=reading.model, text=text or "")
+        if text and metadata.get("finish_reason") == "STOP" and "prompt_feedback" not in metadata:
+            # Nearly every answer. Blocks and layout, which the rest needs, would come to the same.
+            return AIMessage(
+                content=text, additional_kwargs={}, response_metadata=metadata, tool_calls=[], invalid_tool_calls=[]
+            )
     blocks = _read(parts, reading)
     text = "".join(block["text"] for block in blocks if block["type"] == "text")
     metadata = to_metadata(response, candidate, model=reading.model, text=text)
