@@ -26,6 +26,7 @@ MODULES = [
     "_retry",
     "_settings",
     "_setup",
+    "_sockets",
     "_sse",
     "_transport",
 ]
@@ -36,8 +37,10 @@ TESTS = [
     "test_bad_input.py",
     "test_options.py",
     "test_protocol_fields.py",
+    "test_cancellation.py",
     "test_continuation.py",
     "test_call_counts.py",
+    "test_pictures_billed_once.py",
     "test_pictures_large.py",
 ]
 PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:langsmith_plugin", "--timeout", "30"]
