@@ -210,7 +210,7 @@ def test_several_members_are_one_gzip(server, driver):
 def test_damaged_compression_is_a_typed_error_and_retried(server, driver, damage):
     """It happens on the way; the next answer may be whole."""
     whole = gzip.compress(json.dumps(message()).encode())
-    bodies = {"corrupt": whole[:12] + b"\xff\xff" + whole[14:], "cut": whole[:-20], "not-gzip": b"{}"}
+    bodies = {"corrupt": whole[:12] + b"\xff\xff" + whole[14:], "cut": whole[:-20], "not-gzip": b"\x00\x01{}"}
     server.script(default=reply(bodies[damage], content_encoding="gzip"))
 
     driver.fail(server.base_url, ResponseValidationError, max_retries=1)

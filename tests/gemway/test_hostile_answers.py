@@ -291,9 +291,9 @@ READ = {
         b'{"candidates":[{"content":{"parts":[{"text":"a\\ud83d b \\ud83d\\ude00 \\\\ud83d"}]},"finishReason":"STOP"}]}',
         "a\ufffd b \U0001f600 \\ud83d",
     ),
-    "bytes that are no UTF-8": (
+    "half a surrogate as bytes": (
         b'{"candidates":[{"content":{"parts":[{"text":"a\xed\xa0\xbd"}]},"finishReason":"STOP"}]}',
-        "a\ufffd\ufffd\ufffd",
+        "a\ufffd",
     ),
 }
 

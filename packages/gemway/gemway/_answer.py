@@ -576,8 +576,10 @@ class Inflater:
     def _machine_for(self, start: bytes) -> Any:
         if start.startswith(_GZIP):
             return zlib.decompressobj(zlib.MAX_WBITS | 32)
-        if self._label in ("", "identity", "gzip", "x-gzip") or start[:1] in _TEXT_STARTS:
+        if self._label in ("", "identity") or start[:1] in _TEXT_STARTS:
             return None
+        if self._label in ("gzip", "x-gzip"):
+            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # it will complain
         if self._label == "deflate":
             has_header = start[0] & 15 == 8 and int.from_bytes(start[:2], "big") % 31 == 0
             return zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
@@ -595,4 +597,4 @@ class Inflater:
 
 _GZIP: Final = b"\x1f\x8b"
 # JSON, events, pages: no compression that is in use begins with one of these, but raw deflate may.
-_TEXT_STARTS: Final = frozenset((b"{", b"[", b"<", b"d", b":", b" ", b"\n", b"\r", b"e"))
+_TEXT_STARTS: Final = frozenset((b"{", b"[", b"<", b"d", b":", b" ", b"\n", b"\r", b"e", b"\xef"))

@@ -20,13 +20,14 @@ _MOST_PROBLEMS: Final = 100
 _ESCAPE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.S
 )
+_BYTES_OF_HALF: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _REPLACEMENT: Final = rb"\ufffd"
 
 
 def repaired(data: bytes, error: ValidationError) -> GenerateContentResponse | None:
     """Return the message that *data* was meant to be, or None. *error* is why it is not valid.
 
-    - Half a surrogate (a lone `\\ud83d`) and bytes that are no UTF-8 become U+FFFD: they would spoil every store.
+    - Half a surrogate (a lone `\\ud83d`) becomes U+FFFD: it would spoil every store.
     - One object in place of a list is a list of one (hajimi sends `candidates` so).
     - Counts as text or with fractions are numbers; what is no number is left out.
     """
@@ -47,9 +48,9 @@ def repaired(data: bytes, error: ValidationError) -> GenerateContentResponse | N
 
 
 def without_half_surrogates(data: bytes) -> bytes:
-    """Return JSON with half surrogates and invalid UTF-8 replaced by U+FFFD."""
-    valid = data.decode("utf-8", "replace").encode()
-    return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape[1] else escape[0], valid)
+    """Return JSON with half surrogates, escaped or as bytes, replaced by U+FFFD. Other invalid bytes stay an error."""
+    escapes = _ESCAPE.sub(lambda escape: _REPLACEMENT if escape[1] else escape[0], data)
+    return _BYTES_OF_HALF.sub(lambda _: _REPLACEMENT, escapes)
 
 
 def _mend(payload: Any, problem: Mapping[str, Any]) -> bool:
