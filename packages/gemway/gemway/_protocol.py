@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
@@ -198,21 +199,21 @@ def _validated(request: Any, model: str, config: Any) -> dict[str, Any]:
     if isinstance(request, Mapping) and config is None and "config" not in request:
         try:
             return GenerateContentRequest.model_validate({"contents": [], **request}).model_dump(exclude_none=True)
-        except ValidationError:
+        except (ValidationError, RecursionError):
             pass  # Google's objects or Python functions may be in it
     elif not is_request_form(request):
         raise ConfigurationError(
             "request must be a types.GenerateContentRequest, its JSON as a dict, or contents as objects of"
             f" google.genai.types, not {type(request).__name__}"
         )
-    converted = to_request(request, config, model)
     try:
+        converted = to_request(request, config, model)
         return GenerateContentRequest.model_validate(converted).model_dump(exclude_none=True)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
         message = f"the request is not valid at {where}: {problem['msg']}"
-    except (RecursionError, ValueError):
+    except (RecursionError, PydanticSerializationError):
         message = "the request is nested too deeply, or contains itself"
     raise ConfigurationError(message)
 
