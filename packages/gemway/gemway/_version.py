@@ -1,3 +1,3 @@
-"""The version of all five packages."""
+"""The version of all six packages."""
 
 __version__ = "0.1.0"

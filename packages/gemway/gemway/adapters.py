@@ -1,4 +1,4 @@
-"""The names that people need who write an adapter for a framework. As stable as `gemway` itself; see docs/adapters.md."""
+"""The names that people need who write an adapter for a framework. They are as stable as those of `gemway` itself."""
 
 from gemway._accumulate import Accumulator
 from gemway._conversation import arrange
