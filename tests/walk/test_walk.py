@@ -36,7 +36,7 @@ PICTURE = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010806000
 CORE_TEXT = Walk(functions=88, lines=368, files=18)
 LANGCHAIN_TEXT = Walk(functions=144, lines=643, files=30)
 LANGCHAIN_PICTURE = Walk(functions=161, lines=722, files=33)
-LANGCHAIN_STREAM = Walk(functions=201, lines=909, files=36)
+LANGCHAIN_STREAM = Walk(functions=201, lines=955, files=36)
 LANGCHAIN_AGENT = Walk(functions=200, lines=911, files=34)
 LANGCHAIN_STRUCTURED = Walk(functions=167, lines=745, files=32)
 LLAMA_INDEX_TEXT = Walk(functions=138, lines=579, files=29)
