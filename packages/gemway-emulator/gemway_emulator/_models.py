@@ -19,6 +19,7 @@ _WINDOWS = """
 2M/8192 gemini-1.5-pro
 8K/16384 gemini-2.5-flash-preview-tts gemini-2.5-pro-preview-tts
 2K/1 gemini-embedding-001 text-embedding-004
+8K/1 gemini-embedding-2 gemini-embedding-2-preview
 32K/32768 gemini-2.5-flash-image gemini-2.5-flash-image-preview gemini-2.0-flash-preview-image-generation
 64K/32768 gemini-3-pro-image
 128K/32768 gemini-3-pro-image-preview gemini-3.1-flash-image
