@@ -503,23 +503,24 @@ ESCAPES = [
     "/a",
     "a//b",
     "a/",
-    "a?b",
-    "a#b",
-    "a%2Fb",
-    "a%2e%2e",
     "a\r\nb",
-    "a b",
     "a\tb",
-    "a\\b",
     "a\x00",
-    "ä",
     "",
     "models/",
     "models/../x",
-    "a;b",
-    "a&b",
-    "a=b",
 ]
+
+
+@pytest.mark.parametrize(
+    "model", ["a?b", "a#b", "a%2Fb", "a%2e%2e", "a b", "a\\b", "ä", "a;b", "a&b", "a=b"], ids=ascii
+)
+def test_odd_model_names_are_encoded_whole(server, model):
+    """What would mean something in a URL is percent-encoded, so the name stays one segment of the path."""
+    with Client(base_url=server.base_url, api_key=KEY) as client:
+        client.generate_content(model, ASK)
+
+    assert server.requests[0].path == f"/v1beta/models/{quote(model, safe='')}:generateContent"
 
 
 @pytest.mark.parametrize("model", ESCAPES, ids=ascii)
