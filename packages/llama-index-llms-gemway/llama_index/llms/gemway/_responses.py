@@ -95,9 +95,9 @@ class ChatStream:
 
     def finish(self) -> list[ChatResponse]:
         """Return what the end of the stream brings; raises as `to_chat_response`."""
+        blocks = len(self._draft.blocks)  # counted first: the end may complete a call, which has no text
         delta, thoughts = self._draft.add_all(self._accumulator.finish())
         whole = self._accumulator.response()
-        blocks = len(self._draft.blocks)
         self._draft.close(whole)
         if not (self._is_due or delta or thoughts or len(self._draft.blocks) > blocks):
             return []
