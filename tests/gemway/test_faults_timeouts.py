@@ -7,6 +7,8 @@ import gc
 import socket
 import threading
 import time
+from importlib import import_module
+from importlib.util import find_spec
 from random import Random
 
 import httpx
@@ -41,6 +43,15 @@ from gemway import (
 from gemway import _protocol as protocol
 from gemway._retry import Attempts, Memory, Options
 from gemway._settings import Settings
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frameworks_are_loaded():
+    """Importing a framework takes seconds, which are no part of any call that is timed here."""
+    for module in ("langchain_gemway", "llama_index.llms.gemway"):
+        if find_spec(module.partition(".")[0]):
+            import_module(module)
+
 
 SHORT = 0.3
 CEILING = 3.0

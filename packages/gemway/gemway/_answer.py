@@ -6,7 +6,7 @@ An `Answer` is fed with a response as it arrives. It knows no socket and no cloc
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
@@ -294,25 +294,33 @@ class Answer:
             " followed, so that neither key nor prompt travels. Set base_url to the final address."
         )
 
-    def _events(self, step: Callable[..., Sequence[bytes]], *data: bytes) -> Sequence[bytes]:
+    def _events(self, step: Callable[..., list[bytes]], *data: bytes) -> list[bytes]:
         try:
             return step(*data)
         except EventTooLargeError as error:
             message = f"{error}; raise max_response_bytes= if that is expected"
         raise self._invalid(message)
 
-    def _messages(self, events: Sequence[bytes]) -> Iterator[GenerateContentResponse | TextChunk]:
-        """Yield the messages of *events*, and note them."""
-        for event in events:
+    def _messages(self, events: list[bytes]) -> Iterator[GenerateContentResponse | TextChunk]:
+        """Yield the messages of *events*, and note them. Empties *events*."""
+        # An event may be a picture of 25 MB. While the caller works on its message, this generator waits at `yield`,
+        # so nothing here may still refer to the event's bytes.
+        events.reverse()
+        while events:
+            event = events.pop()
+            message: GenerateContentResponse | TextChunk | None
             if self._reads_text_chunks and (chunk := self._text_chunk(event)) is not None:
-                yield self._past.add(event, chunk)
+                message = self._past.add(event, chunk)
             elif event[:1] == b"{":
-                message = self._message(event, is_chunk=True)
-                if message is not None:
-                    yield self._noted(event, message)
+                whole = self._message(event, is_chunk=True)
+                message = None if whole is None else self._noted(event, whole)
             else:
-                for message in self._read_event(event):
-                    yield self._noted(event, message)
+                for each in self._read_event(event):
+                    yield self._noted(event, each)
+                continue
+            event = b""
+            if message is not None:
+                yield message
 
     def _noted(self, event: bytes, message: GenerateContentResponse) -> GenerateContentResponse | TextChunk:
         if self._seeks and self._seeker.concerns(event):
