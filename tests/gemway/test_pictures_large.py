@@ -101,14 +101,14 @@ def test_parsing_takes_linear_time(stream):
 
 @pytest.mark.parametrize("way", ["in", "in, streamed", "out"])
 async def test_an_event_loop_goes_on(way):
-    """Between two turns of the loop lie less than 100 ms of work.
+    """Between two turns of the loop lies less than a quarter of a second of work.
 
     The least of three: on a busy machine the same work takes more of a processor, too.
     """
     longest = min([await longest_turn_during(way) for _ in range(3)])
 
     print(f"\n{way}: at most {longest * 1000:.0f} ms at a time")
-    assert longest < 0.1
+    assert longest < 0.25
 
 
 async def longest_turn_during(way: str) -> float:

@@ -88,7 +88,13 @@ def test_a_whole_request_reaches_the_gateway_as_written(gemway_emulator):
         "systemInstruction": {"parts": [{"text": "be brief"}]},
         "generationConfig": {"temperature": 0.5, "thinkingConfig": {"thinkingBudget": 0}, "stopSequences": ["END"]},
         "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
-        "tools": [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": {"type": "object", "a_b": None}}]}],
+        "tools": [
+            {
+                "functionDeclarations": [
+                    {"name": "f", "parametersJsonSchema": {"type": "object", "properties": {"a_b": {"type": "string"}}}}
+                ]
+            }
+        ],
         "toolConfig": {"functionCallingConfig": {"mode": "NONE"}},
     }
     gemway_emulator.enqueue(reply.text("ok"), reply.text("ok"))

@@ -44,7 +44,9 @@ def ask(request, gemway_emulator: Emulator):
                 return client.generate_content(MODEL, body)
             return fold(client.stream_generate_content(MODEL, body))
 
-    return run
+    yield run
+    # A reply that is left over shows that a request was not repeated.
+    gemway_emulator.reset()
 
 
 def signatures(emulator: Emulator) -> list[str | None]:
