@@ -11,6 +11,7 @@ from gemway_emulator import Emulator
 _emulator: Emulator | None = None
 MODEL = os.environ.get("GEMWAY_MODEL", "gemini-2.5-flash")
 IMAGE_MODEL = os.environ.get("GEMWAY_IMAGE_MODEL", "gemini-3.1-flash-image-preview")
+EMBEDDING_MODEL = os.environ.get("GEMWAY_EMBEDDING_MODEL", "gemini-embedding-001")
 
 
 def configure(*, chunk_delay: float = 0.0) -> str:

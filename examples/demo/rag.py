@@ -1,4 +1,4 @@
-"""A LlamaIndex RAG over a shelf of fables: vectors and BM25 fused, nothing downloaded."""
+"""A LlamaIndex RAG over a shelf of fables: vectors of the gateway's embedding model, fused with BM25."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from examples.demo.report import Report
 from examples.demo.screen import Screen
-from examples.gateway import MODEL
+from examples.gateway import EMBEDDING_MODEL, MODEL
 
 if TYPE_CHECKING:
     from llama_index.core.callbacks import CallbackManager
@@ -53,19 +53,17 @@ def _engine(screen: Screen, llm: Gemway, callbacks: CallbackManager) -> Retrieve
     from llama_index.core.node_parser import TokenTextSplitter
     from llama_index.core.query_engine import RetrieverQueryEngine
     from llama_index.core.retrievers import QueryFusionRetriever
+    from llama_index.embeddings.gemway import GemwayEmbedding
     from llama_index.retrievers.bm25 import BM25Retriever
 
-    from examples.hash_embedding import HashEmbedding
-
-    # The name of a file is for us; the model and the embedding see the text alone.
+    # The name of a file is for people; both models see the text alone.
     reader = SimpleDirectoryReader(
         DATA, required_exts=[".txt"], file_metadata=lambda path: {"file_name": Path(path).name}
     )
     documents = reader.load_data()
     nodes = TokenTextSplitter(chunk_size=256, chunk_overlap=32).get_nodes_from_documents(documents)
-    index = VectorStoreIndex([], embed_model=HashEmbedding())
-    for node in screen.track(nodes, f"indexing {len(documents)} documents", len(nodes)):
-        index.insert_nodes([node])
+    with screen.working(f"embedding {len(documents)} documents"):
+        index = VectorStoreIndex(nodes, embed_model=GemwayEmbedding(model=EMBEDDING_MODEL))
     retrievers = [
         index.as_retriever(similarity_top_k=4),
         BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=4),

@@ -125,7 +125,12 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("ingest", parents=[storage], help="read and embed what is new or has changed")
     command.add_argument("folder", type=Path, nargs="?", default=settings.DOCUMENTS, help="md, txt and pdf files")
-    command.add_argument("--embedding", default=settings.EMBEDDING, metavar="MODULE:CLASS", help="the embedding model")
+    command.add_argument(
+        "--embedding",
+        default=settings.EMBEDDING,
+        metavar="MODEL",
+        help="an embedding model of the gateway, or module:Class",
+    )
     command.set_defaults(command=_ingest)
 
     command = commands.add_parser("ask", parents=[storage], help="answer one question, with its sources")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# The embedding model as `module:Class`; the class is called without arguments. Put yours here, or say --embedding.
-EMBEDDING = "examples.hash_embedding:HashEmbedding"
+from examples.gateway import EMBEDDING_MODEL
+
+# An embedding model of the gateway, or any other embedding of LlamaIndex as `module:Class`, which is called without
+# arguments. Put yours here, or pass --embedding.
+EMBEDDING = EMBEDDING_MODEL
 
 CHUNK_SIZE = 256  # tokens in one piece of a document
 CHUNK_OVERLAP = 32  # tokens that it shares with the piece before

@@ -1,16 +1,12 @@
 """Questions about a handbook: retrieval-augmented generation as one LCEL chain, with sources and follow-up questions."""
 
-import hashlib
-import re
-
 from langchain_core.documents import Document
-from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import RunnableBranch, RunnableLambda, RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
-from langchain_google_genai import ChatGoogleGenerativeAI
+from langchain_google_genai import ChatGoogleGenerativeAI, GoogleGenerativeAIEmbeddings
 
 HANDBOOK = {
     "holidays.md": "Every employee has 28 days of holiday. Unused days expire at the end of March.",
@@ -19,24 +15,11 @@ HANDBOOK = {
     "remote.md": "Remote work is possible on three days a week. The core hours are from 10 to 15 o'clock.",
 }
 
-
-class HashEmbeddings(Embeddings):
-    """Words hashed into a vector: enough for a handful of documents."""
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [self.embed_query(text) for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
-        vector = [0.0] * 256
-        for word in re.findall(r"[a-z]{4,}", text.lower()):
-            vector[int(hashlib.sha256(word[:5].encode()).hexdigest(), 16) % 256] += 1.0
-        return vector
-
-
 llm = ChatGoogleGenerativeAI(model="gemini-1.5-pro", max_output_tokens=800, convert_system_message_to_human=True)
+embeddings = GoogleGenerativeAIEmbeddings(model="models/gemini-embedding-001", task_type="QUESTION_ANSWERING")
 
 documents = [Document(page_content=text, metadata={"source": source}) for source, text in HANDBOOK.items()]
-retriever = InMemoryVectorStore.from_documents(documents, HashEmbeddings()).as_retriever(search_kwargs={"k": 2})
+retriever = InMemoryVectorStore.from_documents(documents, embeddings).as_retriever(search_kwargs={"k": 2})
 
 condense_prompt = ChatPromptTemplate.from_messages(
     [

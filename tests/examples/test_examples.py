@@ -13,7 +13,7 @@ import source_tree as source
 from gemway import Image
 
 FOLDER = source.ROOT / "examples"
-PARTS = {"gateway.py", "hash_embedding.py"}
+PARTS = {"gateway.py"}
 # What each example must print, as patterns.
 PROMISES = {
     "chat.py": ["Canberra", r"\d+ tokens in, \d+ out, finish: STOP"],

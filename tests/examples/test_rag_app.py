@@ -9,13 +9,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import source_tree as source
 from gemway_emulator import reply
 from llama_index.core import Settings
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.embeddings.gemway import GemwayEmbedding
 
 CROW = "How did the Crow bring the water in the pitcher within his reach?"
 FILES = {
@@ -26,7 +27,7 @@ FILES = {
 
 
 class Recording(BaseEmbedding):
-    """The example's embedding; remembers what it embedded, and fails once at a text that holds a word."""
+    """The gateway's embedding; remembers what it embedded, and fails once at a text that holds a word."""
 
     seen: ClassVar[list[str]] = []
     failures: ClassVar[dict[str, BaseException]] = {}
@@ -35,7 +36,7 @@ class Recording(BaseEmbedding):
         for word in [word for word in self.failures if word in text]:
             raise self.failures.pop(word)
         self.seen.append(text)
-        return importlib.import_module("examples.hash_embedding").HashEmbedding()._get_text_embedding(text)
+        return GemwayEmbedding(model="gemini-embedding-001").get_text_embedding(text)
 
     def _get_query_embedding(self, query: str) -> list[float]:
         return self._get_text_embedding(query)
@@ -160,14 +161,16 @@ def test_a_killed_ingestion_continues(rag, folder, tmp_path, monkeypatch):
     """A run that is killed loses no more than the document it was at."""
     (tmp_path / "mortal_embedding.py").write_text(
         "import os\n"
-        "from examples.hash_embedding import HashEmbedding\n"
+        "from llama_index.embeddings.gemway import GemwayEmbedding\n"
         "seen = []\n"
-        "class Mortal(HashEmbedding):\n"
-        "    def _get_text_embedding(self, text):\n"
-        "        if 'Mouse' in text and 'DIE' in os.environ:\n"
+        "class Mortal(GemwayEmbedding):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(model='gemini-embedding-001')\n"
+        "    def _get_text_embeddings(self, texts):\n"
+        "        if 'Mouse' in texts[0] and 'DIE' in os.environ:\n"
         "            os._exit(9)\n"
-        "        seen.append(text)\n"
-        "        return super()._get_text_embedding(text)\n",
+        "        seen.extend(texts)\n"
+        "        return super()._get_text_embeddings(texts)\n",
         encoding="utf-8",
     )
     arguments = ["ingest", str(folder), "--embedding", "mortal_embedding:Mortal"]
@@ -199,7 +202,7 @@ def test_another_embedding_makes_the_library_anew(ingest, rag, folder):
     _, printed, _ = rag("ingest", str(folder))
 
     assert "3 embedded, 0 unchanged, 0 removed, 0 skipped; the library has 3 pieces" in printed
-    assert manifest()["recipe"]["embedding"] == "examples.hash_embedding:HashEmbedding"
+    assert manifest()["recipe"]["embedding"] == "gemini-embedding-001"
     assert "stones" in rag("ask", CROW)[1]
 
 
@@ -283,12 +286,18 @@ def test_an_answer_names_its_source(rag, fables, emulator, question, word, name)
     assert code == 0
     assert word in answer
     assert first.startswith(f"[1] {name}  0.0")
-    assert routes(emulator) == ["streamGenerateContent"]
+    assert routes(emulator) == ["batchEmbedContents", "streamGenerateContent"]
 
 
 def routes(emulator) -> list[str]:
-    """Return what the requests asked for."""
-    return [entry.path.rpartition(":")[2].partition("?")[0] for entry in emulator.requests]
+    """Return what the requests asked for, beginning with the question; the documents were embedded before."""
+    asked = [entry.path.rpartition(":")[2].partition("?")[0] for entry in emulator.requests]
+    return asked[len(list((source.ROOT / "examples" / "data").glob("*.*"))) :]
+
+
+def questions_to_the_model(emulator) -> list[Any]:
+    """Return the requests that asked the model for text."""
+    return [entry for entry in emulator.requests if "enerateContent" in entry.path]
 
 
 def test_a_chat_remembers(rag, fables, emulator):
@@ -298,16 +307,15 @@ def test_a_chat_remembers(rag, fables, emulator):
     assert code == 0
     assert printed.count("from: the-lion-and-the-mouse.txt") == 2
     assert "rope" in printed
-    first, condensed, second, last = (json.dumps(entry.json) for entry in emulator.requests)
+    first, condensed, second, last = (json.dumps(entry.json) for entry in questions_to_the_model(emulator))
     assert "Standalone question" in condensed
     assert "Who set the Lion free?" in condensed
     assert "What did he gnaw?" in second
     assert "Lion free?" not in last
     assert routes(emulator) == [
-        "streamGenerateContent",
-        "generateContent",
-        "streamGenerateContent",
-        "streamGenerateContent",
+        *("batchEmbedContents", "streamGenerateContent"),
+        *("generateContent", "batchEmbedContents", "streamGenerateContent"),
+        *("batchEmbedContents", "streamGenerateContent"),
     ]
 
 
@@ -335,7 +343,7 @@ def test_an_evaluation_passes(rag, fables, emulator):
     assert (report["faithfulness"], report["relevancy"]) == (1.0, 1.0)
     assert [verdict["sources"][0] for verdict in report["verdicts"]][0] == "the-crow-and-the-pitcher.txt"
     assert len(report["verdicts"]) == 5
-    assert len(emulator.requests) == 15
+    assert len(questions_to_the_model(emulator)) == 15
     assert "faithfulness 100%, relevancy 100%" in printed
     assert printed.count(" yes ") == 10
 
@@ -373,11 +381,11 @@ def test_an_evaluation_needs_a_real_model(rag, fables, emulator, monkeypatch):
     [
         (["ask", "Who?"], "there is no library in out/rag; make one: python -m examples.rag ingest FOLDER"),
         (["ingest", "nowhere"], "nowhere is no folder"),
-        (["ingest", "--embedding", "nonsense"], "'nonsense' names no embedding; write it as module:Class"),
+        (["ingest", "--embedding", "nonsense"], "models/nonsense is not found"),
         (["ingest", "--embedding", "no_such_module:Model"], "No module named 'no_such_module'"),
-        (["ingest", "--embedding", "collections:OrderedDict"], "OrderedDict, which is no embedding"),
+        (["ingest", "--embedding", "collections:OrderedDict"], "OrderedDict, not an embedding of LlamaIndex"),
     ],
-    ids=["no library", "no folder", "no name", "no module", "no embedding"],
+    ids=["no library", "no folder", "unknown model", "no module", "no embedding"],
 )
 def test_mistakes_are_one_line(rag, arguments, said):
     """A mistake is said in one line that names the next step."""
