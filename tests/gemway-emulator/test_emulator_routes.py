@@ -176,5 +176,5 @@ def test_embeddings_put_related_texts_together(http, emulator):
     batch = http.post(
         f"{url}:batchEmbedContents", json={"requests": [{"content": {"parts": [{"text": "the cat sleeps"}]}}]}
     )
-    assert len(batch.json()["embeddings"][0]["values"]) == 768
+    assert len(batch.json()["embeddings"][0]["values"]) == 3072
     assert http.post(f"{url}:embedContent", json={}).status_code == 400

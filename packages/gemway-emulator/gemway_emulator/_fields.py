@@ -32,6 +32,10 @@ ENUMS: dict[str, str] = {
     ),
     "CallingMode": "MODE_UNSPECIFIED AUTO ANY NONE VALIDATED",
     "ServiceTier": "UNSPECIFIED FLEX STANDARD PRIORITY",
+    "TaskType": (
+        "TASK_TYPE_UNSPECIFIED RETRIEVAL_QUERY RETRIEVAL_DOCUMENT SEMANTIC_SIMILARITY CLASSIFICATION CLUSTERING "
+        "QUESTION_ANSWERING FACT_VERIFICATION CODE_RETRIEVAL_QUERY"
+    ),
     "Environment": "ENVIRONMENT_UNSPECIFIED ENVIRONMENT_BROWSER ENVIRONMENT_MOBILE ENVIRONMENT_DESKTOP",
     "Type": "TYPE_UNSPECIFIED STRING NUMBER INTEGER BOOLEAN ARRAY OBJECT NULL",
     "Behavior": "UNSPECIFIED BLOCKING NON_BLOCKING",
@@ -126,7 +130,8 @@ MESSAGES: dict[str, str] = {
         "contents:Content[] generateContentRequest:Request systemInstruction:Content tools:Tool[] "
         "generationConfig:GenerationConfig"
     ),
-    "EmbedContentRequest": "model:string content:Content taskType:string title:string outputDimensionality:integer",
+    "EmbedContentRequest": "model:string content:Content taskType:TaskType title:string outputDimensionality:integer",
+    "Anything": "contents:Content[] content:Content",
     "BatchEmbedContentsRequest": "requests:EmbedContentRequest[]",
 }
 

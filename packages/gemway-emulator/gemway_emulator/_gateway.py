@@ -15,9 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote
 
-from gemway_emulator import _misbehaviour, _models, _rules, _shapes, _usage
+from gemway_emulator import _embeddings, _misbehaviour, _models, _rules, _shapes, _usage
 from gemway_emulator._answers import answer
-from gemway_emulator._embeddings import DIMENSIONS, embed
 from gemway_emulator._envelope import Chunk, Envelope, fold
 from gemway_emulator._errors import GoogleError, unauthenticated, unknown_model, unknown_route
 from gemway_emulator._framing import Framing
@@ -77,6 +76,9 @@ class Gateway:
                 outcome.delay += self.latency.sample()
             return outcome
         except GoogleError as error:
+            if self._is_openai_embeddings(entry.method, entry.path.partition("?")[0]):
+                body = _misbehaviour.embeddings_error(error.code, error.message)
+                return replace(_json(body), status=error.code)
             return self._refusal(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours should be read in the client's error, not in a log
             return self._refusal(GoogleError(500, f"The emulator failed: {error!r}"))
@@ -86,26 +88,33 @@ class Gateway:
         route = self._route(entry.method, unquote(path))
         if not self._authorised(entry, parse_qs(query)):
             raise unauthenticated()
-        if self.recorder is not None:
-            return await self.recorder.pass_on(entry, entry.path.removeprefix(self.prefix))
-        if self.tape is not None:
-            chosen, asked = entry.headers.get("x-record-id"), entry.path.removeprefix(self.prefix)
-            if (recorded := self.tape.answer(entry.method, asked, chosen, entry.body)) is not None:
-                return recorded
+        if (recorded := await self._recorded(entry)) is not None:
+            return recorded
+        if self._is_openai_embeddings(entry.method, path):
+            return self._embed_for_openai(entry)
         if route is None:
             raise unknown_route(entry.method, path)
         version, name, action = route
         if entry.method == "GET":
             return _json(self._model_resources(name, version))
         model = _models.find(name, self.models, any_model=self.any_model)
-        if model is None:
-            raise unknown_model(name, action, version)
+        if model is None or not model.serves(action):
+            raise unknown_model(name, "embedContent" if "mbed" in action else action, version)
         if action == "streamGenerateContent" and "no_stream_route" in self.misbehave:
             raise unknown_route(entry.method, path)
         if action in ("generateContent", "streamGenerateContent"):
             sse = parse_qs(query).get("alt") == ["sse"]
             return await self._generate(entry, model, streamed=action.startswith("stream"), sse=sse)
-        return self._count(entry, model) if action == "countTokens" else self._embed(entry, action)
+        return self._count(entry, model) if action == "countTokens" else self._embed(entry, model, action)
+
+    async def _recorded(self, entry: Entry) -> Outcome | None:
+        """The answer of the gateway that is being recorded, or of the tape that is being played."""
+        path = entry.path.removeprefix(self.prefix)
+        if self.recorder is not None:
+            return await self.recorder.pass_on(entry, path)
+        if self.tape is not None:
+            return self.tape.answer(entry.method, path, entry.headers.get("x-record-id"), entry.body)
+        return None
 
     def _route(self, method: str, path: str) -> tuple[str, str, str] | None:
         """(version, model, action) of *path*, or None if it is not one of the API's."""
@@ -119,7 +128,13 @@ class Gateway:
             return None if action or hidden else (found["version"], name, "")
         known = {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"}
         known -= {"countTokens"} if "no_count_route" in self.misbehave else set()
+        known -= {"embedContent", "batchEmbedContents"} if "no_embed_routes" in self.misbehave else set()
+        known -= {"batchEmbedContents"} if "no_batch_embed_route" in self.misbehave else set()
         return (found["version"], name, action) if method == "POST" and action in known else None
+
+    def _is_openai_embeddings(self, method: str, path: str) -> bool:
+        hidden = self.misbehave & {"no_openai_embed_route", "no_v1_route"}
+        return method == "POST" and path == f"{self.prefix}/v1/embeddings" and not hidden
 
     def _authorised(self, entry: Entry, query: dict[str, list[str]]) -> bool:
         scheme, _, token = entry.headers.get("authorization", "").partition(" ")
@@ -143,10 +158,8 @@ class Gateway:
         reply = await self._reply(request)
         if isinstance(reply, OpenAIServer):
             return await self._ask_server(reply, request, sse=sse)
-        if isinstance(reply, ErrorReply):
-            return self._refusal(reply.error, reply)
-        if isinstance(reply, RawReply):
-            return Outcome(reply.status, reply.headers, [reply.body], reply.delay, cut=reply.cut)
+        if isinstance(reply, (ErrorReply, RawReply)):
+            return self._failure(reply)
         if isinstance(reply, StreamReply):
             self._remember(reply.chunks, request.prompt)
             return _scripted_stream(reply) if streamed else _json(fold(reply.chunks), delay=reply.delay)
@@ -237,6 +250,8 @@ class Gateway:
             self.signatures.remember(part, asked)
 
     def _count(self, entry: Entry, model: Model) -> Outcome:
+        if "unknown_verbs_generate" in self.misbehave:
+            return self._generate_instead(entry, model)
         body = self._body(entry, "CountTokensRequest")
         wrapped = body.get("generateContentRequest") or body
         if not wrapped.get("contents"):
@@ -245,11 +260,42 @@ class Gateway:
         number = 0 if "count_tokens_zero" in self.misbehave else sum(totals.values())
         return _json({"totalTokens": number, "promptTokensDetails": _usage.details(totals)})
 
-    def _embed(self, entry: Entry, action: str) -> Outcome:
+    def _embed(self, entry: Entry, model: Model, action: str) -> Outcome:
+        if "unknown_verbs_generate" in self.misbehave:
+            return self._generate_instead(entry, model)
+        if (scripted := self._next_failure()) is not None:
+            return self._failure(scripted)
+        merged = "merged_embeddings" in self.misbehave
         if action == "embedContent":
-            return _json({"embedding": _embedding(self._body(entry, "EmbedContentRequest"))})
-        requests = self._body(entry, "BatchEmbedContentsRequest").get("requests") or []
-        return _json({"embeddings": [_embedding(request) for request in requests]})
+            answer = _embeddings.single_answer(self._body(entry, "EmbedContentRequest"), model)
+        else:
+            answer = _embeddings.batch_answer(self._body(entry, "BatchEmbedContentsRequest"), model, merged=merged)
+        return self._embedded(answer)
+
+    def _embed_for_openai(self, entry: Entry) -> Outcome:
+        """OpenAI's `/v1/embeddings`, which many gateways serve with the same key."""
+        if (scripted := self._next_failure()) is not None:
+            return self._failure(scripted)
+        body = _shapes.parse_json(entry.body)
+        name = body.get("model")
+        model = _models.find(name, self.models, any_model=self.any_model) if isinstance(name, str) else None
+        if model is None or not model.serves("embedContent"):
+            raise GoogleError(404, f"The model `{name}` does not exist or you do not have access to it.")
+        merged = "merged_embeddings" in self.misbehave
+        return self._embedded(_embeddings.openai_answer(body, model, merged=merged))
+
+    def _embedded(self, answer: dict[str, Any]) -> Outcome:
+        content = b"" if "empty_embeddings" in self.misbehave else json.dumps(answer).encode()
+        cut = "truncated_embeddings" in self.misbehave
+        return Outcome(
+            200, {"content-type": _JSON}, [content[: len(content) // 2] if cut else content], self.delay, cut=cut
+        )
+
+    def _generate_instead(self, entry: Entry, model: Model) -> Outcome:
+        """The generation that some gateways run for every verb they do not know."""
+        body = _shapes.normalise(_shapes.parse_json(entry.body), "Anything", check=False)
+        request = Request(model, {"contents": body.get("contents") or [body.get("content") or {}]})
+        return self._turn(answer(request), request, streamed=False, sse=False)
 
     def _body(self, entry: Entry, message: str) -> dict[str, Any]:
         value = _shapes.parse_json(entry.body)
@@ -265,6 +311,19 @@ class Gateway:
         with self._lock:
             return self.queue.popleft() if self.queue else None
 
+    def _next_failure(self) -> ErrorReply | RawReply | None:
+        """The next scripted reply if it is one that any route can send."""
+        with self._lock:
+            if not self.queue or not isinstance(first := self.queue[0], (ErrorReply, RawReply)):
+                return None
+            self.queue.popleft()
+            return first
+
+    def _failure(self, reply: ErrorReply | RawReply) -> Outcome:
+        if isinstance(reply, ErrorReply):
+            return self._refusal(reply.error, reply)
+        return Outcome(reply.status, reply.headers, [reply.body], reply.delay, cut=reply.cut)
+
     def _refusal(self, error: GoogleError, scripted: ErrorReply | None = None) -> Outcome:
         status = 200 if "error_with_200" in self.misbehave else error.code
         headers = {"content-type": _JSON, **(scripted.headers if scripted else {})}
@@ -275,14 +334,6 @@ class Gateway:
             return Outcome(status, headers | {"content-type": "text/plain"}, [error.message.encode()], delay)
         body = _misbehaviour.openai_error(error.body()) if "openai_errors" in self.misbehave else error.body()
         return Outcome(status, headers, [json.dumps(body).encode()], delay)
-
-
-def _embedding(request: dict[str, Any]) -> dict[str, Any]:
-    parts = (request.get("content") or {}).get("parts")
-    if not parts:
-        raise GoogleError(400, "* EmbedContentRequest.content: content is not specified")
-    text = "\n".join(part.get("text") or "" for part in parts)
-    return {"values": embed(text, request.get("outputDimensionality") or DIMENSIONS)}
 
 
 def _json(value: Any, *, delay: float = 0.0) -> Outcome:

@@ -23,6 +23,13 @@ MISBEHAVIOURS: dict[str, str] = {
     "no_model_routes": "GET models and GET models/{model} answer 404",
     "no_count_route": "countTokens answers 404",
     "count_tokens_zero": "countTokens answers totalTokens 0",
+    "no_embed_routes": "embedContent and batchEmbedContents answer 404",
+    "no_batch_embed_route": "batchEmbedContents answers 404",
+    "no_openai_embed_route": "/v1/embeddings answers 404",
+    "unknown_verbs_generate": "countTokens and the embedding verbs are answered by a generation, as on one-hub",
+    "empty_embeddings": "embedding routes answer 200 with an empty body, as on CLIProxyAPI",
+    "merged_embeddings": "several texts are merged into one vector",
+    "truncated_embeddings": "embedding answers break off in the middle",
     "drop_snake_case": "snake_case request fields are silently dropped (inline_data and mime_type excepted)",
     "arrays_required": "one object in place of a list (contents, parts, tools) is refused, as typed gateways do",
     "error_with_200": "errors keep their body but come with status 200",
@@ -106,6 +113,13 @@ def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> li
         for chunk in copies:
             _write_nulls(chunk)
     return [_snake(chunk) for chunk in copies] if "snake_case_response" in names else copies
+
+
+def embeddings_error(code: int, message: str) -> dict[str, Any]:
+    """The body of an error on OpenAI's embedding route."""
+    name = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(code)
+    kind = "server_error" if code >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": name}}
 
 
 def openai_error(error: dict[str, Any]) -> dict[str, Any]:

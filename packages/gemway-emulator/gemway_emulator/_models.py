@@ -22,7 +22,7 @@ _WINDOWS = """
 8K/1 gemini-embedding-2 gemini-embedding-2-preview
 32K/32768 gemini-2.5-flash-image gemini-2.5-flash-image-preview gemini-2.0-flash-preview-image-generation
 64K/32768 gemini-3-pro-image
-128K/32768 gemini-3-pro-image-preview gemini-3.1-flash-image
+128K/32768 gemini-3-pro-image-preview gemini-3.0-pro-image gemini-3.1-flash-image
 64K/65536 gemini-3.1-flash-image-preview
 64K/4096 gemini-3.1-flash-lite-image
 128K/8192 gemma-3-1b-it gemma-3-4b-it gemma-3-12b-it gemma-3-27b-it
@@ -35,6 +35,7 @@ _WINDOW_OF = {name: window for window, *names in map(str.split, _WINDOWS.split("
 # These refuse a conversation that ends with a model turn (no prefill).
 _NO_PREFILL = re.compile(r"gemini-3\.5-flash-lite|gemini-3\.6-flash")
 _NEWEST = 4.0
+_DIMENSIONS = {"gemini-embedding": 3072, "text-embedding-3-large": 3072, "text-embedding-3-small": 1536}
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,20 @@ class Model:
     def embeds(self) -> bool:
         """Whether it turns text into vectors and does nothing else."""
         return "embedding" in self.name
+
+    @property
+    def dimensions(self) -> int:
+        """The length of its whole vectors."""
+        return next((length for name, length in _DIMENSIONS.items() if name in self.name), 768)
+
+    @property
+    def embeds_text_only(self) -> bool:
+        """Whether it refuses pictures and other media, as all of Google's did before gemini-embedding-2."""
+        return self.name in _WINDOW_OF and "embedding-2" not in self.name
+
+    def serves(self, action: str) -> bool:
+        """Whether it has the method *action*; what `models=` adds may have all."""
+        return self.name not in _WINDOW_OF or action == "countTokens" or self.embeds == ("mbed" in action)
 
     @property
     def speaks(self) -> bool:
@@ -88,7 +103,11 @@ class Model:
     def describe(self) -> dict[str, Any]:
         """The model resource, as `GET models/{model}` answers."""
         limit, most = _WINDOW_OF.get(self.name, _DEFAULT_WINDOW).split("/")
-        methods = ["embedContent"] if self.embeds else ["generateContent", "streamGenerateContent", "countTokens"]
+        methods = (
+            ["embedContent", "countTokens"]
+            if self.embeds
+            else ["generateContent", "streamGenerateContent", "countTokens"]
+        )
         return {
             "name": f"models/{self.name}",
             "baseModelId": self.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 import io
+import math
 import textwrap
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
@@ -15,6 +16,20 @@ Colour = tuple[int, int, int]
 _COLOURS = """red green blue yellow orange purple violet pink brown white gold silver teal cyan magenta turquoise crimson navy lime
 olive maroon coral salmon indigo beige"""
 _TINTS = frozenset(_COLOURS.split())
+_PLAIN_COLOURS = (
+    "black",
+    "white",
+    "gray",
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "orange",
+    "purple",
+    "pink",
+    "brown",
+    "teal",
+)
 _GREY_WORDS = ("black and white", "black-and-white", "monochrome", "grayscale", "greyscale", "gray", "grey")
 
 
@@ -41,6 +56,11 @@ def edit(prompt: str, picture: Image.Image, size: Size) -> bytes:
     picture = _tinted(picture, prompt)
     _write(picture, prompt, at_bottom=True)
     return _png(picture)
+
+
+def colour_name(pixel: Colour) -> str:
+    """The everyday name of the colour nearest to *pixel*."""
+    return min(_PLAIN_COLOURS, key=lambda name: math.dist(pixel, ImageColor.getrgb(name)[:3]))
 
 
 def _background(prompt: str, size: Size) -> Image.Image:
