@@ -113,6 +113,13 @@ def google(session: nox.Session, part: str) -> None:
 
 
 @nox.session
+def adapters(session: nox.Session) -> None:
+    """Run the adapter of docs/adapters.md with pydantic-ai."""
+    session.install(*packages("gemway", "gemway-emulator"), *dependencies("pytest"), "pydantic-ai-slim>=2.68")
+    run_tests(session, "tests/adapters", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, complexity and formatting."""
     session.install("-c", str(CONSTRAINTS), *dependencies("lint"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 
+import gemway.adapters
 import markdown_pages as markdown
 import pytest
 import source_tree as source
@@ -59,3 +61,11 @@ def test_code_blocks_say_their_language():
     ]
 
     assert bare == []
+
+
+def test_the_adapters_page_lists_every_name():
+    """Whoever writes an adapter finds all names of `gemway.adapters` in the table of its page, and no others."""
+    page = (source.ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", page.partition("## All names")[2], re.MULTILINE)
+
+    assert rows == sorted(gemway.adapters.__all__)
