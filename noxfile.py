@@ -142,9 +142,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site and run every Python block of README, docs and the packages' READMEs."""
+    """Build the site, follow its links, and run every Python block of README, docs and the packages' READMEs."""
     install(session, "tests", "docs")
     session.run("zensical", "build", "--clean", "--strict")
+    session.run("python", "tests/docs/finish_site.py")
     session.run("pytest", "-q", "tests/docs", *session.posargs)
 
 
