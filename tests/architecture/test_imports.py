@@ -14,6 +14,7 @@ PURE = {
     "_answer",
     "_body",
     "_capabilities",
+    "_checks",
     "_continuation",
     "_embeddings",
     "_conversation",
@@ -24,6 +25,7 @@ PURE = {
     "_log",
     "_json_repairs",
     "_media",
+    "_option_reader",
     "_options",
     "_protocol",
     "_redaction",
@@ -36,6 +38,7 @@ PURE = {
     "_tools",
     "_turns",
     "_warn_once",
+    "_wire_options",
     "gallery",
 }
 # From the bottom up. A module imports from the layers below its own, and pure modules from each other.
@@ -44,8 +47,7 @@ LAYERS = (
     {"_image"},
     {"types"},
     {"_exceptions"},
-    PURE | {"_settings"},
-    {"_setup"},
+    PURE | {"_config"},
     {"_credentials", "_network_errors", "_sending", "_sockets"},
     {"_pools", "_fetcher"},
     {"_transport", "_async_transport"},
@@ -125,7 +127,7 @@ def test_core_modules_import_downwards(path):
     place = place_of(path)
     if place == "__init__":
         return
-    same = PURE | {"_settings"}
+    same = PURE | {"_config"}
     others = own_imports(path) - {place}
     wrong = {name for name in others if layer(name) >= layer(place) and not (place in same and name in same)}
 

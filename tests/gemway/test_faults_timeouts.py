@@ -41,8 +41,8 @@ from gemway import (
     StreamTimeoutError,
 )
 from gemway import _protocol as protocol
-from gemway._retry import Attempts, Memory, Options
-from gemway._settings import Settings
+from gemway._config import CallOptions, Settings
+from gemway._retry import Attempts, Memory
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -303,7 +303,7 @@ def test_times_are_positive_and_finite(option, value):
 
 def test_defaults_are_finite():
     """5 s to connect, 120 s of silence; 300 s for pictures and long thinking."""
-    from gemway._settings import to_timeouts
+    from gemway._checks import to_timeouts
 
     assert to_timeouts(None) == (5, 120, 120)
     assert to_timeouts(None, slow=True).read == 300
@@ -311,7 +311,7 @@ def test_defaults_are_finite():
 
 def test_every_spelling_of_a_timeout_is_finite():
     """Seconds, pairs and the objects of httpx; where one of those says nothing or "for ever", the default stands."""
-    from gemway._settings import to_timeouts
+    from gemway._checks import to_timeouts
 
     assert to_timeouts(9) == (5, 9, 9)
     assert to_timeouts(2) == (2, 2, 2)
@@ -335,11 +335,11 @@ def test_every_spelling_of_a_timeout_is_finite():
 )
 def test_what_takes_long_may_be_silent_longer(model, config, seconds):
     """The defaults know pictures and long thinking; a timeout of the user's is kept as it is."""
-    settings = Settings("https://gateway.example")
+    settings = Settings(base_url="https://gateway.example")
     call = protocol.generate_content(model, {**ASK, "generationConfig": config}, settings)
 
     def silence(**options):
-        attempts = Attempts(call, Options(**options), settings, now=0, random=Random(1), memory=Memory())
+        attempts = Attempts(call, CallOptions(**options), settings, now=0, random=Random(1), memory=Memory())
         return attempts.begin(0).read
 
     assert silence() == seconds

@@ -110,7 +110,7 @@ def test_tables_agree():
 
     assert sum(map(len, tables)) == len(set().union(*tables))
     assert set(ALIASES.values()) <= OPTIONS.keys()
-    assert set(OPTIONS.values()) == {"generationConfig", "request", "tools", "client"}
+    assert set(OPTIONS.values()) == {"generationConfig", "request", "tools", "client", "model"}
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import time
 import pytest
 from gemway import AsyncClient, Client, ResponseValidationError
 from gemway._answer import Answer
+from gemway._config import Settings
 from gemway._protocol import generate_content
-from gemway._settings import Settings
 from gemway_emulator import Emulator, reply
 from memory_probe import BASE64_BYTES, ON_LINUX, peak
 

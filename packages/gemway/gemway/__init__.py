@@ -11,6 +11,7 @@ from gemway._accumulate import Accumulator, fold
 from gemway._async_client import AsyncChat, AsyncClient, AsyncStream
 from gemway._capabilities import Capabilities, capabilities
 from gemway._client import Chat, Client, Stream
+from gemway._config import environment_key, resolve_base_url, resolve_model
 from gemway._conversation import SENTINEL, arrange, with_sentinels
 from gemway._embeddings import EmbeddingResult
 from gemway._exceptions import (
@@ -42,22 +43,19 @@ from gemway._fetcher import MediaFetcher
 from gemway._image import Image
 from gemway._json_objects import from_store, merge_deep, without_decimals
 from gemway._media import data_url, inline_part, remote_urls, split_data_url, to_part, with_media
-from gemway._options import ALIASES, IGNORED, OPTIONS, REFUSED, canonical, override
-from gemway._options.composed import COMPOSED
-from gemway._options.generation_config import to_generation_config, to_safety_settings
-from gemway._options.response_format import to_response_format
-from gemway._options.tool_choice import to_tool_config
+from gemway._option_reader import COMPOSED, canonical, override
+from gemway._options import ALIASES, IGNORED, OPTIONS, REFUSED
 from gemway._protocol import WireRequest
 from gemway._redaction import Secret
 from gemway._requests import BLOCKED, FINISH_PROBLEMS, IMAGE_MODEL, image_request, refuse_blocked, with_pictures
 from gemway._retry import RetryEvent
 from gemway._schema import Dialect, function_declaration, inline_root_reference, response_schema, to_schema
 from gemway._schema.openapi import SchemaError
-from gemway._settings import environment_key, resolve_base_url, resolve_model
 from gemway._sniff import decode_base64, picture_size, sniff_mime_type
 from gemway._text_chunks import TextChunk
 from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media
 from gemway._version import __version__
+from gemway._wire_options import to_generation_config, to_response_format, to_safety_settings, to_tool_config
 
 __all__ = [
     "ALIASES",

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
 from gemway._accumulate import Accumulator, fold
+from gemway._config import Settings
 from gemway._error_bodies import (
     KEPT_BODY_BYTES,
     error_from_payload,
@@ -37,7 +38,6 @@ from gemway._exceptions import (
 from gemway._hidden_pictures import PictureSeeker, may_hide_pictures, with_pictures_revealed
 from gemway._json_repairs import repaired
 from gemway._protocol import Call
-from gemway._settings import Settings
 from gemway._sse import EventDecoder, EventTooLargeError, JsonBalance
 from gemway._text_chunks import TextChunk, to_text_chunk
 from gemway._warn_once import warn

@@ -11,6 +11,8 @@ import httpcore
 import httpx
 
 from gemway import _sending as sending
+from gemway._checks import Timeouts
+from gemway._config import ClientConfig
 from gemway._credentials import AsyncKey, RequestHeaders
 from gemway._error_bodies import request_id_of
 from gemway._log import LOGGER, log_request
@@ -18,8 +20,6 @@ from gemway._network_errors import to_connection_error, to_failure, transport_er
 from gemway._pools import AsyncLease, AsyncSlot, PoolKey, retry_budget
 from gemway._redaction import Redactor, Secret
 from gemway._retry import Attempts
-from gemway._settings import Timeouts
-from gemway._setup import Setup
 
 
 class AsyncTransport:
@@ -33,7 +33,7 @@ class AsyncTransport:
     together = staticmethod(sending.async_together)
     random = sending.RANDOM
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: ClientConfig) -> None:
         self._settings = setup.settings
         self._lease = AsyncLease(PoolKey(**setup.wiring()))
         self._key = AsyncKey(setup.key)

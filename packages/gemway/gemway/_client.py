@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gemway import _protocol as protocol
 from gemway import _requests as requests
 from gemway._accumulate import Accumulator
 from gemway._answer import Opened
+from gemway._config import CallOptions, ClientConfig
 from gemway._continuation import Continuation, joined
 from gemway._embeddings import (
     MAX_BATCH_INPUTS,
@@ -22,15 +23,13 @@ from gemway._embeddings import (
 )
 from gemway._exceptions import APIError, NotFoundError
 from gemway._functions import sync_outcome
-from gemway._retry import Attempts, Memory, Options, RetryEvent
-from gemway._setup import Setup, settled
+from gemway._options import ClientOptions, accepts
+from gemway._retry import Attempts, Memory
 from gemway._text_chunks import TextChunk
 from gemway._turns import ChatSettings, Turns, split_options, to_history
 from gemway.types import Content, GenerateContentRequest, GenerateContentResponse
 
 if TYPE_CHECKING:
-    import httpx
-    from pydantic import SecretStr
     from typing_extensions import Self
 
     from gemway._transport import SyncTransport
@@ -41,68 +40,21 @@ T = TypeVar("T")
 class Client:
     """Talks to a Gemini-native gateway with Bearer auth.
 
-    Opens its connections at the first call, shares them with other clients of the process, and can be used
-    from several threads, pickled and copied. Closing it is possible and never necessary.
+    Its options are the rows of `gemway._options.ClientOptions`; docs/configuration.md describes each of them.
 
-    Args:
-        api_key: the key, or a callable that returns one (asked for each request, again after a 401);
-            default `GEMWAY_API_KEY`.
-        base_url: the gateway's address without `/v1beta`; default `GEMWAY_BASE_URL`.
-        timeout: seconds of silence after which an attempt is given up (or an `httpx.Timeout`);
-            default 5 to connect and 120 between data, 300 for pictures and long thinking.
-        max_retries: repetitions of a failed attempt; 0 sends one request, default 2.
-        deadline: seconds that a call may take in all, retries included; default none.
-        headers: sent with every request; treated as secrets.
-        auth: an `httpx.Auth` that signs requests instead of a key.
-        http_client: an `httpx.Client` or `httpx2.Client` to send with; never closed by us.
-        extra_body: merged into every body, last and deeply.
-        inline_data_casing: `"snake"` for gateways that only read `inline_data` and `mime_type`.
-        max_connections: connections open at the same time; further calls wait.
-        max_continuations: how often an answer that stops with CONTINUATION is gone on with; usage is summed.
-        max_response_bytes: the largest answer, decompressed; a stream counts as a whole.
-        proxy: address of a proxy; default as HTTP(S)_PROXY and NO_PROXY say.
-        verify: False, an `ssl.SSLContext`, or True for the system's trust (SSL_CERT_FILE is obeyed).
-        auth_header: the header that carries the key; default `Authorization`.
-        auth_scheme: what stands before the key in it; default `Bearer`, may be empty.
-        retry_budget: None switches off the budget that keeps retries from becoming a storm.
-        retry_image_timeouts: repeat requests for pictures even when one may have been made and billed.
-        on_retry: called with a `RetryEvent` before each wait.
+    It opens its connections at the first call, shares them with other clients of the process, and can be used from
+    several threads, pickled and copied. You may close it, but you never have to.
 
     Raises:
         ConfigurationError: for a missing key or address, and for values that cannot work.
     """
 
-    def __init__(  # noqa: PLR0913 - the options of a client, named once
-        self,
-        *,
-        api_key: str | SecretStr | Callable[[], Any] | None = None,
-        base_url: str | None = None,
-        timeout: float | httpx.Timeout | None = None,
-        max_retries: int | None = None,
-        deadline: float | None = None,
-        headers: Mapping[str, Any] | None = None,
-        auth: httpx.Auth | None = None,
-        http_client: httpx.Client | Any | None = None,
-        extra_body: Mapping[str, Any] | None = None,
-        inline_data_casing: str = "camel",
-        max_connections: int = 1000,
-        max_continuations: int = 0,
-        max_response_bytes: int | None = None,
-        proxy: str | None = None,
-        verify: Any = True,
-        auth_header: str = "Authorization",
-        auth_scheme: str = "Bearer",
-        retry_budget: str | None = "shared",
-        retry_image_timeouts: bool = False,
-        on_retry: Callable[[RetryEvent], object] | None = None,
-        **unknown: NoReturn,
-    ) -> None:
-        setup = Setup.of(locals())
-        del api_key, base_url, headers, auth, proxy, extra_body, unknown  # no frame of a traceback shows them
-        self._start(setup)
+    @accepts(ClientOptions)
+    def __init__(self, **options: Any) -> None:
+        self._start(ClientConfig.of(options, type(self).__name__))
 
-    def _start(self, setup: Setup | Exception) -> None:
-        self._setup = settled(setup)
+    def _start(self, config: ClientConfig) -> None:
+        self._setup = config
         self._memory = Memory()
 
     @cached_property
@@ -137,7 +89,7 @@ class Client:
             APIError: one of its subclasses, see `gemway._exceptions`.
             ConfigurationError: for a request that cannot be sent.
         """
-        chosen = Options.take(options)
+        chosen = CallOptions.of(options, "generate_content")
         call = protocol.generate_content(model, request, self._setup.settings, config=config)
         if self._setup.settings.max_continuations:
             return joined([answer for answer in self._continued(call, chosen)])
@@ -159,7 +111,7 @@ class Client:
         closes the connection. Raises as `generate_content`, and `StreamInterruptedError` where a stream
         breaks off after its first chunk.
         """
-        chosen = Options.take(options)
+        chosen = CallOptions.of(options, "stream_generate_content")
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, config=config)
         return Stream(self._stream(call, chosen))
 
@@ -171,7 +123,7 @@ class Client:
         For adapters that make objects of their own of every chunk; `Accumulator` folds both kinds. The first
         chunk is always a response.
         """
-        chosen = Options.take(options)
+        chosen = CallOptions.of(options, "stream_chunks")
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, text_chunks=True)
         return Stream(self._stream(call, chosen))
 
@@ -200,7 +152,7 @@ class Client:
             ContentBlockedError: the prompt or the picture was refused.
             EmptyResponseError: the answer holds no picture; the message holds the model's words.
         """
-        chosen = Options.take(options)
+        chosen = CallOptions.of(options, "generate_image")
         request = requests.image_request(
             prompt, model, aspect_ratio, image_size, images, with_text=with_text, history=history
         )
@@ -215,7 +167,7 @@ class Client:
 
         Only ever called by the user: some gateways answer a count with a billed generation.
         """
-        chosen = Options.take(options)
+        chosen = CallOptions.of(options, "count_tokens")
         payload = self._json(protocol.count_tokens(model, request, self._setup.settings), chosen)
         return protocol.to_token_count(payload)
 
@@ -260,7 +212,7 @@ class Client:
             ResponseValidationError: the number of vectors, their width or their numbers are wrong.
             UnsupportedContentError: an input is empty, or cannot be sent on this route.
         """
-        chosen = Options.take(options)
+        chosen = CallOptions.of(options, "embed_content")
         asked = EmbeddingOptions(
             model,
             task_type,
@@ -280,7 +232,7 @@ class Client:
             self._memory.embed_route = job.route
         return job.result()
 
-    def _embed(self, job: EmbeddingJob, options: Options, batch: EmbeddingBatch) -> None:
+    def _embed(self, job: EmbeddingJob, options: CallOptions, batch: EmbeddingBatch) -> None:
         """Send one batch of inputs, and give the job what came back."""
         if job.has_failed:
             return
@@ -293,7 +245,7 @@ class Client:
 
     def list_models(self, **options: Any) -> list[str]:
         """Return the names of the gateway's models, without `models/`."""
-        chosen = Options.take(options)
+        chosen = CallOptions.of(options, "list_models")
         names: list[str] = []
         call: protocol.Call | None = protocol.list_models()
         for _ in range(requests.MAX_PAGES):
@@ -303,7 +255,7 @@ class Client:
             names += page
         return names
 
-    def _listed(self, call: protocol.Call, options: Options) -> Any:
+    def _listed(self, call: protocol.Call, options: CallOptions) -> Any:
         """Return one page; some gateways list models under /v1 only."""
         try:
             return self._json(call, options)
@@ -341,13 +293,13 @@ class Client:
         if "_transport" in self.__dict__:
             self._transport.close()
 
-    def _stream(self, call: protocol.Call, options: Options) -> Generator[Any, None, None]:
+    def _stream(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
         """Return the chunks of an answer, and those of its continuations if the user wants any."""
         if self._setup.settings.max_continuations:
             return self._continued(call, options)
         return self._chunks(call, options)
 
-    def _chunks(self, call: protocol.Call, options: Options) -> Generator[Any, None, None]:
+    def _chunks(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
         opened = self._open(call, options)
         try:
             yield opened.first
@@ -368,7 +320,7 @@ class Client:
         if failure is not None:
             raise failure.with_traceback(None)
 
-    def _continued(self, call: protocol.Call, options: Options) -> Generator[Any, None, None]:
+    def _continued(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
         """Yield what *call* brings, and send follow-up requests where the model stopped with CONTINUATION."""
         hops = Continuation(call, self._setup.settings.max_continuations)
         while hops.call is not None:
@@ -380,11 +332,11 @@ class Client:
                 chunks.close()  # also if the consumer leaves early
             hops.ended()
 
-    def _json(self, call: protocol.Call, options: Options) -> Any:
+    def _json(self, call: protocol.Call, options: CallOptions) -> Any:
         opened = self._open(call, options)
         return opened.first
 
-    def _open(self, call: protocol.Call, options: Options) -> Opened:
+    def _open(self, call: protocol.Call, options: CallOptions) -> Opened:
         """Send *call*, repeating it as the policy says until an answer begins. Nothing is retried after that."""
         attempts = self._attempts(call, options)
         while True:
@@ -396,7 +348,7 @@ class Client:
             if delay:
                 self._transport.sleep(delay)
 
-    def _attempts(self, call: protocol.Call, options: Options) -> Attempts:
+    def _attempts(self, call: protocol.Call, options: CallOptions) -> Attempts:
         return Attempts(
             call,
             options,
@@ -484,7 +436,7 @@ class Chat:
     """
 
     def __init__(
-        self, client: Client, settings: ChatSettings, model: str, history: list[Content], options: Options
+        self, client: Client, settings: ChatSettings, model: str, history: list[Content], options: CallOptions
     ) -> None:
         self.model = model
         self.history = history

@@ -9,10 +9,11 @@ import weakref
 from inspect import isawaitable
 from typing import Any
 
+from gemway._checks import checked_key, without_scheme
+from gemway._config import Settings
 from gemway._exceptions import ConfigurationError
 from gemway._protocol import Call
 from gemway._redaction import Secret
-from gemway._settings import Settings, checked_headers, checked_key, without_scheme
 from gemway._version import __version__
 
 
@@ -112,7 +113,7 @@ class RequestHeaders:
     def _with_user_headers(self, fields: dict[str, str], extra: Any) -> dict[str, str]:
         """Return *fields* and the user's headers, those of the call last; one of a name, in whatever case."""
         merged = {name.lower(): (name, value) for name, value in fields.items()}
-        for headers in (self._user, checked_headers(extra)):
+        for headers in (self._user, extra or {}):
             merged.update((name.lower(), (name, secret.reveal())) for name, secret in headers.items())
         merged.pop(self._auth_header.lower(), None)  # extra headers never replace the credential
         return dict(merged.values())

@@ -33,7 +33,8 @@ from gemway._exceptions import (
 )
 from gemway._json_objects import merge_deep
 from gemway._media import to_part
-from gemway._options import OPTIONS, canonical
+from gemway._option_reader import canonical
+from gemway._options import OPTIONS
 from gemway._protocol import Call, encode, is_missing_stream_route, model_path
 from gemway._warn_once import warn_once
 from gemway.types import UsageMetadata

@@ -29,9 +29,9 @@ from typing import Any
 import httpcore
 import httpx
 
+from gemway._checks import checked_proxy
 from gemway._exceptions import ConfigurationError
 from gemway._retry import RetryBudget
-from gemway._settings import checked_proxy
 from gemway._sockets import AsyncNetwork, SyncNetwork
 
 _IDLE_SECONDS = 30.0
@@ -474,7 +474,7 @@ class Connector:
         url = httpx.URL(key.base_url)
         self._origin = httpcore.Origin(url.raw_scheme, url.raw_host, url.port or {"http": 80, "https": 443}[url.scheme])
         proxy, self._source = (key.proxy, "proxy=") if key.proxy else environment_proxy(key.base_url)
-        self._proxy = None if proxy is None else httpx.Proxy(checked_proxy(proxy) or proxy)
+        self._proxy = None if proxy is None else httpx.Proxy(checked_proxy("proxy", proxy))
         if self._proxy is not None and self._proxy.url.scheme.startswith("socks") and not find_spec("socksio"):
             raise ConfigurationError("a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'")
         self.context = _trust(key, self._proxy)

@@ -17,9 +17,9 @@ from pydantic_core import PydanticSerializationError
 
 from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
+from gemway._config import Settings
 from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
 from gemway._request_forms import is_request_form, to_request
-from gemway._settings import Settings
 from gemway._tools import unique_declarations
 from gemway.types import GenerateContentRequest
 

@@ -12,7 +12,7 @@ from gemway._exceptions import ConfigurationError
 from gemway._functions import PythonFunction, is_python_function
 from gemway._json_objects import JsonObject, camel, members, merge_deep
 from gemway._media import to_part
-from gemway._options.generation_config import to_generation_config, to_safety_settings
+from gemway._wire_options import to_generation_config, to_safety_settings
 from gemway.types import Content, GenerateContentRequest, Part, WireType
 
 # Members of a request as REST has it; google-genai has them, and those of generationConfig, in one flat config.

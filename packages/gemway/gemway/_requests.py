@@ -14,8 +14,8 @@ from gemway._capabilities import capabilities
 from gemway._conversation import arrange
 from gemway._exceptions import ContentBlockedError, EmptyResponseError, UnsupportedContentError
 from gemway._media import to_part
-from gemway._options.generation_config import to_generation_config
 from gemway._protocol import WireRequest, model_path
+from gemway._wire_options import to_generation_config
 from gemway.types import Content, GenerateContentResponse, Part
 
 IMAGE_MODEL: Final = "gemini-3.1-flash-image-preview"

@@ -7,11 +7,13 @@ construction (`_open` in `_client.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from gemway._answer import Answer, Opened
+from gemway._checks import Timeouts, to_timeouts
+from gemway._config import CallOptions, Settings
 from gemway._conversation import with_sentinels
 from gemway._embeddings import EmbedRoute
 from gemway._exceptions import MAX_HINT, APIConnectionError, APIError, APITimeoutError, AuthenticationError
@@ -22,15 +24,6 @@ from gemway._protocol import (
     is_signature_error,
     with_wire,
     without_stream,
-)
-from gemway._settings import (
-    Settings,
-    Timeouts,
-    checked_headers,
-    checked_retries,
-    checked_seconds,
-    refuse_unknown,
-    to_timeouts,
 )
 from gemway.types import Exchange, GenerateContentResponse
 
@@ -140,48 +133,6 @@ class Memory:
     embed_route: EmbedRoute | None = None
 
 
-@dataclass(frozen=True)
-class Options:
-    """What one call may set differently from its client. None means: as the client has it."""
-
-    timeout: Any = None
-    max_retries: int | None = None
-    deadline: float | None = None
-    headers: Any = field(default=None, repr=False)
-
-    @classmethod
-    def take(cls, given: dict[str, Any]) -> Options:
-        """Move the options of a call out of *given*, so that no frame of a traceback shows the headers.
-
-        Raises `TypeError` for an unknown one and `ConfigurationError` for a value that cannot work.
-        """
-        if not given:
-            return _NO_OPTIONS
-        taken = dict(given)
-        given.clear()
-        try:
-            return cls._checked(taken)
-        except (TypeError, ValueError) as error:
-            failure = error.with_traceback(None)
-        taken.clear()
-        raise failure
-
-    @classmethod
-    def _checked(cls, options: dict[str, Any]) -> Options:
-        refuse_unknown(options, (field.name for field in fields(cls)))
-        chosen = cls(**options)
-        timeout, retries = chosen.timeout, chosen.max_retries
-        return cls(
-            timeout=None if timeout is None else to_timeouts(timeout),
-            max_retries=None if retries is None else checked_retries(retries),
-            deadline=checked_seconds("deadline", chosen.deadline),
-            headers=checked_headers(chosen.headers),
-        )
-
-
-_NO_OPTIONS: Final = Options()
-
-
 class Attempts:
     """The attempts of one call: what to send next, how long it may take, and when to give up.
 
@@ -197,7 +148,7 @@ class Attempts:
     def __init__(  # noqa: PLR0913 - the circumstances of one call
         self,
         call: Call,
-        options: Options,
+        options: CallOptions,
         settings: Settings,
         *,
         now: float,

@@ -18,8 +18,8 @@ import httpcore
 import httpx
 
 from gemway._body import PIECE, LargeBody
+from gemway._checks import Timeouts
 from gemway._exceptions import ConfigurationError
-from gemway._settings import Timeouts
 
 now = time.monotonic
 sync_sleep = time.sleep

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gemway._config import CALL_OPTIONS, CallOptions
 from gemway._exceptions import ConfigurationError
 from gemway._functions import PythonFunction, python_functions
 from gemway._json_objects import JsonObject
 from gemway._request_forms import calls_automatically, config_with, to_content, to_contents, to_request, tools_of
-from gemway._retry import Options
 from gemway.types import Content, FunctionCall, GenerateContentResponse
 
 
@@ -66,10 +66,10 @@ class Turns:
         self.contents.append(Content.model_validate({"role": "user", "parts": [*results]}))
 
 
-def split_options(options: dict[str, Any]) -> tuple[Options, dict[str, Any]]:
+def split_options(options: dict[str, Any]) -> tuple[CallOptions, dict[str, Any]]:
     """Move the options of calls out of *options*; return them, and what is left: fields of the configuration."""
-    names = [name for name in options if name in Options.__dataclass_fields__]
-    calls = Options.take({name: options.pop(name) for name in names})
+    names = [name for name in options if name in CALL_OPTIONS]
+    calls = CallOptions.of({name: options.pop(name) for name in names})
     return calls, options
 
 

@@ -39,6 +39,7 @@ class ConstructorOptions(TypedDict, total=False):
     auth: httpx.Auth | Any | None
     default_headers: Mapping[str, str | SecretStr] | None
     headers: Mapping[str, str | SecretStr] | None
+    extra_headers: Mapping[str, str | SecretStr] | None
     additional_headers: Mapping[str, str | SecretStr] | None
     timeout: float | httpx.Timeout | Any | None
     request_timeout: float | httpx.Timeout | Any | None

@@ -9,12 +9,11 @@ client = genai.Client(**google_options())  # GEMWAY_BASE_URL and GEMWAY_API_KEY,
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Literal
 
-from gemway._client import Client
+from gemway._config import ClientConfig
 from gemway._exceptions import ConfigurationError
-from gemway._setup import Setup, settled
+from gemway._option_reader import hide_secrets
 from gemway.google._requests import PLACEHOLDER
 from gemway.google._transport import GatewayTransport
 
@@ -56,9 +55,10 @@ def google_options(
         ConfigurationError: for a missing key or address, and for values that cannot work.
         TypeError: for an unknown option.
     """
-    setup = _setup({**client_options, "base_url": base_url, "api_key": api_key})
-    del api_key, client_options  # no frame of a traceback shows them
-    transport, address = GatewayTransport(settled(setup)), str(setup)
+    options = {"max_retries": 0, **client_options, "base_url": base_url, "api_key": api_key}
+    del api_key, client_options  # no frame of a traceback shows them: in `options` they are masked
+    config = _to_config(options)
+    transport, address = GatewayTransport(config), str(config)
     if framework == "langchain":
         return {"api_key": PLACEHOLDER, "base_url": address, "client_args": {"transport": transport}}
     if framework != "genai":
@@ -70,12 +70,9 @@ def google_options(
     }
 
 
-def _setup(given: dict[str, Any]) -> Setup | Exception:
-    """Return what was *given* as a set-up, or what is wrong with it: raised here, its frames would hold the key."""
-    parameters = signature(Client).parameters.values()
-    defaults = {one.name: one.default for one in parameters if one.kind is Parameter.KEYWORD_ONLY}
+def _to_config(options: dict[str, Any]) -> ClientConfig:
+    hide_secrets(options)
     for name, advice in _NOT_HERE.items():
-        if given.get(name):
-            return ConfigurationError(advice)
-    known = {name: given.pop(name) for name in list(given) if name in defaults}
-    return Setup.of({**defaults, "max_retries": 0, **known, "unknown": given})
+        if options.get(name):
+            raise ConfigurationError(advice)
+    return ClientConfig.of(options, "google_options")

@@ -13,11 +13,11 @@ from pydantic_core import from_json
 
 from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
+from gemway._checks import checked_headers, to_timeouts
+from gemway._config import CallOptions, Settings
 from gemway._exceptions import ConfigurationError
 from gemway._json_objects import camel
 from gemway._protocol import Call, asks_for_pictures, merged, thinks_long, with_snake_inline_data
-from gemway._retry import Options
-from gemway._settings import Settings, checked_headers, to_timeouts
 
 PLACEHOLDER: Final = "replaced-by-gemway"
 """Stands for an API key in the objects of Google's client, which do not start without one."""
@@ -101,12 +101,12 @@ def to_call(
     return call, secret
 
 
-def to_options(secret_headers: Mapping[str, Any], timeouts: Mapping[str, float | None]) -> Options:
+def to_options(secret_headers: Mapping[str, Any], timeouts: Mapping[str, float | None]) -> CallOptions:
     """Return the options of a call; timeouts that Google's client leaves open are ours."""
     phases = {phase: timeouts.get(phase) for phase in ("connect", "read", "write")}
     given = SimpleNamespace(**phases) if any(phases.values()) else None
-    headers = checked_headers(secret_headers) if secret_headers else None
-    return Options(timeout=None if given is None else to_timeouts(given), headers=headers)
+    headers = checked_headers("headers", secret_headers) if secret_headers else None
+    return CallOptions(timeout=None if given is None else to_timeouts(given), headers=headers)
 
 
 def under_v1(call: GoogleCall) -> GoogleCall:

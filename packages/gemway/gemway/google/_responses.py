@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from gemway._accumulate import fold
 from gemway._answer import Inflater, UnreadableEncodingError
+from gemway._config import Settings
 from gemway._error_bodies import (
     KEPT_BODY_BYTES,
     error_from_payload,
@@ -35,7 +36,6 @@ from gemway._exceptions import (
     UnprocessableEntityError,
 )
 from gemway._protocol import is_missing_stream_route
-from gemway._settings import Settings
 from gemway._sse import EventDecoder, EventTooLargeError
 from gemway.google._requests import GoogleCall, model_resource, under_v1
 from gemway.types import GenerateContentResponse

@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from gemway._answer import Opened
+from gemway._config import CallOptions, ClientConfig
 from gemway._exceptions import APIConnectionError, APIError
-from gemway._retry import Attempts, Memory, Options
-from gemway._setup import Setup
+from gemway._retry import Attempts, Memory
 from gemway._transport import SyncTransport
 from gemway.google._requests import GoogleCall
 from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response
@@ -18,12 +18,12 @@ from gemway.google._responses import ResponseTranslator, failure_in, instead_of,
 class SyncSender:
     """Sends calls to the gateway and returns responses for Google's client."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: ClientConfig) -> None:
         self._setup = setup
         self._memory = Memory()
         self._transport = SyncTransport(setup)
 
-    def send(self, library: Any, call: GoogleCall, options: Options) -> Any:
+    def send(self, library: Any, call: GoogleCall, options: CallOptions) -> Any:
         """Return the gateway's answer as a response of *library*; errors have Google's form.
 
         Raises an exception of *library* where no answer comes.
@@ -73,7 +73,7 @@ class SyncSender:
         if failure is not None:
             raise failure
 
-    def _open(self, call: GoogleCall, options: Options) -> Opened:
+    def _open(self, call: GoogleCall, options: CallOptions) -> Opened:
         """Send *call*, again where the key was refused or the options say so, until an answer begins."""
         attempts = Attempts(
             call,

@@ -10,8 +10,7 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gemway._retry import Options
-from gemway._setup import Setup
+from gemway._config import CallOptions, ClientConfig
 from gemway.google._requests import GoogleCall, path_below, to_call, to_options
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class GatewayTransport:
     and event loops can share it; it can be copied and pickled. Opens nothing before the first request.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: ClientConfig) -> None:
         self._setup = setup
 
     @cached_property
@@ -69,7 +68,7 @@ class GatewayTransport:
         if "_async_sender" in self.__dict__:
             await self._async_sender.aclose()
 
-    def _to_call(self, request: Any, body: bytes) -> tuple[GoogleCall, Options]:
+    def _to_call(self, request: Any, body: bytes) -> tuple[GoogleCall, CallOptions]:
         path = path_below(self._address, request.url)
         call, secret_headers = to_call(request.method, path, request.headers, body, self._setup.settings)
         return call, to_options(secret_headers, request.extensions.get("timeout") or {})

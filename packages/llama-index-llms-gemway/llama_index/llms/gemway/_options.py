@@ -103,6 +103,7 @@ class GemwayOptions(TypedDict, total=False):
     openai_api_base: str | None
     anthropic_api_url: str | None
     headers: Mapping[str, Any] | None
+    extra_headers: Mapping[str, Any] | None
     additional_headers: Mapping[str, Any] | None
     additional_kwargs: Mapping[str, Any] | None
     model_kwargs: Mapping[str, Any] | None

@@ -1,17 +1,13 @@
-"""Where options come from, and what they may be: argument, then environment, then default.
+"""Check the values of options: return what the core works with, or raise an error that names the option. Pure.
 
-Nothing here opens a connection. Secrets live in objects that never print them.
+Checks that stand in the table of options take the option's name and its value. No message shows a secret.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,7 +15,7 @@ from pydantic import ValidationError
 
 from gemway._exceptions import ConfigurationError
 from gemway._redaction import MaskedUrl, Secret, SecretMapping, Unreadable
-from gemway._warn_once import warn_once
+from gemway._warn_once import warn, warn_once
 
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 120.0
@@ -28,12 +24,9 @@ DEFAULT_MAX_RETRIES: Final = 2
 DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 2**20
 _LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1|.*\.localhost)$")
 # They say where a message ends; two opinions on that are request smuggling.
-_OF_THE_TRANSPORT = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
+_TRANSPORT_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-_NO_KEY = "no API key: pass api_key= or set GEMWAY_API_KEY (the gateway expects it as a Bearer token)"
-_NO_ADDRESS = (
-    "no gateway address: pass base_url= or set GEMWAY_BASE_URL, such as https://gateway.example (without /v1beta)"
-)
+NO_KEY = "no API key: pass api_key= or set GEMWAY_API_KEY (the gateway expects it as a Bearer token)"
 
 
 class Timeouts(NamedTuple):
@@ -44,57 +37,6 @@ class Timeouts(NamedTuple):
     write: float
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that the pure core needs to know of a client."""
-
-    base_url: str
-    headers: Mapping[str, Secret] = field(default_factory=dict)
-    timeout: Timeouts | None = None
-    max_retries: int = DEFAULT_MAX_RETRIES
-    deadline: float | None = None
-    extra_body: Mapping[str, Any] | None = field(default=None, repr=False)
-    inline_data_casing: str = "camel"
-    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
-    max_continuations: int = 0
-    retry_image_timeouts: bool = False
-    auth_header: str = "Authorization"
-    auth_scheme: str = "Bearer"
-
-
-def resolve_base_url(base_url: str | None) -> str:
-    """Return the address of the gateway from the argument or `GEMWAY_BASE_URL`, normalised."""
-    found = base_url or os.environ.get("GEMWAY_BASE_URL")
-    if not found:
-        raise ConfigurationError(_NO_ADDRESS)
-    if not isinstance(found, str) and type(found).__name__ != "URL":  # httpx.URL, yarl.URL
-        raise ConfigurationError(f"base_url must be a text such as https://gateway.example, not {kind_of(found)}")
-    found = MaskedUrl(found)
-    try:
-        return normalize(found)
-    except ConfigurationError as error:
-        failure = error.with_traceback(None)  # the frames below hold the address in clear
-    raise failure
-
-
-def resolve_model(model: str | None) -> str:
-    """Return the model from the argument or `GEMWAY_MODEL`."""
-    found = model or os.environ.get("GEMWAY_MODEL")
-    if found and not isinstance(found, str):
-        raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {kind_of(found)}")
-    if not found:
-        raise ConfigurationError("no model: pass model= or set GEMWAY_MODEL, such as gemini-2.5-flash")
-    return found
-
-
-def environment_key() -> Secret:
-    """Return the key of `GEMWAY_API_KEY`."""
-    found = os.environ.get("GEMWAY_API_KEY")
-    if not found:
-        raise ConfigurationError(_NO_KEY)
-    return checked_key(found)
-
-
 def checked_key(key: Any) -> Secret:
     """Return *key* (`str` or `SecretStr`) as a secret, or say what is wrong with it without showing it."""
     text = key.get_secret_value() if hasattr(key, "get_secret_value") else key
@@ -102,7 +44,7 @@ def checked_key(key: Any) -> Secret:
         raise ConfigurationError(f"api_key must be a str, a SecretStr or a callable, not {kind_of(text)}")
     text = text.strip()
     if not text:
-        raise ConfigurationError(f"the API key is empty: {_NO_KEY}")
+        raise ConfigurationError(f"the API key is empty: {NO_KEY}")
     if not text.isascii() or not text.isprintable():
         raise ConfigurationError(
             "the API key holds a line break, a control or a non-ASCII character; copy it again (it is not shown here)"
@@ -128,44 +70,61 @@ def kind_of(value: Any) -> str:
     return value.kind if isinstance(value, Unreadable) else type(value).__name__
 
 
-def checked_headers(headers: Any) -> dict[str, Secret]:
+def checked_headers(name: str, headers: Any) -> dict[str, Secret]:
     """Return user headers as secrets. Raises `ConfigurationError` for what HTTP cannot carry."""
     if headers is not None and not isinstance(headers, Mapping):
-        raise ConfigurationError(f"headers must be a mapping of names to values, not {kind_of(headers)}")
+        raise ConfigurationError(f"{name} must be a mapping of names to values, not {kind_of(headers)}")
     checked = {}
-    for name, value in (headers or {}).items():
+    for header, value in (headers or {}).items():
         if isinstance(value, Secret):
-            checked[name] = value
+            checked[header] = value
             continue
         text = value.get_secret_value() if hasattr(value, "get_secret_value") else value
-        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ConfigurationError(f"{name!r} is not a header name")
-        if name.lower() in _OF_THE_TRANSPORT:
-            raise ConfigurationError(f"the header {name!r} is set by the transport; leave it out")
+        if not isinstance(header, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header):
+            raise ConfigurationError(f"{header!r} is not a header name")
+        if header.lower() in _TRANSPORT_HEADERS:
+            raise ConfigurationError(f"the header {header!r} is set by the transport; leave it out")
         if not isinstance(text, str) or not text.isascii() or not (text.isprintable() or not text):
             raise ConfigurationError(
-                f"the value of header {name!r} must be printable ASCII text (it is not shown here)"
+                f"the value of header {header!r} must be printable ASCII text (it is not shown here)"
             )
-        checked[name] = Secret(text)
+        checked[header] = Secret(text)
     return checked
 
 
-def checked_body(extra_body: Any) -> SecretMapping | None:
-    """Return what is merged into every body, masked: it may hold a gateway's own credentials."""
-    if extra_body is None or isinstance(extra_body, SecretMapping):
-        return extra_body
-    if not isinstance(extra_body, Mapping):
-        raise ConfigurationError(f"extra_body must be a mapping, as JSON objects are, not {kind_of(extra_body)}")
-    return SecretMapping(extra_body)
+def checked_body(name: str, value: Any) -> SecretMapping:
+    """Return a JSON object that is merged into every body, masked: it may hold a gateway's own credentials."""
+    if isinstance(value, SecretMapping):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} must be a mapping, as JSON objects are, not {kind_of(value)}")
+    return SecretMapping(value)
 
 
-def checked_word(name: str, value: Any, *, empty: bool = False) -> str:
+def checked_word(name: str, value: Any) -> str:
     """Return *value* if it can stand in a header: printable ASCII without spaces at its ends."""
+    if not checked_word_or_nothing(name, value):
+        raise ConfigurationError(f"{name} must not be empty")
+    return str(value)
+
+
+def checked_word_or_nothing(name: str, value: Any) -> str:
+    """Return *value* if it can stand in a header, or is empty."""
     if not isinstance(value, str) or not (value.isascii() and value.isprintable()) or value != value.strip():
         raise ConfigurationError(f"{name} must be printable ASCII text, not {value!r}")
-    if not value and not empty:
-        raise ConfigurationError(f"{name} must not be empty")
     return value
+
+
+def one_of(*words: str) -> Callable[[str, Any], str]:
+    """Return a check that lets only *words* pass."""
+
+    def check(name: str, value: Any) -> str:
+        if value not in words:
+            listed = ", ".join(f'"{word}"' for word in words[:-1])
+            raise ConfigurationError(f'{name} must be {listed} or "{words[-1]}", not {short(value)}')
+        return str(value)
+
+    return check
 
 
 def checked_switch(name: str, value: Any) -> bool:
@@ -175,25 +134,29 @@ def checked_switch(name: str, value: Any) -> bool:
     return value
 
 
-def checked_verify(value: Any) -> Any:
-    """Return *value* if the HTTP library can check certificates by it."""
+def checked_verify(name: str, value: Any) -> Any:
+    """Return *value* if the HTTP library can check certificates with it."""
     if isinstance(value, bool | str) or hasattr(value, "wrap_socket"):
         return value
-    raise ConfigurationError(f"verify must be True, False or an ssl.SSLContext, not {kind_of(value)}")
+    raise ConfigurationError(f"{name} must be True, False or an ssl.SSLContext, not {kind_of(value)}")
 
 
 def checked_function(name: str, value: Any) -> Any:
-    """Return *value* if it can be called, or None."""
-    if value is not None and not callable(value):
+    """Return *value* if it can be called."""
+    if not callable(value):
         raise ConfigurationError(f"{name} must be a function, not {kind_of(value)}")
     return value
 
 
-def checked_object(name: str, value: Any, needs: str, example: str) -> Any:
-    """Return *value* if it has a method called *needs*, or None; *example* says what would have one."""
-    if value is not None and not callable(getattr(value, needs, None)):
-        raise ConfigurationError(f"{name} must be {example}, not {kind_of(value)}")
-    return value
+def object_with(method: str, example: str) -> Callable[[str, Any], Any]:
+    """Return a check that lets objects with *method* pass; *example* names one."""
+
+    def check(name: str, value: Any) -> Any:
+        if not callable(getattr(value, method, None)):
+            raise ConfigurationError(f"{name} must be {example}, not {kind_of(value)}")
+        return value
+
+    return check
 
 
 def normalize(base_url: str) -> str:
@@ -212,10 +175,13 @@ def normalize(base_url: str) -> str:
         raise ConfigurationError("base_url must not hold a query or a fragment; pass headers= or extra_body=")
     path = parts.path.rstrip("/")
     if path.endswith("/v1"):
-        warnings.warn(f"base_url ends in /v1; using {path[:-3] or '/'} with /v1beta instead", stacklevel=7)
+        warn(f"base_url ends in /v1; using {path[:-3] or '/'} with /v1beta instead")
     path = re.sub(r"/v1(beta)?$", "", path)
     if parts.scheme == "http" and not _LOOPBACK.match(parts.hostname):
-        _warn_plain_http(parts.hostname)
+        warn_once(
+            ("plain http", parts.hostname),
+            f"the key travels unencrypted to http://{parts.hostname}; use https://",
+        )
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
@@ -234,11 +200,9 @@ def _split(url: str) -> SplitResult:
     raise ConfigurationError(message)
 
 
-def checked_proxy(proxy: Any) -> str | None:
+def checked_proxy(name: str, value: Any) -> str:
     """Return the address of a proxy, or say what is wrong with it without its password."""
-    if proxy is None:
-        return None
-    address = proxy.get_secret_value() if hasattr(proxy, "get_secret_value") else str(getattr(proxy, "url", proxy))
+    address = value.get_secret_value() if hasattr(value, "get_secret_value") else str(getattr(value, "url", value))
     try:
         parts = urlsplit(address)
         is_address = parts.scheme in _PROXY_SCHEMES and bool(parts.hostname)
@@ -247,25 +211,21 @@ def checked_proxy(proxy: Any) -> str | None:
         is_address = False
     if not is_address:
         raise ConfigurationError(
-            f"proxy must be an address such as http://proxy.example:3128 ({', '.join(_PROXY_SCHEMES)})"
+            f"{name} must be an address such as http://proxy.example:3128 ({', '.join(_PROXY_SCHEMES)})"
         )
-    return address
+    return MaskedUrl(address)
 
 
 def checked_count(name: str, value: Any) -> int:
     """Return *value* if it is a positive whole number."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be a whole number above 0, not {_short(value)}")
+        raise ConfigurationError(f"{name} must be a whole number above 0, not {short(value)}")
     return value
 
 
-def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise a `TypeError` that names the nearest known option, if one is unknown."""
-    names = list(known)
-    for name in given:
-        if name not in names:
-            near = get_close_matches(name, names, n=1, cutoff=0.5)
-            raise TypeError(f"unknown option {name!r}; {f'did you mean {near[0]!r}? ' if near else ''}known: {names}")
+def checked_count_or_zero(name: str, value: Any) -> int:
+    """Return *value* if it is a whole number, 0 included."""
+    return 0 if value == 0 and not isinstance(value, bool) else checked_count(name, value)
 
 
 @contextmanager
@@ -295,41 +255,44 @@ def to_timeouts(value: Any, *, slow: bool = False) -> Timeouts:
         return value
     if isinstance(value, tuple) and value:
         value = value[:2]
-        return Timeouts(_seconds(value[0]), _seconds(value[-1]), _seconds(value[-1]))
+        return Timeouts(
+            checked_seconds("timeout", value[0]),
+            checked_seconds("timeout", value[-1]),
+            checked_seconds("timeout", value[-1]),
+        )
     if hasattr(value, "connect") and hasattr(value, "read"):
         return Timeouts(
-            CONNECT_TIMEOUT if value.connect is None else _seconds(value.connect),
-            read if value.read is None else _seconds(value.read),
-            read if value.write is None else _seconds(value.write),
+            CONNECT_TIMEOUT if value.connect is None else checked_seconds("timeout", value.connect),
+            read if value.read is None else checked_seconds("timeout", value.read),
+            read if value.write is None else checked_seconds("timeout", value.write),
         )
-    seconds = _seconds(value)
+    seconds = checked_seconds("timeout", value)
     return Timeouts(min(seconds, CONNECT_TIMEOUT), seconds, seconds)
 
 
-def checked_seconds(name: str, value: float | None) -> float | None:
-    """Return *value* if it is a positive number of seconds or None."""
-    return None if value is None else _seconds(value, name)
+def checked_timeout(name: str, value: Any) -> Timeouts:
+    """Return finite timeouts from seconds or an `httpx.Timeout`."""
+    return to_timeouts(value)
 
 
-def checked_retries(value: int | None) -> int:
-    """Return the number of retries, 2 if None."""
-    if value is None:
-        return DEFAULT_MAX_RETRIES
+def checked_retries(name: str, value: Any) -> int:
+    """Return *value* if it is a number of retries."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigurationError(f"max_retries must be 0 or more (0 sends one request), not {_short(value)}")
+        raise ConfigurationError(f"{name} must be 0 or more (0 sends one request), not {short(value)}")
     return value
 
 
-def _seconds(value: Any, name: str = "timeout") -> float:
+def checked_seconds(name: str, value: Any) -> float:
+    """Return *value* if it is a positive number of seconds."""
     try:
         if not isinstance(value, bool) and isinstance(value, (int, float)) and 0 < value < float("inf"):
             return float(value)
     except OverflowError:  # an int that no float can hold
         pass
-    raise ConfigurationError(f"{name} must be a positive, finite number of seconds, not {_short(value)}")
+    raise ConfigurationError(f"{name} must be a positive, finite number of seconds, not {short(value)}")
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     """Return the repr of *value*, or its type where that would be long (Python refuses to print huge numbers)."""
     try:
         text = repr(value)
@@ -345,12 +308,3 @@ def _shown(url: str) -> str:
 
 def _host_of(url: str) -> str:
     return _shown(url).split("//")[-1].lstrip(":/") or "gateway.example"
-
-
-_warned_hosts: set[str] = set()
-
-
-def _warn_plain_http(host: str) -> None:
-    if host not in _warned_hosts:
-        _warned_hosts.add(host)
-        warnings.warn(f"the key travels unencrypted to http://{host}; use https://", stacklevel=8)

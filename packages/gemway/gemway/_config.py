@@ -1,0 +1,228 @@
+"""What a client was constructed with, checked once, and what one call changes of it.
+
+Values come from arguments, then from the environment, then from the table of options. Nothing here opens a connection.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from gemway._checks import NO_KEY, Timeouts, checked_key, kind_of, normalize, without_scheme
+from gemway._exceptions import ConfigurationError
+from gemway._option_reader import hide_secrets
+from gemway._options import ClientOptions, check_options, unexpected
+from gemway._redaction import MaskedUrl, Secret
+
+_NO_ADDRESS: Final = (
+    "no gateway address: pass base_url= or set GEMWAY_BASE_URL, such as https://gateway.example (without /v1beta)"
+)
+# Sockets and functions cannot be carried to another process.
+_NOT_PICKLED: Final = ("http_client", "on_retry")
+
+
+class Settings(ClientOptions):
+    """A client's options, checked and with their defaults: all that the pure core needs to know of a client."""
+
+    if TYPE_CHECKING:  # what the checks leave of the types in the table
+        base_url: str
+        headers: Mapping[str, Secret]
+        timeout: Timeouts | None
+        max_retries: int
+        max_connections: int
+        max_continuations: int
+        max_response_bytes: int
+        retry_image_timeouts: bool
+        auth_header: str
+        auth_scheme: str
+
+
+class ClientConfig:
+    """The options of a client, and how they travel to another process.
+
+    The key travels in a pickle only if it was given as text. One that came from the environment or from a callable is
+    looked up again where the pickle is opened.
+
+    Attributes:
+        settings: the checked options.
+        key: the key as a `Secret`, a callable that returns one, or None if `auth` signs the requests.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, needs_key: bool = True) -> None:
+        given = {**options, "base_url": resolve_base_url(options.get("base_url"))}
+        checked = {"headers": {}, **check_options(given)}
+        scheme = checked.get("auth_scheme", ClientOptions.model_fields["auth_scheme"].default)
+        checked["api_key"] = without_scheme(_masked_key(checked.get("api_key")), scheme)
+        self.settings = Settings.model_construct(**checked)
+        self._options = {**given, **{name: checked[name] for name in given if name in checked}}
+        self.key = self._find_key(needs_key=needs_key)
+        if any(name.lower() == self.settings.auth_header.lower() for name in self.settings.headers):
+            raise ConfigurationError(
+                f"pass the token as api_key= (or auth=), not as a header named {self.settings.auth_header}"
+            )
+
+    @classmethod
+    def of(cls, options: dict[str, Any], where: str) -> ClientConfig:
+        """Return the configuration for the options of a constructor, whose secrets are masked in place.
+
+        Errors are raised from here, because the frames below hold the key in the clear.
+
+        Raises:
+            ConfigurationError: a missing key or address, or a value that cannot work.
+            TypeError: an unknown option.
+        """
+        hide_secrets(options)
+        try:
+            _refuse_unknown(options, ClientOptions.model_fields, where)
+            return cls(options)
+        except (TypeError, ValueError) as error:
+            failure: Exception = error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - whatever a strange object raises, its frames must not be shown
+            failure = ConfigurationError(f"the options cannot be used: {type(error).__name__} while reading them")
+        raise failure
+
+    @property
+    def auth(self) -> Any:
+        """The `httpx.Auth` that signs requests instead of a key, or None."""
+        return self.settings.auth
+
+    @property
+    def client(self) -> Any:
+        """The HTTP client that the user wants used, or None."""
+        return self.settings.http_client
+
+    @property
+    def on_retry(self) -> Any:
+        """The user's hook, or None."""
+        return self.settings.on_retry
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether the budget of the process limits retries."""
+        return self.settings.retry_budget is not None
+
+    def wiring(self) -> dict[str, Any]:
+        """Return the options that decide whether two clients can share connections."""
+        settings = self.settings
+        return {
+            "base_url": settings.base_url,
+            "proxy": settings.proxy,
+            "verify": settings.verify,
+            "max_connections": settings.max_connections,
+        }
+
+    def _find_key(self, *, needs_key: bool) -> Any:
+        if self.settings.api_key is not None or self.auth is not None:
+            return self.settings.api_key
+        try:
+            return without_scheme(environment_key(), self.settings.auth_scheme)
+        except ConfigurationError:
+            if needs_key:
+                raise
+            return environment_key  # called, and refused clearly, at the first request
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.client is not None:
+            warnings.warn(
+                "http_client= does not travel in a pickle: the copy opens connections of its own", stacklevel=2
+            )
+        return {name: None if name in _NOT_PICKLED else value for name, value in self._options.items()}
+
+    def __setstate__(self, options: dict[str, Any]) -> None:
+        ClientConfig.__init__(self, options, needs_key=False)
+
+    def __copy__(self) -> ClientConfig:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> ClientConfig:
+        return self  # nothing in it changes
+
+    def __str__(self) -> str:
+        return self.settings.base_url
+
+    def __repr__(self) -> str:
+        return f"<ClientConfig {self}>"
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """What one call may set differently from its client. None means: as the client has it."""
+
+    timeout: Timeouts | None = None
+    max_retries: int | None = None
+    deadline: float | None = None
+    headers: Mapping[str, Secret] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, options: dict[str, Any], where: str = "the call") -> CallOptions:
+        """Return the options of a call, whose headers are masked in place.
+
+        Raises `TypeError` for an unknown one and `ConfigurationError` for a value that cannot work, from here, because
+        the frames below hold headers in the clear.
+        """
+        if not options:
+            return _NO_OPTIONS
+        hide_secrets(options)
+        try:
+            _refuse_unknown(options, CALL_OPTIONS, where)
+            return cls(**check_options(options))
+        except (TypeError, ValueError) as error:
+            failure = error.with_traceback(None)
+        raise failure
+
+
+CALL_OPTIONS: Final = tuple(one.name for one in fields(CallOptions))
+_NO_OPTIONS: Final = CallOptions()
+# What people try at a call, and what to do instead.
+_CALL_ADVICE: Final = {
+    ("generate_image", "n"): "one call makes one image; call it once for each, at the same time if you like",
+}
+
+
+def resolve_base_url(base_url: Any) -> str:
+    """Return the address of the gateway from the argument or `GEMWAY_BASE_URL`, normalised."""
+    given = base_url or os.environ.get("GEMWAY_BASE_URL")
+    if not given:
+        raise ConfigurationError(_NO_ADDRESS)
+    if not isinstance(given, str) and type(given).__name__ != "URL":  # httpx.URL, yarl.URL
+        raise ConfigurationError(f"base_url must be a text such as https://gateway.example, not {kind_of(given)}")
+    given = MaskedUrl(given)
+    try:
+        return normalize(given)
+    except ConfigurationError as error:
+        failure = error.with_traceback(None)  # the frames below hold the address in the clear
+    raise failure
+
+
+def resolve_model(model: Any) -> str:
+    """Return the model from the argument or `GEMWAY_MODEL`."""
+    given = model or os.environ.get("GEMWAY_MODEL")
+    if not given:
+        raise ConfigurationError("no model: pass model= or set GEMWAY_MODEL, such as gemini-2.5-flash")
+    if not isinstance(given, str):
+        raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {kind_of(given)}")
+    return given
+
+
+def environment_key() -> Secret:
+    """Return the key of `GEMWAY_API_KEY`."""
+    given = os.environ.get("GEMWAY_API_KEY")
+    if not given:
+        raise ConfigurationError(NO_KEY)
+    return checked_key(given)
+
+
+def _masked_key(key: Any) -> Any:
+    """Return a key that was given as text as a secret; a callable or None unchanged."""
+    if key is None or isinstance(key, Secret) or (callable(key) and not hasattr(key, "get_secret_value")):
+        return key
+    return checked_key(key)
+
+
+def _refuse_unknown(options: Mapping[str, Any], known: Any, where: str) -> None:
+    for name in options:
+        if name not in known:
+            raise unexpected(name, known, where, _CALL_ADVICE.get((where, name)))
