@@ -69,7 +69,8 @@ OURS = {
 }
 
 COMMANDS = [path for path in source.modules("gemway") if path.parent.name == "cli"]
-CORE = [path for path in source.modules("gemway") if path not in COMMANDS]
+BATCH = [path for path in source.modules("gemway") if path.parent.name == "batch"]
+CORE = [path for path in source.modules("gemway") if path not in COMMANDS + BATCH]
 ADAPTERS = [path for package in source.ADAPTERS for path in source.modules(package)]
 
 
@@ -116,7 +117,7 @@ def test_the_design_page_names_every_module():
     """Whoever looks for the place of something finds it in docs/design.md."""
     page = (source.ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     known = {path.name for path in CORE} - {"__init__.py", "_version.py"}
-    known |= {f"{path.parent.name}/" for path in CORE if path.parent != source.folder("gemway")}
+    known |= {f"{path.parent.name}/" for path in CORE + BATCH if path.parent != source.folder("gemway")}
 
     assert [name for name in sorted(known) if f"`{name}`" not in page] == []
 
@@ -151,7 +152,7 @@ def test_pure_modules_do_not_wait(path):
     assert {name for name in found if (place_of(path), name) not in ALLOWED} == set()
 
 
-@pytest.mark.parametrize("path", CORE, ids=source.shown)
+@pytest.mark.parametrize("path", CORE + BATCH, ids=source.shown)
 def test_the_core_knows_no_framework(path):
     """Nothing of LangChain or LlamaIndex, nor of our packages above, is imported by the core."""
     others = FRAMEWORKS | (OURS - {"gemway"})
@@ -160,19 +161,20 @@ def test_the_core_knows_no_framework(path):
 
 
 @pytest.mark.parametrize("path", CORE, ids=source.shown)
-def test_the_core_knows_no_commands(path):
-    """The command line is a user of the library; nothing in the library needs it."""
-    assert "cli" not in own_imports(path)
+def test_the_core_knows_no_commands_and_no_batches(path):
+    """The command line and batches are users of the library; nothing in the library needs them."""
+    assert not {"cli", "batch"} & own_imports(path)
 
 
-@pytest.mark.parametrize("path", ADAPTERS + COMMANDS, ids=source.shown)
+@pytest.mark.parametrize("path", ADAPTERS + COMMANDS + BATCH, ids=source.shown)
 def test_public_names_of_the_core_are_enough(path):
-    """What adapters and commands take from the core is in `gemway.__all__`, `gemway.adapters`, `gemway.types` or `gemway.gallery`."""
+    """What adapters, commands and batches take from the core is public, and from each other only what is public too."""
     taken = [(module, name) for module, name in source.imports(path) if is_of(module, {"gemway"})]
     wrong = [
         (module, name)
         for module, name in taken
-        if not is_of(module, {"gemway.adapters", "gemway.types", "gemway.gallery", "gemway.cli"})
+        if not is_of(module, {"gemway.adapters", "gemway.types", "gemway.gallery", f"gemway.{path.parent.name}"})
+        and module != "gemway.batch"
         and not (module == "gemway" and (name is None or name in {*gemway.__all__, "gallery"}))
     ]
     private = [
@@ -209,9 +211,11 @@ def test_the_emulator_shares_nothing_with_what_it_tests(path):
     assert not [module for module, _ in source.imports(path) if is_of(module, others)]
 
 
-@pytest.mark.parametrize("path", CORE + ADAPTERS, ids=source.shown)
+@pytest.mark.parametrize(
+    "path", [path for path in CORE + ADAPTERS + BATCH if path.name != "_interrupts.py"], ids=source.shown
+)
 def test_nobody_starts_an_event_loop(path):
-    """Blocking methods are native: no `asyncio.run` and no nested loops."""
+    """Blocking methods are native: no `asyncio.run` and no nested loops. Only a whole batch has a loop of its own."""
     calls = [ast.unparse(node.func) for node in ast.walk(source.tree(path)) if isinstance(node, ast.Call)]
     starters = ("asyncio.run", "asyncio_run", "nest_asyncio.apply", "run_coroutine_threadsafe", "run_until_complete")
 

@@ -1,0 +1,84 @@
+"""Remember every row of a batch in little memory: in a database of its own that spills to the disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -8000;
+CREATE TABLE written (
+    key BLOB PRIMARY KEY, fingerprint TEXT, outcome TEXT, offset INTEGER, size INTEGER, number INTEGER
+) WITHOUT ROWID;
+CREATE TABLE seen (key BLOB PRIMARY KEY, number INTEGER, times INTEGER) WITHOUT ROWID;
+"""
+
+
+class Written(NamedTuple):
+    """A line of the output: of which request, how it ended, where it stands."""
+
+    fingerprint: str
+    outcome: str
+    offset: int
+    size: int
+    number: int
+
+
+class RowIndex:
+    """Which rows are in the output, and which were seen in the input.
+
+    An id takes about 100 bytes, in memory at most 16 MB together: the empty name is SQLite's for a temporary database
+    that goes to the disk when its cache is full.
+    """
+
+    def __init__(self) -> None:
+        # The rows of a file are checked in a thread; no two threads use the index at the same time.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(_TABLES)
+        self._database.execute("BEGIN")
+        self.superseded = 0
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM written").fetchone()[0])
+
+    def find(self, row_id: str) -> Written | None:
+        """Return the newest line of a row, or None."""
+        select = "SELECT fingerprint, outcome, offset, size, number FROM written WHERE key = ?"
+        found = self._database.execute(select, (_key(row_id),)).fetchone()
+        return None if found is None else Written(*found)
+
+    def note(self, row_id: str, line: Written) -> str | None:
+        """Note a line of the output; return the outcome of an older line of the same row, or None."""
+        older = self.find(row_id)
+        self.superseded += older is not None
+        self._database.execute("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?)", (_key(row_id), *line))
+        return None if older is None else older.outcome
+
+    def see(self, row_id: str, number: int) -> tuple[int, int]:
+        """Note a row of the input; return where it was first seen, and how often it has been seen by now."""
+        key = _key(row_id)
+        found = self._database.execute("SELECT number, times FROM seen WHERE key = ?", (key,)).fetchone()
+        first, times = (found[0], found[1] + 1) if found else (number, 1)
+        self._database.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (key, first, times))
+        return first, times
+
+    def forget_seen(self) -> None:
+        """Read the input from its beginning."""
+        self._database.execute("DELETE FROM seen")
+
+    def lines(self, *, in_input_order: bool) -> Iterator[tuple[int, int]]:
+        """Yield offset and size of the newest line of every row."""
+        order = "number, offset" if in_input_order else "offset"
+        return self._database.execute(f"SELECT offset, size FROM written ORDER BY {order}")  # noqa: S608 - one of two words above
+
+    def close(self) -> None:
+        """Give the database's space back."""
+        self._database.close()
+
+
+def _key(row_id: str) -> bytes:
+    return blake2b(row_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()

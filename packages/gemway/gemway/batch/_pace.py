@@ -1,0 +1,303 @@
+"""Decide when the next call of a batch may start. Pure: clock and random source are arguments.
+
+What a gateway allows is unknown and changes, so it is found out, separately for three things:
+
+    limit   calls in flight: doubled, later increased step by step, while that helps; cut if calls fail or slow down
+    rate    calls per second: none until calls are refused (429), then a little below what was answered
+    pause   none may start: a `Retry-After` of one call holds all; after an outage one call probes, then all go on
+
+Shares of failures are judged over windows of at least a second: a gateway that refuses one call in twenty whatever
+the load would otherwise bring the batch to a halt. If slowing down does not lower the share, the load is not the cause,
+and the cut is taken back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from random import Random
+from typing import Literal, TypeAlias
+
+Signal: TypeAlias = Literal["ok", "refused", "trouble"]
+"""How a call ended, as the gateway's load is concerned: answered at all, 429, or 5xx, no connection, no answer."""
+
+START, MOST = 8, 512
+"""Calls in flight of an adaptive batch: at the beginning, and at most."""
+
+_WINDOW, _LONGEST_WINDOW = 1.0, 10.0
+_ENOUGH = 20
+_CERTAIN = 0.3  # nobody refuses a larger share of all calls at random
+_SLOWEST = 0.05
+_PLATEAU = 15.0
+_FAILURES_OF_AN_OUTAGE = 5.0
+_LONGEST_PROBE_WAIT = 30.0
+_TOKEN_SECONDS = 5.0
+
+
+@dataclass
+class Ticket:
+    """One call that was started."""
+
+    started: float
+    tokens: float = 0.0
+    is_probe: bool = False
+
+
+@dataclass
+class _Window:
+    """What became of the calls that started within one window."""
+
+    began: float
+    ok: int = 0
+    refused: int = 0
+    trouble: int = 0
+    started: int = 0
+    seconds: float = 0.0
+    most_in_flight: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.ok + self.refused + self.trouble
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A cut of the rate that has to show that it helps.
+
+    Attributes:
+        refused, rate, is_slow_start: the share of refusals before it, and what to go back to if it stays.
+        settled: the rate to go on with if it falls.
+    """
+
+    refused: float
+    rate: float | None
+    is_slow_start: bool
+    settled: float
+
+
+@dataclass
+class Pace:
+    """How fast a batch may go.
+
+    Attributes:
+        most: calls in flight at most.
+        limit: calls in flight now.
+        rate: calls per second, or None while there is no reason to limit them.
+        requests_per_minute, tokens_per_minute: ceilings of the user's.
+        in_flight: calls that have started and not ended.
+        held_until: when a hint of the gateway ends.
+        outage_since: when the gateway stopped answering, or None.
+        failing_since: when the first of the latest failures came, or None if the last call was answered.
+        has_answered: whether any call was.
+    """
+
+    now: float
+    random: Random
+    concurrency: int | Literal["adaptive"] = "adaptive"
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    rate: float | None = None
+    in_flight: int = 0
+    held_until: float = 0.0
+    outage_since: float | None = None
+    _background: float = 0.0
+    _trial: _Trial | None = None
+    _cuts_help: bool = False
+    _tested_at: float = 0.0
+    _top: float = 0.0
+    _is_slow_start: bool = True
+    _next_start: float = 0.0
+    _cut_at: float = float("-inf")
+    _raises: int = 0
+    _baseline: float | None = None
+    _failures: float = 0.0
+    _probe_at: float = 0.0
+    _probe_wait: float = 0.0
+    _is_probing: bool = False
+    _mean_tokens: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.most = MOST if self.concurrency == "adaptive" else self.concurrency
+        self.limit = float(START if self.concurrency == "adaptive" else self.concurrency)
+        self.failing_since: float | None = None
+        self.has_answered = False
+        self._window = _Window(self.now)
+        self._tokens = (self.tokens_per_minute or 0.0) / 60 * _TOKEN_SECONDS
+        self._tokens_at = self.now
+
+    # Before a call
+
+    def delay(self, now: float) -> float | None:
+        """Return the seconds until the next call may start, or None: not before one has ended."""
+        if self.outage_since is not None:
+            return None if self._is_probing else max(0.0, self._probe_at - now, self.held_until - now)
+        if self.in_flight >= int(self.limit):
+            return None
+        return max(0.0, self.held_until - now, self._next_start - now, self._token_delay(now))
+
+    def start(self, now: float) -> Ticket:
+        """Note that a call starts."""
+        per_minute = self.requests_per_minute
+        rates = [rate for rate in (self.rate, per_minute / 60 if per_minute else None) if rate]
+        if rates:
+            self._next_start = max(self._next_start, now) + 1 / min(rates)
+        self.in_flight += 1
+        self._window.started += 1
+        self._window.most_in_flight = max(self._window.most_in_flight, self.in_flight)
+        self._is_probing = self.outage_since is not None
+        self._tokens -= self._mean_tokens
+        return Ticket(now, self._mean_tokens, self._is_probing)
+
+    def _token_delay(self, now: float) -> float:
+        if self.tokens_per_minute is None:
+            return 0.0
+        if not self._mean_tokens and self.in_flight:
+            return _WINDOW  # the first call shows how many tokens one takes
+        per_second = self.tokens_per_minute / 60
+        self._tokens = min(self._tokens + (now - self._tokens_at) * per_second, per_second * _TOKEN_SECONDS)
+        self._tokens_at = now
+        return max(0.0, -self._tokens / per_second)
+
+    # After a call
+
+    def end(
+        self, ticket: Ticket, now: float, signal: Signal, *, retry_after: float | None = None, tokens: int = 0
+    ) -> None:
+        """Note how a call ended."""
+        self.in_flight -= 1
+        self._tokens -= tokens - ticket.tokens
+        if signal == "ok":
+            self._note_answer(tokens)
+        else:
+            self.failing_since = now if self.failing_since is None else self.failing_since
+            # 429s alone rarely mean that nobody is at home, so many of them count as one failure.
+            self._failures += 1.0 if signal == "trouble" else 0.1
+        if retry_after is not None:
+            self.held_until = max(self.held_until, now + retry_after)
+        if self.outage_since is not None or self._failures >= max(_FAILURES_OF_AN_OUTAGE, 0.5 * self.limit):
+            self._end_in_outage(ticket, now, signal)
+        elif ticket.started >= self._window.began:
+            self._count(ticket, now, signal)
+            if signal == "refused" and retry_after is not None:
+                self._cuts_help = True
+                self._cut_rate(now)
+            else:
+                self._judge(now)
+
+    def _note_answer(self, tokens: int) -> None:
+        self._failures, self.failing_since, self.has_answered = 0.0, None, True
+        if tokens:
+            self._mean_tokens = tokens if not self._mean_tokens else 0.95 * self._mean_tokens + 0.05 * tokens
+
+    def _end_in_outage(self, ticket: Ticket, now: float, signal: Signal) -> None:
+        """Pause, and let one call after the other probe until one is answered."""
+        if self.outage_since is None:
+            self.outage_since = now
+            self._probe_wait = 0.5
+        elif not ticket.is_probe:
+            return  # it was in flight when the outage began
+        self._is_probing = False
+        if signal == "ok":
+            self.outage_since = None
+            self.limit = max(1.0, min(self.limit / 2, START))
+            self._is_slow_start = True
+            self._window = _Window(now)
+            return
+        self._probe_wait = min(_LONGEST_PROBE_WAIT, self._probe_wait * 2)
+        self._probe_at = now + self._probe_wait * self.random.uniform(0.8, 1.0)
+
+    def _count(self, ticket: Ticket, now: float, signal: Signal) -> None:
+        window = self._window
+        if signal == "ok":
+            window.ok += 1
+            window.seconds += now - ticket.started
+        elif signal == "refused":
+            window.refused += 1
+        else:
+            window.trouble += 1
+
+    def _judge(self, now: float) -> None:
+        """At the end of a window, adjust rate and limit to what happened in it."""
+        window, seconds = self._window, now - self._window.began
+        refused = window.refused / window.total
+        if window.refused >= 8 and window.refused > _CERTAIN * window.started and now - self._cut_at >= _WINDOW:
+            self.held_until = max(self.held_until, now + _WINDOW)  # until the gateway counts anew
+            self._cut_rate(now)
+        elif seconds < _WINDOW or (window.total < self._enough() and seconds < _LONGEST_WINDOW):
+            return
+        elif self._trial is not None:
+            self._end_trial(self._trial, refused, now)
+        elif refused > self._background + 3 * sqrt(max(self._background, 0.01) / window.total):
+            before = (refused, self.rate, self._is_slow_start)
+            self._cut_rate(now)
+            if not self._cuts_help and self.rate is not None:
+                self._trial = _Trial(*before, settled=self.rate)
+                self.rate *= 0.75  # surely below what the gateway allows, also if it saves calls up for bursts
+            self._cuts_help = False  # until the next window shows it
+        else:
+            self._cuts_help = self._cuts_help or (self.rate is not None and not refused)
+            self._background += 0.1 * min(0.0, refused - self._background)
+            self._raise_rate(now, window.started / seconds)
+            self._adjust_limit(window)
+            self._window = _Window(now)
+
+    def _enough(self) -> float:
+        """Return how many calls a window needs: more on trial, fewer where calls are few."""
+        enough = _ENOUGH if self._trial is None else 2 * _ENOUGH
+        return min(enough, 5 * self.limit, max(3.0, self.rate or enough))
+
+    def _cut_rate(self, now: float) -> None:
+        """Send a little less than was accepted."""
+        window, seconds = self._window, now - self._window.began
+        sent = window.started / seconds if seconds >= _WINDOW else self.rate or window.started
+        # Of all that a window starts, not of all that ended: refusals come back faster than answers.
+        accepted = max(0.5, 1 - window.refused / max(window.started, sent * _WINDOW))
+        self._top, self._cut_at, self._raises = sent, now, 0
+        self.rate = max(0.95 * accepted * sent, _SLOWEST)
+        self._next_start = max(self._next_start, now, self.held_until) + 1 / self.rate
+        self._window = _Window(max(now, self.held_until))
+        self._is_slow_start, self._trial = False, None
+
+    def _end_trial(self, trial: _Trial, refused: float, now: float) -> None:
+        """If fewer calls were not refused less often, the load is not the cause: take the cut back."""
+        if 0.3 * trial.refused <= refused <= _CERTAIN:
+            self.rate, self._is_slow_start = trial.rate, trial.is_slow_start
+            self._background, self._tested_at = max(refused, trial.refused), now
+        elif refused <= _CERTAIN:
+            self.rate = trial.settled
+        self._cuts_help = refused < 0.3 * trial.refused
+        self._trial, self._window = None, _Window(now)
+
+    def _raise_rate(self, now: float, sent: float) -> None:
+        """Climb back to just below where calls were refused, stay for a while, then feel for more.
+
+        A rate that limits nothing is forgotten, and what is taken for usual is tested again now and then.
+        """
+        if self._background and now - self._tested_at > 2 * _PLATEAU:
+            self._background, self._tested_at = 0.5 * self._background, now
+        if self.rate is None:
+            return
+        if self.rate > 2 * max(1.0, sent):
+            self.rate = None
+        elif self.rate < 0.85 * self._top:
+            self.rate *= 1.1
+        elif now - self._cut_at >= _PLATEAU:
+            self.rate *= 1 + 0.02 * 2 ** (self._raises // 10)
+            self._raises += 1
+
+    def _adjust_limit(self, window: _Window) -> None:
+        if window.trouble >= 3 and window.trouble > 0.15 * window.total:
+            self.limit = max(1.0, 0.7 * self.limit)
+            self._is_slow_start = False
+            return
+        if not window.ok:
+            return
+        latency = window.seconds / window.ok
+        # The baseline rises slowly: models and prompts change, and then twice as long is the new normal.
+        self._baseline = latency if self._baseline is None else min(latency, 1.02 * self._baseline)
+        if latency > 2 * self._baseline + 0.05:
+            self.limit = max(min(self.limit, START), 0.9 * self.limit)
+            self._is_slow_start = False
+        elif window.most_in_flight >= int(0.9 * self.limit):
+            step = self.limit if self._is_slow_start else max(1.0, 0.05 * self.limit)
+            self.limit = min(float(self.most), self.limit + step)

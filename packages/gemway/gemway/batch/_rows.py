@@ -1,0 +1,211 @@
+"""Read the rows of a batch from files and iterables, and turn each into a request. Sends nothing.
+
+A row is a mapping (or only a prompt, as text). Its `id` is also read as `key` (Google's batch files) and `custom_id`
+(OpenAI's). What it asks for stands in one of these columns:
+
+    prompt    a text, with `images` to look at (paths, URLs, bytes)
+    request   the JSON of generateContent, also with its `contents` at the top of the row
+    image     the prompt of a picture to generate, with `aspect_ratio`, `image_size` and `images` to start from
+    embed     a text to embed
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from gemway import ConfigurationError, types
+from gemway.adapters import to_part
+
+Task: TypeAlias = Literal["text", "image", "embed"]
+"""What a `prompt` asks for: an answer, a picture, a vector."""
+
+_IDS: Final = ("id", "key", "custom_id")
+_IMAGE_OPTIONS: Final = ("aspect_ratio", "image_size")
+
+
+class RowError(ConfigurationError):
+    """A row of the input cannot be used; the message names its line and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One request of a batch.
+
+    Attributes:
+        id: the row's own id, or a hash of the row.
+        number: its place in the input, from 1; in a file, its line.
+        place: the same in words, for messages.
+        task: what it asks for.
+        body: the JSON of a request, or for pictures and vectors the options of the call.
+        has_own_id: whether the id came with the row.
+        fingerprint: a hash of model, configuration and request: it changes if another answer is to be expected.
+    """
+
+    id: str
+    number: int
+    place: str
+    task: Task
+    body: Mapping[str, Any]
+    has_own_id: bool
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Turns what a user has into rows.
+
+    Attributes:
+        model: who answers.
+        prompt: a template for rows that have other columns, such as `"Summarize: {text}"`.
+        task: what the prompt asks for.
+        config: fields of a `GenerateContentConfig` for all rows.
+    """
+
+    model: str
+    prompt: str | None = None
+    task: Task = "text"
+    config: Mapping[str, Any] | None = None
+
+    def read(self, source: Any) -> Iterator[Row]:
+        """Yield the rows of *source*: a path of JSON Lines, CSV or Parquet, or any iterable of rows.
+
+        Raises `RowError` for the first row that cannot be used.
+        """
+        name = f"{source}, line" if isinstance(source, str | Path) else "row"
+        records = _records(Path(source)) if isinstance(source, str | Path) else enumerate(source, 1)
+        for number, record in records:
+            yield self.to_row(record, number, name)
+
+    def to_row(self, record: Any, number: int, name: str = "row") -> Row:
+        """Return the row that *record* describes. Raises `RowError`, which begins with *name* and *number*."""
+        try:
+            columns = {"prompt": record} if isinstance(record, str) else record
+            if not isinstance(columns, Mapping):
+                raise RowError(f"a row is an object or a text, not {type(record).__name__}")
+            given = next((columns[key] for key in _IDS if columns.get(key) not in (None, "")), None)
+            task, body = self._body(columns)
+            row_id = _digest(columns) if given is None else str(given)
+            return Row(row_id, number, f"{name} {number}", task, body, given is not None, self._fingerprint(task, body))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise RowError(f"{name} {number}: {error}") from None
+
+    def _body(self, columns: Mapping[str, Any]) -> tuple[Task, Mapping[str, Any]]:
+        """Return what a row asks for, and the request or the options that it asks with."""
+        if self.prompt is not None:
+            return self.task, self._prompt_body(_filled(self.prompt, columns), columns, self.task)
+        request = columns.get("request", columns if "contents" in columns else None)
+        if request is not None:
+            return "text", _request_body(request)
+        tasks: dict[str, Task] = {"image": "image", "embed": "embed", "prompt": self.task}
+        for column, task in tasks.items():
+            if columns.get(column) is not None:
+                return task, self._prompt_body(columns[column], columns, task)
+        raise RowError("no prompt; a row needs one of the columns prompt, request, image, embed (or give prompt=)")
+
+    def _prompt_body(self, text: Any, columns: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
+        if not isinstance(text, str) or not text.strip():
+            raise RowError("the prompt is empty" if isinstance(text, str) else "the prompt is not text")
+        images = columns.get("images") or ()
+        body: dict[str, Any] = {"prompt": text}
+        if images:
+            body["images"] = [images] if isinstance(images, str | bytes | Path) else list(images)
+        if task == "image":
+            body |= {name: columns[name] for name in _IMAGE_OPTIONS if columns.get(name)}
+        return body
+
+    def _fingerprint(self, task: Task, body: Mapping[str, Any]) -> str:
+        return _digest([self.model, task, body, self.config])
+
+
+def to_request(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the JSON of generateContent for the body of a text row; files are read now."""
+    if "prompt" not in body:
+        return body
+    parts = [{"text": body["prompt"]}, *(to_part(image) for image in to_images(body))]
+    return {"contents": [{"role": "user", "parts": parts}]}
+
+
+def to_images(body: Mapping[str, Any]) -> list[Any]:
+    """Return the pictures that a row names, local files as paths. The user's own rows may name local files."""
+    return [
+        Path(image) if isinstance(image, str) and not image.startswith(("data:", "http:", "https:", "gs:")) else image
+        for image in body.get("images", ())
+    ]
+
+
+def _request_body(request: Any) -> Mapping[str, Any]:
+    if isinstance(request, types.GenerateContentRequest):
+        return request.to_dict()
+    if not isinstance(request, Mapping) or not request.get("contents"):
+        raise RowError("the request has no contents; it is the JSON of generateContent")
+    return {name: value for name, value in request.items() if name not in _IDS}
+
+
+def _filled(template: str, columns: Mapping[str, Any]) -> str:
+    try:
+        return template.format_map(columns)
+    except KeyError as error:
+        raise RowError(f"the prompt needs a column {error}; the row has {', '.join(map(str, columns))}") from None
+    except (ValueError, IndexError, AttributeError) as error:
+        raise RowError(f"the prompt cannot be filled in: {error}") from None
+
+
+def _digest(value: Any) -> str:
+    """Return 16 hex digits that differ for different JSON; bytes and paths count too."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_for_digest)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _for_digest(value: Any) -> str:
+    return blake2b(value).hexdigest() if isinstance(value, bytes) else str(value)
+
+
+def _records(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield each record of a file with its line; the ending of the name tells the format."""
+    readers = {".csv": _csv, ".tsv": _csv, ".parquet": _parquet, ".jsonl": _json_lines, ".ndjson": _json_lines}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ConfigurationError(f"cannot read rows from {path}; known endings: {', '.join(readers)}")
+    return reader(path)
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                yield number, json.loads(line.removeprefix(b"\xef\xbb\xbf"))
+            except (ValueError, RecursionError) as error:
+                raise RowError(f"{path}, line {number}: not JSON ({error})") from None
+
+
+def _csv(path: Path) -> Iterator[tuple[int, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        try:
+            for record in reader:
+                if None in record or None in record.values():
+                    raise RowError(f"{path}, line {reader.line_num}: {len(reader.fieldnames or ())} columns expected")
+                yield reader.line_num, record
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise RowError(f"{path}, line {reader.line_num + 1}: not CSV ({error})") from None
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        from pyarrow import parquet  # type: ignore[import-not-found,unused-ignore]  # an extra
+    except ImportError:
+        raise ConfigurationError("Parquet files need pyarrow; install it with: pip install 'gemway[parquet]'") from None
+    number = 0
+    with parquet.ParquetFile(path) as file:
+        for part in file.iter_batches(batch_size=1000):
+            for record in part.to_pylist():
+                number += 1
+                yield number, record

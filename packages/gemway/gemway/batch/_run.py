@@ -1,0 +1,173 @@
+"""Run a batch: rows in, answers out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+from gemway import ConfigurationError
+from gemway.adapters import hide_secrets
+from gemway.batch._calls import Outcome, ask
+from gemway.batch._engine import Engine
+from gemway.batch._index import RowIndex
+from gemway.batch._interrupts import StopRequest, run_to_end
+from gemway.batch._journal import Journal
+from gemway.batch._options import OPTIONS, BatchOptions, open_client, split_options
+from gemway.batch._report import BatchReport
+from gemway.batch._rows import Row, RowReader
+from gemway.batch._selection import AlikeGuard, RowSelector
+
+
+def run(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchReport:
+    """Ask for all *rows* and write the answers to *out*; return the figures.
+
+    Run it again after whatever has happened: rows that were answered are not asked again. The first Ctrl-C lets the calls in
+    flight end, a second one does not.
+
+    Args:
+        rows: the path of a JSON Lines, CSV or Parquet file, or an iterable or async iterable of rows. A row is a text, or a
+            mapping with `prompt`, `request`, `image` or `embed`, and an `id` if it has one.
+        out: the JSON Lines file to write. Pictures go to a folder beside it.
+        model: who answers.
+        options: see `BatchOptions`; all others are those of `AsyncClient`.
+
+    Raises:
+        RowError: a row cannot be used. A file is checked before anything is asked.
+        ChangedRowsError: *out* holds answers for another model or other prompts.
+        BatchStoppedError: the first 20 rows failed alike, or the gateway was out of reach for too long.
+        OSError: *out* cannot be written.
+    """
+    hide_secrets(options, known=OPTIONS)
+    return run_to_end(lambda request: _run(rows, Path(out), model, options, request))
+
+
+async def arun(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchReport:
+    """Do the same as `run` in an event loop. Cancelling it ends the calls in flight at once."""
+    hide_secrets(options, known=OPTIONS)
+    return await _run(rows, Path(out), model, options, StopRequest())
+
+
+async def stream(rows: Any, *, model: str, **options: Any) -> AsyncGenerator[dict[str, Any], None]:
+    """Ask for all *rows* and yield each row with its answer or error, as `run` writes them; pictures are `gemway.Image`s.
+
+    Nothing is kept: a program that stops begins anew.
+    """
+    hide_secrets(options, known=OPTIONS)
+    chosen, client_options = split_options(options)
+    report, guard = BatchReport(prices=chosen.prices), AlikeGuard()
+    reader = RowReader(model, chosen.prompt, chosen.task, chosen.config)
+    with closing(RowIndex()) as index:
+        selector = RowSelector(reader, index, chosen)
+        async with open_client(chosen, client_options) as client:
+            engine = Engine(
+                selector.select(rows),
+                lambda row: ask(client, row, model, chosen.config),
+                chosen.to_pace(),
+                report,
+                chosen,
+                in_order=chosen.ordered,
+            )
+            async with aclosing(engine.outcomes()) as outcomes:
+                async for outcome in outcomes:
+                    for admitted in guard.admit(outcome):
+                        yield {
+                            "id": admitted.row.id,
+                            "row": admitted.row.number,
+                            **admitted.columns,
+                            "images": admitted.images,
+                        }
+                    if guard.is_sure:
+                        engine.stop()
+        for held in guard.rest(report):
+            yield {"id": held.row.id, "row": held.row.number, **held.columns, "images": []}
+
+
+async def _run(rows: Any, out: Path, model: str, options: dict[str, Any], request: StopRequest) -> BatchReport:
+    chosen, client_options = split_options(options)
+    _refuse_input_as_output(rows, out)
+    reader = RowReader(model, chosen.prompt, chosen.task, chosen.config)
+    async with open_client(chosen, client_options) as client:
+        with await asyncio.to_thread(Journal, out) as journal:
+            journal.report.prices = chosen.prices
+            selector = RowSelector(reader, journal.index, chosen)
+            if isinstance(rows, str | Path | Sequence):
+                journal.report.total = await asyncio.to_thread(selector.check, rows)
+
+            async def send(row: Row) -> Outcome:
+                outcome = await ask(client, row, model, chosen.config)
+                if outcome.images:
+                    outcome.columns["images"] = await asyncio.to_thread(journal.save_images, row.id, outcome.images)
+                return outcome
+
+            engine = Engine(selector.select(rows), send, chosen.to_pace(), journal.report, chosen)
+            request.bind(engine.stop)
+            async with _tended(journal, chosen):
+                await _write_answers(engine, journal, model)
+            if journal.problem is not None:
+                raise _unwritten(journal, journal.problem)
+            await asyncio.to_thread(journal.finish, in_input_order=chosen.ordered)
+    return journal.report
+
+
+def _refuse_input_as_output(rows: Any, out: Path) -> None:
+    if isinstance(rows, str | Path) and Path(rows).resolve() == out.resolve():
+        raise ConfigurationError(f"{out} is the input; give another name for the output")
+
+
+async def _write_answers(engine: Engine, journal: Journal, model: str) -> None:
+    guard = AlikeGuard()
+    async with aclosing(engine.outcomes()) as outcomes:
+        async for outcome in outcomes:
+            for admitted in guard.admit(outcome):
+                journal.append(_to_line(admitted, model))
+            if guard.is_sure or journal.problem is not None:
+                engine.stop()
+    for held in guard.rest(journal.report):
+        journal.append(_to_line(held, model))
+
+
+def _to_line(outcome: Outcome, model: str) -> dict[str, Any]:
+    row = outcome.row
+    return {
+        "id": row.id,
+        "row": row.number,
+        **outcome.columns,
+        "model": model,
+        "hash": row.fingerprint,
+        "time": round(time.time(), 3),
+    }
+
+
+def _unwritten(journal: Journal, problem: OSError) -> OSError:
+    """Return the error of an output that could not be written, with the place of answers that had no room in it."""
+    where = f"; answers that had no room there are in {journal.rescued}: append them" if journal.rescued else ""
+    return OSError(problem.errno, f"{problem.strerror}{where}; make room and run it again", problem.filename)
+
+
+@asynccontextmanager
+async def _tended(journal: Journal, options: BatchOptions) -> AsyncIterator[None]:
+    """Twice a second, write what is written through to the disk, and show how far the batch is."""
+    began = time.monotonic()
+
+    async def tend() -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(journal.sync)
+            show()
+
+    def show() -> None:
+        journal.report.seconds = time.monotonic() - began
+        if options.on_progress is not None:
+            options.on_progress(journal.report)
+
+    task = asyncio.create_task(tend())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        show()
