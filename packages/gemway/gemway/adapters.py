@@ -15,6 +15,7 @@ from gemway._requests import BLOCKED, refuse_blocked
 from gemway._sniff import decode_base64, sniff_mime_type
 from gemway._text_chunks import TextChunk
 from gemway._tools import sanitize_tool_name
+from gemway._warn_once import warn
 from gemway._wire_options import to_generation_config, to_safety_settings, to_tool_config
 
 __all__ = [
@@ -46,5 +47,6 @@ __all__ = [
     "to_part",
     "to_safety_settings",
     "to_tool_config",
+    "warn",
     "with_media",
 ]

@@ -2,189 +2,109 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
+from uuid import uuid4
 
 from llama_index.core.base.llms.types import (
+    AudioBlock,
     ChatMessage,
     ChatResponse,
     CompletionResponse,
     CompletionResponseAsyncGen,
     CompletionResponseGen,
+    ContentBlock,
+    DocumentBlock,
     ImageBlock,
     LogProb,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
     ToolCallBlock,
+    VideoBlock,
 )
+from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.llms.llm import ToolSelection
-from llama_index.llms.gemway._drafts import Draft, Expected
-from llama_index.llms.gemway._tools import read_legacy_calls
+from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, Record, with_record
+from llama_index.llms.gemway._tools import WireTools, read_legacy_calls
 from pydantic_core import from_json
 
-from gemway import Accumulator, TextChunk
-from gemway.types import GenerateContentResponse, UsageMetadata
+from gemway import BLOCKED, FINISH_PROBLEMS, Accumulator, EmptyResponseError, TextChunk, inline_part, refuse_blocked
+from gemway.adapters import warn
+from gemway.types import (
+    Blob,
+    FunctionCall,
+    GenerateContentResponse,
+    LogprobsResultCandidate,
+    Part,
+    UsageMetadata,
+)
 
 _logger = logging.getLogger(__name__)
 
+WireObject: TypeAlias = dict[str, Any]
+MediaBlock: TypeAlias = ImageBlock | AudioBlock | VideoBlock | DocumentBlock
 
-def to_chat_response(response: GenerateContentResponse, expected: Expected) -> ChatResponse:
+
+@dataclass(frozen=True)
+class AnswerContext:
+    """What reading an answer takes from its request.
+
+    Attributes:
+        tools: the tools that were offered, for the names and argument types of calls.
+        parallel_tool_calls: False keeps the first call only; Gemini itself has no such switch.
+        max_tokens: the limit that was sent, for the warning about answers that ran into it.
+    """
+
+    tools: WireTools | None = None
+    parallel_tool_calls: bool = True
+    max_tokens: int | None = None
+
+
+# Whole answers
+
+
+def to_chat_response(response: GenerateContentResponse, context: AnswerContext) -> ChatResponse:
     """Return the chat response for a whole answer.
 
     Raises:
         ContentBlockedError: the prompt or the answer was blocked.
-        EmptyResponseError: there is nothing in the answer, for no good reason.
+        EmptyResponseError: the answer is empty, and its finish reason does not explain why.
     """
-    draft = Draft(expected)
-    for part in response.parts:
-        draft.add(part)
-    draft.close(response)
-    return _chat_response(draft, response, _raw(response, response.usage_metadata))
+    parts = response.parts
+    text = parts[0].text if len(parts) == 1 and parts[0].model_fields_set == _ONLY_TEXT else None
+    if text and response.finish_reason == "STOP":
+        # Nearly every answer is a single text that ended with STOP. It needs no record of its parts, and there is
+        # nothing to warn about, so it becomes a message at once.
+        message = ChatMessage(role=MessageRole.ASSISTANT, content=text)
+    else:
+        builder = MessageBuilder(context)
+        for part in parts:
+            builder.add_part(part)
+        builder.finish(response)
+        message = builder.to_message()
+    return _to_chat_response(message, response, response.usage_metadata)
 
 
-class ChatStream:
-    """Makes chat responses of the chunks of an answer; each has the whole message so far and its own objects.
-
-    The last response describes the whole answer, all others only their chunk. Which one is the last is known when the
-    stream ends: gateways send STOP in every chunk, or content after it. So the whole is described at the first STOP,
-    and once more at the end if content followed; doing it for each chunk would take quadratic time.
-    """
-
-    def __init__(self, expected: Expected) -> None:
-        self._accumulator = Accumulator()
-        self._draft = Draft(expected)
-        self._ended = False
-        self._is_due = True  # whether a response that describes the whole answer is still to come
-        self._usage: dict[str, Any] | None = None  # as wire JSON, while text chunks come
-
-    def add(self, chunk: GenerateContentResponse | TextChunk) -> list[ChatResponse]:
-        """Take the next chunk; return what to yield: nothing as long as there is no content."""
-        if isinstance(chunk, TextChunk):
-            return [self._add_text(chunk)]
-        self._usage = None
-        blocks = len(self._draft.blocks)
-        delta, thoughts = self._draft.add_all(self._accumulator.add(chunk))
-        is_first_end = chunk.finish_reason is not None and not self._ended
-        self._ended = self._ended or is_first_end
-        if not self._draft.blocks:
-            return []
-        is_late = self._ended and not is_first_end
-        self._is_due = is_late
-        if is_late and not (delta or thoughts or len(self._draft.blocks) > blocks):
-            return []  # usage behind the end, say: `finish` tells of it
-        described = self._accumulator.response() if is_first_end else chunk
-        return [_chat_response(self._draft, described, _raw(described, self._accumulator.usage), delta, thoughts)]
-
-    def _add_text(self, chunk: TextChunk) -> ChatResponse:
-        if self._usage is None:
-            usage = self._accumulator.usage
-            self._usage = usage.to_dict() if usage else {}
-        self._accumulator.add_text(chunk)
-        self._draft.add_text(chunk.text)
-        self._is_due = self._ended
-        raw = chunk.wire
-        self._usage.update(raw.get("usageMetadata", _NOTHING))
-        if self._usage:
-            raw["usage"] = _usage(*map(self._usage.get, _COUNTS))
-        additional = {**raw.get("usage", _NOTHING)}
-        if "modelVersion" in raw:
-            additional["model_version"] = raw["modelVersion"]
-        if "responseId" in raw:
-            additional["response_id"] = raw["responseId"]
-        return ChatResponse(message=self._draft.message(), raw=raw, delta=chunk.text, additional_kwargs=additional)
-
-    def finish(self) -> list[ChatResponse]:
-        """Return what the end of the stream brings; raises as `to_chat_response`."""
-        blocks = len(self._draft.blocks)  # counted first: the end may complete a call, which has no text
-        delta, thoughts = self._draft.add_all(self._accumulator.finish())
-        whole = self._accumulator.response()
-        self._draft.close(whole)
-        if not (self._is_due or delta or thoughts or len(self._draft.blocks) > blocks):
-            return []
-        return [_chat_response(self._draft, whole, _raw(whole, self._accumulator.usage), delta, thoughts)]
-
-
-def to_completion_response(response: ChatResponse) -> CompletionResponse:
-    """Return the completion for a chat response; pictures are in `additional_kwargs["images"]`."""
-    additional = dict(response.additional_kwargs)
-    if images := [block for block in response.message.blocks if isinstance(block, ImageBlock)]:
-        additional["images"] = images
-    return CompletionResponse.model_construct(
-        text=response.message.content or "",
-        additional_kwargs=additional,
-        raw=response.raw,
-        logprobs=response.logprobs,
-        delta=response.delta,
-    )
-
-
-def to_completions(responses: Iterable[ChatResponse]) -> CompletionResponseGen:
-    """Yield the completions for chat responses."""
-    for response in responses:
-        yield to_completion_response(response)
-
-
-async def to_acompletions(responses: AsyncGenerator[ChatResponse, None]) -> CompletionResponseAsyncGen:
-    """Yield the completions for chat responses, and close their source when left early."""
-    async with aclosing(responses):
-        async for response in responses:
-            yield to_completion_response(response)
-
-
-def to_tool_selections(message: ChatMessage) -> list[ToolSelection]:
-    """Return the calls in a message: its blocks, else the `tool_calls` list that other classes leave."""
-    calls = [
-        (block.tool_call_id, block.tool_name, block.tool_kwargs)
-        for block in message.blocks
-        if isinstance(block, ToolCallBlock)
-    ]
-    if not calls:
-        calls = [(*call,) for call in read_legacy_calls(message.additional_kwargs.get("tool_calls"))]
-    return [
-        ToolSelection(tool_id=call_id or name, tool_name=name, tool_kwargs=_to_kwargs(arguments))
-        for call_id, name, arguments in calls
-    ]
-
-
-def _to_kwargs(arguments: Any) -> dict[str, Any]:
-    """Return call arguments as a dict; those that are text may still be incomplete."""
-    if isinstance(arguments, str):
-        try:
-            arguments = from_json(arguments, allow_partial="trailing-strings")
-        except ValueError:
-            return {}
-    return arguments if isinstance(arguments, dict) else {}
-
-
-def _chat_response(
-    draft: Draft,
+def _to_chat_response(
+    message: ChatMessage,
     response: GenerateContentResponse,
-    raw: dict[str, Any],
+    usage: UsageMetadata | None,
     delta: str | None = None,
     thoughts: str | None = None,
 ) -> ChatResponse:
-    additional: dict[str, Any] = dict(raw.get("usage") or {})
-    if thoughts:
-        additional["thinking_delta"] = thoughts
-    named = (
-        ("finish_reason", response.finish_reason),
-        ("model_version", response.model_version),
-        ("response_id", response.response_id),
-        ("request_id", response.request_id),
-    )
-    additional.update({name: value for name, value in named if value is not None})
-    if response.exchange and response.exchange.attempts > 1:
-        additional.update(attempts=response.exchange.attempts, waited=response.exchange.waited)
-    return ChatResponse(
-        message=draft.message(), raw=raw, delta=delta, logprobs=_logprobs(response), additional_kwargs=additional
-    )
+    """Return *message* with what *response* holds besides it.
 
-
-def _raw(response: GenerateContentResponse, usage: UsageMetadata | None) -> dict[str, Any]:
-    """Return the answer as plain JSON in the wire's spelling, with `usage` where LlamaIndex counts tokens."""
+    `raw` is the answer as plain JSON in the wire's spelling. LlamaIndex's token counters look for OpenAI's names in
+    `raw["usage"]` and in `additional_kwargs`, so usage is in both.
+    """
     raw = response.to_dict()
     if usage is not None:
-        raw["usage"] = _usage(
+        raw["usage"] = _openai_usage(
             usage.prompt_token_count,
             usage.candidates_token_count,
             usage.thoughts_token_count,
@@ -192,22 +112,24 @@ def _raw(response: GenerateContentResponse, usage: UsageMetadata | None) -> dict
             usage.cached_content_token_count,
             usage.total_token_count,
         )
-    return raw
+    additional: dict[str, Any] = dict(raw.get("usage") or {})
+    if thoughts:
+        additional["thinking_delta"] = thoughts
+    facts = (
+        ("finish_reason", response.finish_reason),
+        ("model_version", response.model_version),
+        ("response_id", response.response_id),
+        ("request_id", response.request_id),
+    )
+    additional.update({name: value for name, value in facts if value is not None})
+    if response.exchange and response.exchange.attempts > 1:
+        additional.update(attempts=response.exchange.attempts, waited=response.exchange.waited)
+    has_logprobs = response.candidates and response.candidates[0].logprobs_result
+    logprobs = _to_logprobs(response) if has_logprobs else None
+    return ChatResponse(message=message, raw=raw, delta=delta, logprobs=logprobs, additional_kwargs=additional)
 
 
-_NOTHING: Final[dict[str, Any]] = {}
-# What `_usage` takes, as the wire names it.
-_COUNTS: Final = (
-    "promptTokenCount",
-    "candidatesTokenCount",
-    "thoughtsTokenCount",
-    "toolUsePromptTokenCount",
-    "cachedContentTokenCount",
-    "totalTokenCount",
-)
-
-
-def _usage(
+def _openai_usage(
     prompt: int | None,
     candidates: int | None,
     thoughts: int | None,
@@ -231,20 +153,494 @@ def _usage(
     return counts
 
 
-def _logprobs(response: GenerateContentResponse) -> list[list[LogProb]] | None:
+def _to_logprobs(response: GenerateContentResponse) -> list[list[LogProb]] | None:
     """Return for each position the chosen token and, if they were asked for, its alternatives."""
     result = response.candidates[0].logprobs_result if response.candidates else None
     chosen = getattr(result, "chosen_candidates", None)
     if not chosen:
         return None
-    alternatives = [one.candidates or [] for one in getattr(result, "top_candidates", None) or ()]
+    alternatives = [position.candidates or [] for position in getattr(result, "top_candidates", None) or ()]
     alternatives += [[]] * (len(chosen) - len(alternatives))
     return [
-        [_logprob(token), *(_logprob(other) for other in others if other.token != token.token)]
+        [_to_logprob(token), *(_to_logprob(other) for other in others if other.token != token.token)]
         for token, others in zip(chosen, alternatives, strict=False)
     ]
 
 
-def _logprob(candidate: Any) -> LogProb:
+def _to_logprob(candidate: LogprobsResultCandidate) -> LogProb:
     token = candidate.token or ""
     return LogProb(token=token, logprob=candidate.log_probability or 0.0, bytes=list(token.encode()))
+
+
+# Streams
+
+
+class ChatResponseStream:
+    """Turns the chunks of an answer into chat responses. Each has the whole message so far, and its own objects.
+
+    The last response describes the whole answer, all others only their chunk. Which one is the last is known when the
+    stream ends: gateways send STOP in every chunk, or content after it. So the whole is described at the first STOP,
+    and once more at the end if content followed; doing it for each chunk would take quadratic time.
+    """
+
+    def __init__(self, context: AnswerContext) -> None:
+        self._builder = MessageBuilder(context)
+        self._accumulator = Accumulator()
+        self._has_ended = False
+        self._owes_summary = True  # whether a response that describes the whole answer is still to come
+        self._counts: WireObject | None = None  # the usage so far, while text chunks arrive
+        # Text chunks after the first of a run, which reach the accumulator as one: it takes 1 us per chunk to find the
+        # text that the next one continues, and only the whole answer needs that.
+        self._waiting_texts: list[str] = []
+        self._waiting_wire: WireObject = {}
+
+    def add_text(self, chunk: TextChunk) -> ChatResponse:
+        """Return the response for a chunk that only adds text. Nearly all chunks do, so this runs once per token."""
+        raw = chunk.wire
+        if self._counts is None:
+            usage_before = self._accumulator.usage
+            self._counts = usage_before.to_dict() if usage_before else {}
+            self._accumulator.add_text(chunk)
+        else:
+            self._waiting_texts.append(chunk.text)
+            self._waiting_wire.update(raw)
+        self._counts.update(raw.get("usageMetadata", _EMPTY))
+        self._builder.append_text(chunk.text)
+        self._owes_summary = self._has_ended
+        additional: dict[str, Any] = {}
+        if self._counts:
+            raw["usage"] = usage = _openai_usage(*map(self._counts.get, _WIRE_COUNTS))
+            additional = {**usage}
+        if "modelVersion" in raw:
+            additional["model_version"] = raw["modelVersion"]
+        if "responseId" in raw:
+            additional["response_id"] = raw["responseId"]
+        message = self._builder.to_message()
+        return _CHAT_RESPONSE.copy(
+            message=message, raw=raw, delta=chunk.text, logprobs=None, additional_kwargs=additional
+        )
+
+    def add(self, chunk: GenerateContentResponse) -> list[ChatResponse]:
+        """Return the responses for any other chunk: none as long as there is no content."""
+        self._end_text_run()
+        block_count = len(self._builder.blocks)
+        delta, thoughts = self._builder.add_parts(self._accumulator.add(chunk))
+        is_first_end = chunk.finish_reason is not None and not self._has_ended
+        is_late = self._has_ended
+        self._has_ended = self._has_ended or is_first_end
+        if not self._builder.blocks:
+            return []
+        self._owes_summary = is_late
+        if is_late and not (delta or thoughts or len(self._builder.blocks) > block_count):
+            return []  # usage after the end, for example: `finish` reports it
+        described = self._accumulator.response() if is_first_end else chunk
+        message = self._builder.to_message()
+        return [_to_chat_response(message, described, self._accumulator.usage, delta, thoughts)]
+
+    def finish(self) -> list[ChatResponse]:
+        """Return the responses that the end of the stream brings. Raises the errors of `to_chat_response`."""
+        self._end_text_run()
+        block_count = len(self._builder.blocks)  # the end may complete a call, which has no text
+        delta, thoughts = self._builder.add_parts(self._accumulator.finish())
+        whole = self._accumulator.response()
+        self._builder.finish(whole)
+        if not (self._owes_summary or delta or thoughts or len(self._builder.blocks) > block_count):
+            return []
+        return [_to_chat_response(self._builder.to_message(), whole, self._accumulator.usage, delta, thoughts)]
+
+    def _end_text_run(self) -> None:
+        if self._waiting_texts:
+            wire = {**self._waiting_wire, "usageMetadata": self._counts} if self._counts else self._waiting_wire
+            self._accumulator.add_text(TextChunk("".join(self._waiting_texts), wire))
+            self._waiting_texts, self._waiting_wire = [], {}
+        self._counts = None
+
+
+_EMPTY: Final[WireObject] = {}
+# The arguments of `_openai_usage` in the wire's spelling.
+_WIRE_COUNTS: Final = (
+    "promptTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "toolUsePromptTokenCount",
+    "cachedContentTokenCount",
+    "totalTokenCount",
+)
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Template(Generic[_Model]):
+    """Makes objects like a validated one, with other values of the right types.
+
+    For every token LlamaIndex's constructors validate again what this module has just built: 6 us a chunk, as much as
+    all other work of a chunk. A copy takes the way of unpickling, which validates nothing. All fields of the original
+    must be given, so that copies share no value with it.
+    """
+
+    def __init__(self, original: _Model) -> None:
+        self._class = type(original)
+        self._state = original.__getstate__()
+
+    def copy(self, **fields: Any) -> _Model:
+        made = self._class.__new__(self._class)
+        made.__setstate__({**self._state, "__dict__": fields})
+        return made
+
+
+_CHAT_MESSAGE: Final = _Template(ChatMessage(role=MessageRole.ASSISTANT, additional_kwargs={}, blocks=[]))
+_CHAT_RESPONSE: Final = _Template(
+    ChatResponse(message=ChatMessage(), raw={}, delta="", logprobs=None, additional_kwargs={})
+)
+
+
+# Completions and tool calls
+
+
+def to_completion_response(response: ChatResponse) -> CompletionResponse:
+    """Return the completion for a chat response; pictures are in `additional_kwargs["images"]`."""
+    additional = dict(response.additional_kwargs)
+    if images := [block for block in response.message.blocks if isinstance(block, ImageBlock)]:
+        additional["images"] = images
+    # Without validation, which would copy the raw answer and each picture in it.
+    return CompletionResponse.model_construct(
+        text=response.message.content or "",
+        additional_kwargs=additional,
+        raw=response.raw,
+        logprobs=response.logprobs,
+        delta=response.delta,
+    )
+
+
+def to_completions(responses: Iterable[ChatResponse]) -> CompletionResponseGen:
+    """Yield the completions for chat responses."""
+    for response in responses:
+        yield to_completion_response(response)
+
+
+async def to_acompletions(responses: AsyncGenerator[ChatResponse, None]) -> CompletionResponseAsyncGen:
+    """Yield the completions for chat responses. If the consumer leaves early, their source is closed."""
+    async with aclosing(responses):
+        async for response in responses:
+            yield to_completion_response(response)
+
+
+def to_tool_selections(message: ChatMessage) -> list[ToolSelection]:
+    """Return the calls in a message: its blocks, else the `tool_calls` list that other classes leave."""
+    calls = [
+        (block.tool_call_id, block.tool_name, block.tool_kwargs)
+        for block in message.blocks
+        if isinstance(block, ToolCallBlock)
+    ]
+    if not calls:
+        calls = [(*call,) for call in read_legacy_calls(message.additional_kwargs.get("tool_calls"))]
+    return [
+        ToolSelection(tool_id=call_id or name, tool_name=name, tool_kwargs=_to_tool_kwargs(arguments))
+        for call_id, name, arguments in calls
+    ]
+
+
+def _to_tool_kwargs(arguments: object) -> dict[str, Any]:
+    """Return call arguments as a dict. JSON text may still be incomplete, in the middle of a stream."""
+    if isinstance(arguments, str):
+        try:
+            arguments = from_json(arguments, allow_partial="trailing-strings")
+        except ValueError:
+            return {}
+    return arguments if isinstance(arguments, dict) else {}
+
+
+# From parts to blocks
+
+
+class MessageBuilder:
+    """Builds a ChatMessage from Gemini's parts, together with the record of what its blocks cannot hold."""
+
+    def __init__(self, context: AnswerContext) -> None:
+        self.blocks: list[ContentBlock] = []
+        self._context = context
+        self._entries: list[Entry] = []  # entries are replaced, never changed: earlier messages share them
+        self._block_counts: dict[str, int] = {}
+        self._text_index: int | None = None  # of the open TextBlock; only media close it, so that content reads on
+        self._thought_index: int | None = None
+        self._growing_text: str | None = None  # of the last block, while text chunks arrive
+        self._needs_record = False
+        self._calls: list[tuple[str, FunctionCall]] = []  # with the ids of their blocks
+
+    def add_parts(self, parts: list[Part]) -> tuple[str, str]:
+        """Add *parts*; return the visible text and the thoughts in them."""
+        delta = thoughts = ""
+        for part in parts:
+            self.add_part(part)
+            if part.text and part.thought:
+                thoughts += part.text
+            elif part.text:
+                delta += part.text
+        return delta, thoughts
+
+    def append_text(self, text: str) -> None:
+        """Add a part that is nothing but text: nearly always the next piece of the text before it.
+
+        The block is replaced and the record brought up to date once, when something else follows.
+        """
+        if self._growing_text is not None:
+            self._growing_text += text
+            return
+        self._add_text(text, {})
+        if self._text_index == len(self.blocks) - 1 and not self._needs_record:
+            self._growing_text = self._text_at(self._text_index)
+
+    def add_part(self, part: Part) -> None:
+        """Add one part."""
+        if self._growing_text is not None:
+            self._settle_growing_text(self._growing_text)
+        if part.model_fields_set == _ONLY_TEXT:
+            self._add_text(part.text or "", {})
+        elif part.text is not None or part.model_fields_set <= _ONLY_SIGNATURE:
+            # Relays of Claude sign a thought with a part of its own, which has no text (CLIProxyAPI).
+            rest = _members_besides(part, "text", "thought")
+            (self._add_thought if part.thought else self._add_text)(part.text or "", rest)
+        elif part.function_call is not None:
+            self._add_call(part, part.function_call)
+        elif part.inline_data is not None and not part.thought:
+            self._add_media(part, part.inline_data)
+        else:
+            self._add_unshown_part(part)
+
+    def finish(self, response: GenerateContentResponse) -> None:
+        """Check that *response* may end with these blocks, and make sure that the message has at least one.
+
+        Raises:
+            ContentBlockedError, EmptyResponseError: nothing is shown, and that is an error.
+        """
+        if self._growing_text is not None:
+            self._settle_growing_text(self._growing_text)
+        if self._needs_record and not self._block_counts.get("image"):
+            self._show_last_draft_picture()
+        if any(not isinstance(block, ThinkingBlock) and getattr(block, "text", " ") for block in self.blocks):
+            if advice := FINISH_PROBLEMS.get(str(response.finish_reason)):
+                # There is content, yet something went wrong, such as a call of a tool that does not exist.
+                warn(f"the answer ended with {response.finish_reason}: {advice}")
+            return
+        raise_or_warn_if_empty(response, self._context.max_tokens, {entry["kind"] for entry in self._entries})
+        if not self.blocks:
+            self._append_block(TextBlock(text=""))
+
+    def to_message(self) -> ChatMessage:
+        """Return the message so far, as a new object."""
+        blocks = [*self.blocks]
+        if self._growing_text is not None:
+            blocks[-1] = TextBlock(text=self._growing_text)
+        elif self._needs_record:
+            blocks = with_record(blocks, Record(self._entries))
+        additional: dict[str, Any] = {}
+        if self._calls:
+            calls = (block for block in self.blocks if isinstance(block, ToolCallBlock))
+            additional["tool_calls"] = [_to_openai_call(call) for call in calls]
+        # Not by the constructor: its validation would decode and encode every picture.
+        return _CHAT_MESSAGE.copy(role=MessageRole.ASSISTANT, additional_kwargs=additional, blocks=blocks)
+
+    def _settle_growing_text(self, text: str) -> None:
+        growth = len(text) - len(self._text_at(-1))
+        self.blocks[-1] = TextBlock(text=text)
+        self._entries[-1] = {**self._entries[-1], "length": self._entries[-1]["length"] + growth}
+        self._growing_text = None
+
+    def _add_text(self, text: str, rest: WireObject) -> None:
+        if not text and not rest:
+            return
+        self._thought_index = None
+        if self._text_index is None:
+            self._text_index = len(self.blocks)
+            self._append_block(TextBlock(text=text))
+        else:
+            self.blocks[self._text_index] = TextBlock(text=self._text_at(self._text_index) + text)
+            # A text that goes on behind another block is joined to its beginning; only the record knows the order.
+            self._needs_record = self._needs_record or self._text_index < len(self.blocks) - 1
+        last = self._entries[-1] if self._entries else _NO_ENTRY
+        index = self._block_counts["text"] - 1
+        if not rest and last.get("kind") == "text" and last["index"] == index and "rest" not in last:
+            self._entries[-1] = {**last, "length": last["length"] + len(text)}
+        else:
+            self._append_entry({"kind": "text", "index": index, "length": len(text)}, rest)
+
+    def _add_thought(self, text: str, rest: WireObject) -> None:
+        signature = rest.pop("thoughtSignature", None)
+        information = {THOUGHT_SIGNATURE: signature} if signature else {}
+        if self._thought_index is not None and not rest:
+            before = cast(ThinkingBlock, self.blocks[self._thought_index])
+            self.blocks[self._thought_index] = ThinkingBlock(
+                content=(before.content or "") + text, additional_information=information
+            )
+        elif text or signature or rest:
+            self._thought_index = len(self.blocks)
+            self._append_block(ThinkingBlock(content=text, additional_information=information))
+            self._append_entry({"kind": "thinking", "index": self._block_counts["thinking"] - 1}, rest)
+        if signature:
+            self._thought_index = None
+
+    def _add_call(self, part: Part, call: FunctionCall) -> None:
+        context = self._context
+        if self._calls and not context.parallel_tool_calls:
+            _logger.debug("a second tool call, of %r, is left out: parallel tool calls are not allowed", call.name)
+            return
+        self._thought_index = None
+        call_id = call.id
+        if not call_id or any(call_id == taken for taken, _ in self._calls):
+            call_id = f"call_{uuid4().hex}"
+        name, arguments = call.name or "", call.args if isinstance(call.args, (dict, str)) else {}
+        if context.tools is not None and isinstance(arguments, dict):
+            name, arguments = context.tools.restored(name, arguments)
+        self._append_block(ToolCallBlock(tool_call_id=call_id, tool_name=name, tool_kwargs=arguments))
+        self._calls.append((call_id, call))
+        entry: Entry = {"kind": "tool_call", "id": call_id}
+        if call.id:
+            entry["server_id"] = call.id
+            self._needs_record = True
+        self._append_entry(entry, _members_besides(part, "functionCall"))
+
+    def _add_media(self, part: Part, blob: Blob) -> None:
+        block = _to_media_block(blob)
+        if block is None:
+            self._add_unshown_part(part)
+            return
+        self._text_index = self._thought_index = None
+        self._append_block(block)
+        self._append_entry(
+            {"kind": block.block_type, "index": self._block_counts[block.block_type] - 1},
+            _members_besides(part, "inlineData", "thought"),
+        )
+
+    def _add_unshown_part(self, part: Part) -> None:
+        """Keep a part that no block can hold, in the record alone.
+
+        A function response in the model's own turn means that the server answered its call, so the call is not ours.
+        """
+        if part.function_response is not None:
+            self._drop_answered_call(part.function_response.id, part.function_response.name)
+        if wire := part.to_dict():
+            self._thought_index = None
+            self._needs_record = True
+            self._entries.append({"kind": "part", "part": wire})
+
+    def _show_last_draft_picture(self) -> None:
+        """Show the last picture that is marked as a thought: some answers mark all of theirs that way."""
+        for place in range(len(self._entries) - 1, -1, -1):
+            wire = self._entries[place].get("part") or {}
+            if "inlineData" in wire and (block := _to_media_block(Blob.model_validate(wire["inlineData"]))):
+                if block.block_type != "image":
+                    continue
+                rest = {name: value for name, value in wire.items() if name != "inlineData"}
+                self._append_block(block)
+                self._entries[place] = {"kind": "image", "index": 0, "rest": rest}
+                return
+
+    def _drop_answered_call(self, call_id: str | None, name: str | None) -> None:
+        """Turn a call that the server answered itself from a block into a part of the record."""
+        for position, (block_id, call) in enumerate(self._calls):
+            if call.name == name and (call_id is None or call.id is None or call.id == call_id):
+                self._remove_block(next(at for at, block in enumerate(self.blocks) if _is_call(block, block_id)))
+                place = next(at for at, entry in enumerate(self._entries) if entry.get("id") == block_id)
+                wire = {"functionCall": call.to_dict(), **self._entries[place].get("rest", {})}
+                self._entries[place] = {"kind": "part", "part": wire}
+                del self._calls[position]
+                return
+
+    def _text_at(self, index: int) -> str:
+        return cast(TextBlock, self.blocks[index]).text
+
+    def _remove_block(self, place: int) -> None:
+        del self.blocks[place]
+        self._text_index = None if self._text_index is None else self._text_index - (self._text_index > place)
+        self._thought_index = None
+
+    def _append_block(self, block: ContentBlock) -> None:
+        self.blocks.append(block)
+        self._block_counts[block.block_type] = self._block_counts.get(block.block_type, 0) + 1
+
+    def _append_entry(self, entry: Entry, rest: WireObject) -> None:
+        if rest:
+            entry["rest"] = rest
+            self._needs_record = True
+        self._entries.append(entry)
+
+
+_ONLY_TEXT: Final = {"text"}
+_ONLY_SIGNATURE: Final = {"thought", "thought_signature"}
+_NO_ENTRY: Final[Entry] = {}
+
+
+def _members_besides(part: Part, *payload: str) -> WireObject:
+    """Return what *part* has besides its payload: signature, metadata, members that Google adds later."""
+    return {name: value for name, value in part.to_dict().items() if value is not None and name not in payload}
+
+
+def _is_call(block: ContentBlock, call_id: str) -> bool:
+    return isinstance(block, ToolCallBlock) and block.tool_call_id == call_id
+
+
+def _to_media_block(blob: Blob) -> MediaBlock | None:
+    """Return the block for media, or None if their type or their base64 text cannot be read.
+
+    LlamaIndex's validators would decode and encode every picture, so the blocks are made without them. Then the text
+    must be standard base64 already: LlamaIndex encodes whatever it does not recognize as base64 once more.
+    """
+    try:
+        inline = inline_part(blob.data or "", blob.mime_type)["inlineData"]
+    except ValueError:
+        return None
+    mime_type, encoded = inline["mimeType"], inline["data"].encode("ascii", "replace")
+    essence = mime_type.partition(";")[0]
+    kind, _, subtype = essence.partition("/")
+    if kind == "image":
+        return ImageBlock.model_construct(image=encoded, image_mimetype=essence)
+    if kind == "audio":
+        # Only the parameters tell the sample rate of raw audio, as in audio/L16;codec=pcm;rate=24000.
+        return AudioBlock.model_construct(audio=encoded, format=subtype if essence == mime_type else mime_type)
+    if kind == "video":
+        return VideoBlock.model_construct(video=encoded, video_mimetype=mime_type)
+    return DocumentBlock.model_construct(data=encoded, document_mimetype=mime_type, title="output_document")
+
+
+def _to_openai_call(block: ToolCallBlock) -> dict[str, Any]:
+    """Return a call as OpenAI writes it, which is where LlamaIndex looks for calls besides the blocks."""
+    arguments = block.tool_kwargs
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return {"id": block.tool_call_id, "type": "function", "function": {"name": block.tool_name, "arguments": text}}
+
+
+# Answers without content
+
+
+def raise_or_warn_if_empty(response: GenerateContentResponse, max_tokens: int | None, hidden_kinds: set[str]) -> None:
+    """Raise or warn about an answer without visible content, depending on its finish reason.
+
+    MAX_TOKENS keeps what there is and warns. STOP is how an agent ends its turn after a tool call, so it only warns,
+    and not even that if the server did something by itself. Every other reason is an error.
+
+    Args:
+        hidden_kinds: the kinds of the parts that are not shown: thoughts, or what the server did by itself.
+    """
+    reason = response.finish_reason
+    if response.block_reason or reason in BLOCKED:
+        refuse_blocked(response)
+    if reason == "MAX_TOKENS":
+        usage = response.usage_metadata
+        thoughts = (usage.thoughts_token_count if usage else None) or 0
+        warn(
+            f"the answer was cut off before its first visible word: {thoughts} tokens went into thoughts, and"
+            f" max_tokens is {max_tokens or 'at its default'}; raise max_tokens or lower the thinking budget"
+        )
+    elif reason == "STOP":
+        if not hidden_kinds:
+            warn("the model ended its turn without saying anything")
+    elif hidden_kinds <= {"thinking"}:
+        raise _empty_response_error(response, reason)
+
+
+def _empty_response_error(response: GenerateContentResponse, reason: str | None) -> EmptyResponseError:
+    candidate = response.candidates[0] if response.candidates else None
+    problem = f"the answer is empty (finish reason {reason})" if candidate else "the answer holds no candidates"
+    explanations = (candidate.finish_message if candidate else None, FINISH_PROBLEMS.get(str(reason)))
+    details = "".join(f": {text}" for text in explanations if text)
+    return EmptyResponseError(f"{problem}{details}", finish_reason=reason, response=response)

@@ -1,4 +1,4 @@
-"""`Gemway`, LlamaIndex's LLM for Gemini-native gateways. Its methods say what happens; the modules beside it know how."""
+"""`Gemway`, LlamaIndex's LLM for Gemini-native gateways: each method prepares a request, sends it, converts the answer."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.gemway._clients import Clients
 from llama_index.llms.gemway._messages import ToolResultMedia
-from llama_index.llms.gemway._requests import Ask, to_ask
+from llama_index.llms.gemway._requests import PreparedRequest, prepare_request
 from llama_index.llms.gemway._responses import (
-    ChatStream,
+    ChatResponseStream,
     to_acompletions,
     to_chat_response,
     to_completion_response,
@@ -54,6 +54,7 @@ from gemway import (
     Client,
     ConfigurationError,
     Dialect,
+    TextChunk,
     canonical,
     capabilities,
     remote_urls,
@@ -202,7 +203,7 @@ class Gemway(FunctionCallingLLM):
 
     def _check(self) -> None:
         """Refuse options that cannot work now rather than at the first call."""
-        to_ask([ChatMessage(content="?")], self.__dict__, {})
+        prepare_request([ChatMessage(content="?")], self.__dict__, {})
         try:
             self.base_url = self._client().base_url
         except ConfigurationError:
@@ -233,37 +234,68 @@ class Gemway(FunctionCallingLLM):
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return self._chat(messages, kwargs)
+        request = self._prepare(messages, kwargs)
+        response = self._client().generate_content(request.model, request.body, **request.client_options)
+        return to_chat_response(response, request.context)
 
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return await self._achat(messages, kwargs)
+        request = await self._aprepare(messages, kwargs)
+        response = await self._aclient().generate_content(request.model, request.body, **request.client_options)
+        return to_chat_response(response, request.context)
 
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        return self._stream(self._ask(messages, kwargs))
+        return self._stream(self._prepare(messages, kwargs))
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        return self._astream(await self._aask(messages, kwargs))
+        return self._astream(await self._aprepare(messages, kwargs))
+
+    def _stream(self, request: PreparedRequest) -> Generator[ChatResponse, None, None]:
+        # A generator of its own, so that a request that cannot be sent fails at the call, not at the first chunk.
+        responses = ChatResponseStream(request.context)
+        with self._client().stream_chunks(request.model, request.body, **request.client_options) as chunks:
+            for chunk in chunks:
+                if isinstance(chunk, TextChunk):
+                    yield responses.add_text(chunk)
+                else:
+                    yield from responses.add(chunk)
+        yield from responses.finish()
+
+    async def _astream(self, request: PreparedRequest) -> AsyncGenerator[ChatResponse, None]:
+        responses = ChatResponseStream(request.context)
+        async with self._aclient().stream_chunks(request.model, request.body, **request.client_options) as chunks:
+            async for chunk in chunks:
+                if isinstance(chunk, TextChunk):
+                    yield responses.add_text(chunk)
+                else:
+                    for response in responses.add(chunk):
+                        yield response
+        for response in responses.finish():
+            yield response
 
     # Completion
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        return to_completion_response(self._chat(_to_messages(prompt), kwargs))
+        request = self._prepare([ChatMessage(content=prompt)], kwargs)
+        response = self._client().generate_content(request.model, request.body, **request.client_options)
+        return to_completion_response(to_chat_response(response, request.context))
 
     @llm_completion_callback()
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        return to_completion_response(await self._achat(_to_messages(prompt), kwargs))
+        request = await self._aprepare([ChatMessage(content=prompt)], kwargs)
+        response = await self._aclient().generate_content(request.model, request.body, **request.client_options)
+        return to_completion_response(to_chat_response(response, request.context))
 
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        return to_completions(self._stream(self._ask(_to_messages(prompt), kwargs)))
+        return to_completions(self._stream(self._prepare([ChatMessage(content=prompt)], kwargs)))
 
     @llm_completion_callback()
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
-        return to_acompletions(self._astream(await self._aask(_to_messages(prompt), kwargs)))
+        return to_acompletions(self._astream(await self._aprepare([ChatMessage(content=prompt)], kwargs)))
 
     # Tools
 
@@ -360,57 +392,38 @@ class Gemway(FunctionCallingLLM):
     def _formatted(self, prompt: Any, prompt_args: dict[str, Any]) -> list[ChatMessage]:
         return self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
 
-    # What all of them do
+    # Requests
 
-    def _chat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
-        ask = self._ask(messages, options)
-        response = self._client().generate_content(ask.model, ask.body, **ask.options)
-        return to_chat_response(response, ask.expected)
+    def _prepare(self, messages: Sequence[ChatMessage], changes: Mapping[str, Any]) -> PreparedRequest:
+        """Return the request for *messages*, with the *changes* that one call makes to the model's options.
 
-    async def _achat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
-        ask = await self._aask(messages, options)
-        response = await self._aclient().generate_content(ask.model, ask.body, **ask.options)
-        return to_chat_response(response, ask.expected)
-
-    def _stream(self, ask: Ask) -> Generator[ChatResponse, None, None]:
-        answer = ChatStream(ask.expected)
-        with self._client().stream_chunks(ask.model, ask.body, **ask.options) as chunks:
-            for chunk in chunks:
-                yield from answer.add(chunk)
-        yield from answer.finish()
-
-    async def _astream(self, ask: Ask) -> AsyncGenerator[ChatResponse, None]:
-        answer = ChatStream(ask.expected)
-        async with self._aclient().stream_chunks(ask.model, ask.body, **ask.options) as chunks:
-            async for chunk in chunks:
-                for response in answer.add(chunk):
-                    yield response
-        for response in answer.finish():
-            yield response
-
-    def _ask(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask:
-        ask = to_ask(messages, self.__dict__, options)
-        if self.media_fetcher is not None and (urls := remote_urls(ask.body["contents"])):
-            with self._less_of_the_deadline(ask) as limit:
+        Raises:
+            TypeError: an unknown option, or one that only the constructor takes.
+            ConfigurationError: options that cannot work.
+            UnsupportedContentError: messages that cannot be sent.
+        """
+        request = prepare_request(messages, self.__dict__, changes)
+        if self.media_fetcher is not None and (urls := remote_urls(request.body["contents"])):
+            with self._time_for_fetching(request) as limit:
                 media = self.media_fetcher.fetch(urls, **limit)
-            ask.body["contents"] = with_media(ask.body["contents"], media)
-        return ask
+            request.body["contents"] = with_media(request.body["contents"], media)
+        return request
 
-    async def _aask(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask:
-        ask = to_ask(messages, self.__dict__, options)
-        if self.media_fetcher is not None and (urls := remote_urls(ask.body["contents"])):
-            with self._less_of_the_deadline(ask) as limit:
+    async def _aprepare(self, messages: Sequence[ChatMessage], changes: Mapping[str, Any]) -> PreparedRequest:
+        request = prepare_request(messages, self.__dict__, changes)
+        if self.media_fetcher is not None and (urls := remote_urls(request.body["contents"])):
+            with self._time_for_fetching(request) as limit:
                 media = await self.media_fetcher.afetch(urls, **limit)
-            ask.body["contents"] = with_media(ask.body["contents"], media)
-        return ask
+            request.body["contents"] = with_media(request.body["contents"], media)
+        return request
 
     @contextmanager
-    def _less_of_the_deadline(self, ask: Ask) -> Iterator[dict[str, float]]:
-        """Give what happens inside the call's deadline, and take the time that it took off what is left."""
-        began, deadline = time.monotonic(), ask.options.get("deadline", self.deadline)
+    def _time_for_fetching(self, request: PreparedRequest) -> Iterator[dict[str, float]]:
+        """Give the fetcher the call's deadline, and leave the request what is left of it."""
+        started, deadline = time.monotonic(), request.client_options.get("deadline", self.deadline)
         yield {} if deadline is None else {"deadline": deadline}
         if deadline is not None:
-            ask.options["deadline"] = max(0.001, deadline - (time.monotonic() - began))
+            request.client_options["deadline"] = max(0.001, deadline - (time.monotonic() - started))
 
     # The gateway
 
@@ -509,13 +522,6 @@ def _metadata(model: str, context_window: int | None, max_tokens: int | None, ca
         model_name=model,
         system_role=MessageRole.SYSTEM,
     )
-
-
-def _to_messages(prompt: str) -> list[ChatMessage]:
-    return [ChatMessage(content=prompt)]
-
-
-# Copies
 
 
 @contextmanager
