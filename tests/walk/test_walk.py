@@ -39,11 +39,11 @@ LANGCHAIN_PICTURE = Walk(functions=161, lines=722, files=33)
 LANGCHAIN_STREAM = Walk(functions=201, lines=955, files=36)
 LANGCHAIN_AGENT = Walk(functions=200, lines=911, files=34)
 LANGCHAIN_STRUCTURED = Walk(functions=167, lines=745, files=32)
-LLAMA_INDEX_TEXT = Walk(functions=138, lines=579, files=29)
-LLAMA_INDEX_PICTURE = Walk(functions=151, lines=624, files=31)
-LLAMA_INDEX_STREAM = Walk(functions=191, lines=910, files=32)
-LLAMA_INDEX_AGENT = Walk(functions=187, lines=838, files=34)
-LLAMA_INDEX_STRUCTURED = Walk(functions=156, lines=653, files=31)
+LLAMA_INDEX_TEXT = Walk(functions=111, lines=497, files=25)
+LLAMA_INDEX_PICTURE = Walk(functions=120, lines=539, files=27)
+LLAMA_INDEX_STREAM = Walk(functions=184, lines=897, files=28)
+LLAMA_INDEX_AGENT = Walk(functions=171, lines=832, files=32)
+LLAMA_INDEX_STRUCTURED = Walk(functions=131, lines=609, files=29)
 
 
 class City(BaseModel):
