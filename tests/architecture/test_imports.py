@@ -52,7 +52,7 @@ LAYERS = (
     {"_pools", "_fetcher"},
     {"_transport", "_async_transport"},
     {"_client", "_async_client"},
-    {"google"},
+    {"google", "_model_options"},
     {"__init__", "adapters"},
 )
 WAITING = {"httpx", "httpx2", "httpcore", "os", "time", "threading", "asyncio", "socket", "subprocess", "random"}

@@ -46,11 +46,14 @@ if TYPE_CHECKING:
 
     Auth = httpx.Auth
     HttpTimeout = httpx.Timeout
-else:  # pydantic reads the annotations below, and nothing may import an HTTP library before the first call
-    Auth = HttpTimeout = MediaFetcher = RetryEvent = Any
+    Headers = Mapping[str, Any]
+    JsonObject = Mapping[str, Any]
+else:
+    # pydantic reads the annotations below. Nothing may import an HTTP library before the first call, and what is masked
+    # must stay the object that it is: pydantic would make a plain dict of it.
+    Auth = HttpTimeout = MediaFetcher = RetryEvent = Headers = JsonObject = Any
 
 Key = str | SecretStr | Callable[[], Any]
-Headers = Mapping[str, Any]
 Place = Literal["client", "generationConfig", "request", "tools", "model"]
 Mask = Literal["key", "headers", "body", "address", "signer"]
 Check = Callable[[str, Any], Any]
@@ -141,7 +144,7 @@ class GatewayOptions(BaseModel):
         is_stored=False,
         meaning="An `httpx.Client` or `httpx2.Client` to send with; gemway never closes it.",
     )
-    extra_body: Mapping[str, Any] | None = option(
+    extra_body: JsonObject | None = option(
         "request", check=checked_body, masked_as="body", meaning="Deep-merged into every request body, last; a secret."
     )
     inline_data_casing: Literal["camel", "snake"] | None = option(
@@ -204,8 +207,8 @@ class ClientOptions(GatewayOptions):
     )
 
 
-class ModelOptions(GatewayOptions):
-    """Options of a model: of its requests, and of its client under the names that frameworks use."""
+class AdapterOptions(GatewayOptions):
+    """Options of an adapter's models, tools and embeddings, which have a blocking client and one for asyncio."""
 
     model: str = option("model", "", kw_only=False, meaning="The model's name at the gateway; default `GEMWAY_MODEL`.")
     default_headers: Headers | None = option(
@@ -217,6 +220,11 @@ class ModelOptions(GatewayOptions):
         is_stored=False,
         meaning="An `httpx.AsyncClient` or `httpx2.AsyncClient` for asyncio methods.",
     )
+
+
+class RequestOptions(AdapterOptions):
+    """Options of a chat model: those of its requests, which a call may change, come last."""
+
     media_fetcher: MediaFetcher | None = option(
         "model",
         check=object_with("fetch", "a gemway.MediaFetcher"),
@@ -398,14 +406,14 @@ class OtherNames(BaseModel if TYPE_CHECKING else object):  # type: ignore[misc] 
 ROWS: Final[Mapping[str, Option]] = MappingProxyType(
     {
         name: row
-        for table in (ModelOptions, ClientOptions)
+        for table in (RequestOptions, ClientOptions)
         for name, field in table.model_fields.items()
         if isinstance(row := field.json_schema_extra, Option)
     }
 )
 """Every row of the table by its name, `headers` of the clients included."""
 
-OPTIONS: Final[Mapping[str, str]] = MappingProxyType({name: ROWS[name].place for name in ModelOptions.model_fields})
+OPTIONS: Final[Mapping[str, str]] = MappingProxyType({name: ROWS[name].place for name in RequestOptions.model_fields})
 """Canonical option names of models, each with the place that it goes to."""
 
 _OTHERS: Final = {name: row.option for name, row in vars(OtherNames).items() if isinstance(row, OtherName)}

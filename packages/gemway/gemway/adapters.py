@@ -7,8 +7,9 @@ from gemway._conversation import arrange
 from gemway._embeddings import split_embedding_options
 from gemway._json_objects import merge_deep
 from gemway._media import inline_part, remote_urls, to_part, with_media
+from gemway._model_options import CallChanges, ClientHolder, ModelOptions
 from gemway._option_reader import SECRET_OPTIONS, canonical, hide_secrets, override
-from gemway._options import OPTIONS
+from gemway._options import OPTIONS, OtherNames, accepts, option
 from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping, fingerprint
 from gemway._requests import BLOCKED, refuse_blocked
@@ -21,11 +22,16 @@ from gemway._wire_options import to_generation_config, to_safety_settings, to_to
 __all__ = [
     "Accumulator",
     "BLOCKED",
+    "CallChanges",
+    "ClientHolder",
+    "ModelOptions",
     "OPTIONS",
+    "OtherNames",
     "SECRET_OPTIONS",
     "SecretMapping",
     "TextChunk",
     "WireRequest",
+    "accepts",
     "arrange",
     "canonical",
     "decode_base64",
@@ -34,6 +40,7 @@ __all__ = [
     "hide_secrets",
     "inline_part",
     "merge_deep",
+    "option",
     "override",
     "refuse_blocked",
     "refuse_invalid",
