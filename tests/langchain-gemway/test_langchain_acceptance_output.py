@@ -25,8 +25,7 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
 from langchain_gemway import ChatGemway, register
-from langchain_gemway._responses import Reading
-from langchain_gemway._streams import ChunkReader
+from langchain_gemway._responses import AnswerContext, ChunkReader
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
 Make = Callable[..., ChatGemway]
@@ -281,7 +280,7 @@ COUNTS = st.lists(st.tuples(*[st.integers(0, 50)] * 3), min_size=1, max_size=8)
 @given(COUNTS)
 def test_51_chunks_sum_to_the_final_usage(steps: list[tuple[int, int, int]]) -> None:
     """Whatever cumulative sequence comes, the sum over the chunks is the last; one chunk tells."""
-    reader = ChunkReader(Reading("gemini-2.5-flash"))
+    reader = ChunkReader(AnswerContext("gemini-2.5-flash"))
     chunks = []
     for prompt, answer, thoughts in steps:
         usage = {"promptTokenCount": prompt, "candidatesTokenCount": answer, "thoughtsTokenCount": thoughts}

@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 
-from langchain_gemway._layout import PROVIDER
+from langchain_gemway._blocks import PROVIDER
 
 Event = dict[str, Any]
 _FIELDS = {"text": "text", "reasoning": "reasoning"}

@@ -1,47 +1,43 @@
 """Turn LangChain messages into Gemini contents. Pure: no network, no files, no clock.
 
-Each message becomes at most one content; the core's `arrange` then puts them in the order Gemini accepts. Parts that
-belong to a call carry the framework's id as `call_id`, for pairing only.
+Each message becomes at most one content; the core's `arrange` then puts them in the order that Gemini accepts. Parts
+that belong to a call carry the framework's id as `call_id`, for pairing only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from gemway import (
-    UnsupportedContentError,
-    arrange,
-    capabilities,
-    from_store,
-    sanitize_tool_name,
-    split_result_media,
-)
+from gemway import UnsupportedContentError, capabilities, from_store, split_result_media
+from gemway.adapters import arrange, sanitize_tool_name
 from langchain_core.messages import AIMessage, BaseMessage
 
-from langchain_gemway._layout import (
+from langchain_gemway._blocks import (
     CALL_SIGNATURES,
     PARTS,
     REASONING,
     SERVER_IDS,
-    is_google,
+    came_from_google,
     layout_from_store,
 )
-from langchain_gemway._parts import Block, Part, Source, described, signature_of, to_parts
+from langchain_gemway._content import (
+    GEMINI,
+    OTHER_PROVIDER,
+    UNKNOWN_MODEL,
+    USER,
+    Block,
+    Json,
+    Part,
+    describe_as_json,
+    signature_of,
+    to_parts,
+)
 
 Content = dict[str, Any]
 LateSystem = Literal["merge", "inline", "error"]
-
-_USER: Final = Source()
-_GEMINI: Final = Source(google=True, model=True)
-_FOREIGN: Final = Source(model=True, foreign=True)
-_UNKNOWN: Final = Source(model=True)
-_MODEL_ROLES: Final = frozenset({"assistant", "ai", "model"})
-_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
-_CALL_BLOCKS: Final = frozenset({"tool_call", "tool_use", "function_call", "tool_call_chunk"})
-_RESULT_BLOCKS: Final = frozenset({"tool_result", "function_call_output"})
 
 
 def to_request(
@@ -51,39 +47,41 @@ def to_request(
 
     System messages count as system instruction wherever they stand, unless *late_system* says that those after
     the first other message stay in their place as the user's words, or are an error. A conversation of system
-    messages alone is put as the user's.
+    messages alone is sent as the user's.
 
     Raises:
-        UnsupportedContentError: for a message that cannot be sent, and for a conversation without anything to say.
+        UnsupportedContentError: for a message that cannot be sent, and for a conversation without content.
     """
     contents, system = to_contents(messages, model=model, late_system=late_system)
-    accepts = capabilities(model)
-    if system and (not contents or not accepts.system_instruction):
+    if system and (not contents or not capabilities(model).system_instruction):
         contents = [{"role": "user", "parts": system}, *contents]
         system = []
     try:
         arranged = arrange(contents, model=model)
-    except _UNREADABLE as error:  # wire parts of an unexpected shape, which users may hand over as they are
+    except _UNREADABLE as error:  # wire parts of an unexpected shape, which users may pass as they are
         raise UnsupportedContentError(f"cannot send this conversation ({type(error).__name__}: {error})") from error
     if not arranged:
-        raise UnsupportedContentError("the conversation is empty: give at least one message with content")
+        raise UnsupportedContentError("the conversation is empty; pass at least one message with content")
     return arranged, system
 
 
 def to_contents(
     messages: Sequence[BaseMessage], *, model: str, late_system: LateSystem = "merge"
 ) -> tuple[list[Content], list[Part]]:
-    """Return one content for each message, in no special order, and the parts of the system instruction."""
+    """Return one content for each message, not yet arranged, and the parts of the system instruction."""
     contents: list[Content] = []
     system: list[Part] = []
     kind = ""
     try:
         for message in messages:
             kind = message.type
-            if _is_system(message):
-                _add_system(message, contents, system, late_system)
+            if kind == "system" or (kind == "chat" and getattr(message, "role", "") in {"system", "developer"}):
+                _add_system_message(message, contents, system, late_system)
+            elif convert := _CONVERTERS.get(kind):
+                contents.append(convert(message, model))
             else:
-                contents.append(_to_content(message, model))
+                known = ", ".join(sorted(_CONVERTERS))
+                raise UnsupportedContentError(f"cannot send a message of type {kind!r}; known: {known}, system")
     except UnsupportedContentError:
         raise
     except _UNREADABLE as error:
@@ -93,271 +91,258 @@ def to_contents(
     return contents, system
 
 
-def _is_system(message: BaseMessage) -> bool:
-    return message.type == "system" or (message.type == "chat" and getattr(message, "role", "") in _SYSTEM_ROLES)
-
-
-def _add_system(message: BaseMessage, contents: list[Content], system: list[Part], late_system: LateSystem) -> None:
-    parts = [part for part in to_parts(message.content, _USER) if part.get("text") != ""]
-    if contents and late_system == "error":
-        raise UnsupportedContentError('a system message after others (late_system="error"); put it first')
-    if contents and late_system == "inline":
-        contents.append({"role": "user", "parts": parts})
-        return
-    for part in parts:
-        # Instructions are text; a picture shown in one is the user's to show.
-        (system if "text" in part else _opening(contents)).append(part)
-
-
-def _opening(contents: list[Content]) -> list[Part]:
-    contents.append({"role": "user", "parts": []})
-    parts: list[Part] = contents[-1]["parts"]
-    return parts
-
-
-def _to_content(message: BaseMessage, model: str) -> Content:
-    try:
-        convert = _CONVERTERS[message.type]
-    except KeyError:
-        raise UnsupportedContentError(
-            f"cannot send a message of type {message.type!r}; known: {', '.join(sorted(_CONVERTERS))}, system"
-        ) from None
-    return convert(message, model)
-
-
-# What the user said
-
-
-def _human(message: BaseMessage, model: str) -> Content:
-    content = message.content
-    if isinstance(content, str):
-        return {"role": "user", "parts": [{"text": content}]}
-    return {"role": "user", "parts": _user_parts(content, model)}
-
-
-def _user_parts(content: Iterable[Any], model: str) -> list[Part]:
-    parts: list[Part] = []
-    for block in content:
-        if isinstance(block, Mapping) and (block.get("type") in _RESULT_BLOCKS or "toolResult" in block):
-            parts += _tool_result(block, model)
-        else:
-            parts += to_parts(block, _USER)
-    return parts
-
-
-def _chat(message: BaseMessage, model: str) -> Content:
-    role = getattr(message, "role", "user").lower()
-    if role in _MODEL_ROLES:
-        return {"role": "model", "parts": [*to_parts(message.content, _UNKNOWN)]}
-    return _human(message, model)
-
-
-# What tools said
-
-
-def _tool(message: BaseMessage, model: str) -> Content:
-    failed = getattr(message, "status", "success") == "error"
-    parts = _result_parts(
-        message.content, message.name, getattr(message, "tool_call_id", None), model=model, failed=failed
-    )
-    return {"role": "user", "parts": parts}
-
-
-def _function(message: BaseMessage, model: str) -> Content:
-    return {"role": "user", "parts": _result_parts(message.content, message.name, None, model=model, failed=False)}
-
-
-def _tool_result(block: Block, model: str) -> list[Part]:
-    """Read the tool results that Anthropic, OpenAI and Bedrock put into user messages."""
-    inner = block.get("toolResult", block)
-    call_id = inner.get("tool_use_id") or inner.get("call_id") or inner.get("toolUseId")
-    content = inner.get("content", inner.get("output", ""))
-    failed = bool(inner.get("is_error")) or inner.get("status") == "error"
-    return _result_parts(content, inner.get("name"), call_id, model=model, failed=failed)
-
-
-def _result_parts(content: Any, name: str | None, call_id: str | None, *, model: str, failed: bool) -> list[Part]:
-    """Return the functionResponse of a result, with the media that go beside it behind it."""
-    texts, media = _split(content)
-    said: Any = "\n".join(texts)
-    response: dict[str, Any] = {"response": {"error": said} if failed else _to_object(said)}
-    if name:
-        response["name"] = sanitize_tool_name(name)
-    inside, beside = split_result_media(media, model=model)
-    if inside:
-        response["parts"] = inside
-    parts: list[Part] = [{"functionResponse": response}, *beside]
-    return [{**part, "call_id": call_id} for part in parts] if call_id else parts
-
-
-def _split(content: Any) -> tuple[list[str], list[Part]]:
-    if isinstance(content, str):
-        return [content], []
-    texts: list[str] = []
-    media: list[Part] = []
-    for block in content if isinstance(content, list | tuple) else [content]:
-        for part in _parts_of_result(block):
-            if "text" in part:
-                texts.append(part["text"])
-            else:
-                media.append(part)
-    return texts, media
-
-
-def _parts_of_result(block: Any) -> list[Part]:
-    """Return the parts for one block of a tool's result: as JSON text where Gemini has no part for it.
-
-    An error here would come again with every later turn: the result is in the conversation for good.
-    """
-    if isinstance(block, Mapping) and (block.get("type") == "json" or "json" in block):
-        return [{"text": described(block.get("json", block))}]
-    try:
-        parts = [part for part in to_parts(block, _USER) if part]
-        is_data = isinstance(block, Mapping) and "type" not in block and "cachePoint" not in block
-        return parts or ([{"text": described(block)}] if is_data and block else [])
-    except _UNREADABLE:
-        return [{"text": described(block)}]
-
-
-# UnsupportedContentError is a ValueError; the others are what blocks of an unexpected shape cause.
+# Blocks of an unexpected shape cause these. UnsupportedContentError is a ValueError.
 _UNREADABLE: Final = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
-def _to_object(text: str) -> dict[str, Any]:
+def _add_system_message(
+    message: BaseMessage, contents: list[Content], system: list[Part], late_system: LateSystem
+) -> None:
+    parts = [part for part in to_parts(message.content, USER) if part.get("text") != ""]
+    if contents and late_system == "error":
+        raise UnsupportedContentError('a system message follows other messages (late_system="error"); put it first')
+    if contents and late_system == "inline":
+        contents.append({"role": "user", "parts": parts})
+        return
+    # The system instruction is text (ai.google.dev, GenerateContentRequest). A picture in it is shown by the user.
+    system += [part for part in parts if "text" in part]
+    contents += [{"role": "user", "parts": [part]} for part in parts if "text" not in part]
+
+
+# The user's messages
+
+
+def _user_content(message: BaseMessage, model: str) -> Content:
+    content = message.content
+    if isinstance(content, str):
+        return {"role": "user", "parts": [{"text": content}]}
+    parts: list[Part] = []
+    for block in content:
+        if isinstance(block, Mapping) and (block.get("type") in _RESULT_BLOCKS or "toolResult" in block):
+            parts += _parts_of_result_block(block, model)
+        else:
+            parts += to_parts(block, USER)
+    return {"role": "user", "parts": parts}
+
+
+# Anthropic and OpenAI put tool results into the user's messages.
+_RESULT_BLOCKS: Final = frozenset({"tool_result", "function_call_output"})
+
+
+def _chat_content(message: BaseMessage, model: str) -> Content:
+    role = getattr(message, "role", "user").lower()
+    if role in {"assistant", "ai", "model"}:
+        return {"role": "model", "parts": to_parts(message.content, UNKNOWN_MODEL)}
+    return _user_content(message, model)
+
+
+# Results of tools
+
+
+def _tool_content(message: BaseMessage, model: str) -> Content:
+    failed = getattr(message, "status", "success") == "error"
+    call_id = getattr(message, "tool_call_id", None)
+    return {"role": "user", "parts": _result_parts(message.content, message.name, call_id, model, failed=failed)}
+
+
+def _function_content(message: BaseMessage, model: str) -> Content:
+    return {"role": "user", "parts": _result_parts(message.content, message.name, None, model, failed=False)}
+
+
+def _parts_of_result_block(block: Block, model: str) -> list[Part]:
+    """Read a tool result that Anthropic, OpenAI or Bedrock put into a user message."""
+    result = block.get("toolResult", block)
+    call_id = result.get("tool_use_id") or result.get("call_id") or result.get("toolUseId")
+    content = result.get("content", result.get("output", ""))
+    failed = bool(result.get("is_error")) or result.get("status") == "error"
+    return _result_parts(content, result.get("name"), call_id, model, failed=failed)
+
+
+def _result_parts(content: Json, name: str | None, call_id: str | None, model: str, *, failed: bool) -> list[Part]:
+    """Return the functionResponse of a result, followed by the media that cannot be inside it."""
+    text, media = (content, []) if isinstance(content, str) else _split_result(content)
+    # Gemini wants an object. By its convention `error` marks a failure and `output` a plain result
+    # (ai.google.dev, FunctionResponse.response).
+    response: Content = {"response": {"error": text} if failed else _as_response_object(text)}
+    if name:
+        response["name"] = sanitize_tool_name(name)
+    parts: list[Part] = [{"functionResponse": response}]
+    if media:
+        inside, beside = split_result_media(media, model=model)
+        if inside:
+            response["parts"] = inside
+        parts += beside
+    return [{**part, "call_id": call_id} for part in parts] if call_id else parts
+
+
+def _split_result(content: Json) -> tuple[str, list[Part]]:
+    """Return the text of a result and its media."""
+    texts: list[str] = []
+    media: list[Part] = []
+    for block in content if isinstance(content, list | tuple) else [content]:
+        for part in _parts_in_result(block):
+            if isinstance(text := part.get("text"), str):
+                texts.append(text)
+            else:
+                media.append(part)
+    return "\n".join(texts), media
+
+
+def _parts_in_result(block: Json) -> list[Part]:
+    """Return the parts for one block of a tool's result, as JSON text if Gemini has no part for it.
+
+    An error here would come again with every later turn, since the result is in the conversation for good.
+    """
+    if isinstance(block, Mapping) and (block.get("type") == "json" or "json" in block):
+        return [{"text": describe_as_json(block.get("json", block))}]
+    try:
+        parts = [part for part in to_parts(block, USER) if part]
+    except _UNREADABLE:
+        return [{"text": describe_as_json(block)}]
+    is_data = isinstance(block, Mapping) and "type" not in block and "cachePoint" not in block
+    return parts or ([{"text": describe_as_json(block)}] if is_data and block else [])
+
+
+def _as_response_object(text: str) -> dict[str, Json]:
     """Return a result as the object that Gemini wants: a JSON object as itself, all else as the exact string."""
     if text.startswith("{") and text.rstrip().endswith("}"):
         try:
-            found = _EXACT_JSON.decode(text)
+            value = _EXACT_JSON.decode(text)
         except (ValueError, RecursionError):
             return {"output": text}
-        if isinstance(found, dict):
-            return found
+        if isinstance(value, dict):
+            return value
     return {"output": text}
 
 
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")
 
 
-def _exact(digits: str) -> float:
-    """Return the number, or refuse if a float would not say the same."""
+def _exact_float(digits: str) -> float:
+    """Return the number, or refuse if a float would change it: prices and ids must arrive as the tool wrote them."""
     number = float(digits)
     if Decimal(repr(number)) != Decimal(digits):
         raise ValueError(f"{digits} does not fit into a float")
     return number
 
 
-_EXACT_JSON: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_exact)
+_EXACT_JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_exact_float)
 
 
-# What the model said
+# The model's messages
 
 
-def _ai(message: BaseMessage, model: str) -> Content:
+def _model_content(message: BaseMessage, model: str) -> Content:
     content = message.content
     calls = getattr(message, "tool_calls", None) or []
     if isinstance(content, str) and not calls and not message.additional_kwargs:
-        return {"role": "model", "parts": [{"text": content}] if content else _invalid(message)}
-    return {"role": "model", "parts": _Said(message, calls).parts()}
+        return {"role": "model", "parts": [{"text": content}] if content else _invalid_calls_as_text(message)}
+    return {"role": "model", "parts": _AssistantMessageReader(message, calls).to_parts()}
 
 
-def _invalid(message: BaseMessage) -> list[Part]:
-    """Return the calls that nobody could read, as text: a functionCall must hold an object.
+def _invalid_calls_as_text(message: BaseMessage) -> list[Part]:
+    """Return the calls that could not be parsed, as text: a functionCall must hold an object.
 
-    A result for one of them is told as text too, by `arrange`: it has no call to follow.
+    `arrange` turns a result for one of them into text as well, since there is no call for it to follow.
     """
     invalid = getattr(message, "invalid_tool_calls", None) or []
     return [{"text": f"[invalid call of {call.get('name') or 'a tool'}: {call.get('args') or ''}]"} for call in invalid]
 
 
-class _Said:
-    """One AI message, read part by part in the order in which the model said them."""
+class _AssistantMessageReader:
+    """Reads one AI message part by part, in the order in which the model produced them."""
 
-    def __init__(self, message: BaseMessage, calls: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, message: BaseMessage, calls: Sequence[Block]) -> None:
         self._message = message
         extra = message.additional_kwargs
-        self._google = is_google(message.response_metadata, extra)
-        foreign = "model_provider" in message.response_metadata
-        self._source = _GEMINI if self._google else _FOREIGN if foreign else _UNKNOWN
-        self._signatures: Mapping[str, Any] = {}
+        is_google = came_from_google(message.response_metadata, extra)
+        is_foreign = "model_provider" in message.response_metadata
+        self._source = GEMINI if is_google else OTHER_PROVIDER if is_foreign else UNKNOWN_MODEL
+        self._signatures: Block = {}
         self._server_ids: frozenset[str] = frozenset()
-        self._layout: Sequence[Mapping[str, Any]] = ()
+        self._layout: Sequence[Block] = ()
         if extra:  # most messages of a long history carry no notes
             signatures = from_store(extra.get(CALL_SIGNATURES))
-            self._signatures = signatures if self._google and isinstance(signatures, dict) else {}
+            self._signatures = signatures if is_google and isinstance(signatures, dict) else {}
             server_ids = from_store(extra.get(SERVER_IDS))
             self._server_ids = frozenset(map(str, server_ids if isinstance(server_ids, list) else ()))
             self._layout = layout_from_store(extra.get(PARTS))
-        self._calls = list(calls) or _legacy_calls(extra)
-        self._legacy = _legacy_signatures(message.content)
+        self._calls = list(calls) or _first_generation_calls(extra)
+        self._orphan_signatures: list[str | None] = []  # of calls, in call order
+        if not isinstance(message.content, str):
+            self._orphan_signatures = _signatures_of_old_checkpoints(message.content)
 
-    def parts(self) -> list[Part]:
+    def to_parts(self) -> list[Part]:
         content = self._message.content
-        parts = self._of_text(content) if isinstance(content, str) else self._of_blocks(content)
+        if not isinstance(content, str):
+            parts = self._parts_of_blocks(content)
+        elif self._layout:
+            parts = self._parts_by_layout(content)
+        else:
+            parts = [{"text": content}] if content else []
         if getattr(self._message, "invalid_tool_calls", None):
-            parts += _invalid(self._message)
-        return [*parts, *map(self._call, self._calls)]
+            parts += _invalid_calls_as_text(self._message)
+        return [*parts, *map(self._to_call_part, self._calls)]
 
-    def _of_text(self, text: str) -> list[Part]:
+    def _parts_by_layout(self, text: str) -> list[Part]:
+        """Return the parts of a string content, in the order that the message's notes tell."""
         thoughts = self._message.additional_kwargs.get(REASONING) or ""
-        parts: list[Part] = []
         rest = {"text": text, "thought": thoughts if isinstance(thoughts, str) else ""}
+        parts: list[Part] = []
         layout = self._layout
-        if layout and sum(entry.get("text", 0) for entry in layout) != len(text):
-            # Somebody edited the text: it goes as a whole, without signatures, which are of the old one.
+        if sum(entry.get("text", 0) for entry in layout) != len(text):
+            # Somebody edited the text. It goes as a whole and without signatures, which belong to the old text.
             parts, rest["text"] = [{"text": text}] if text else [], ""
             layout = [entry for entry in layout if "text" not in entry]
         for entry in layout:
-            if "call" in entry or "block" in entry:
-                parts += self._take(entry["call"]) if "call" in entry else to_parts(entry["block"], self._source)
-                continue
-            kind = "text" if "text" in entry else "thought"
-            said, rest[kind] = rest[kind][: entry[kind]], rest[kind][entry[kind] :]
-            part: Part = {"text": said} if kind == "text" else {"text": said, "thought": True}
-            parts.append({**part, "thoughtSignature": entry["signature"]} if "signature" in entry else part)
+            if "call" in entry:
+                parts += self._take_call(entry["call"])
+            elif "block" in entry:
+                parts += to_parts(entry["block"], self._source)
+            else:
+                kind = "text" if "text" in entry else "thought"
+                piece, rest[kind] = rest[kind][: entry[kind]], rest[kind][entry[kind] :]
+                part: Part = {"text": piece} if kind == "text" else {"text": piece, "thought": True}
+                parts.append({**part, "thoughtSignature": entry["signature"]} if "signature" in entry else part)
         return [*parts, {"text": rest["text"]}] if rest["text"] else parts
 
-    def _of_blocks(self, blocks: Sequence[Any]) -> list[Part]:
-        places: dict[int, list[str]] = {}
+    def _parts_of_blocks(self, blocks: Sequence[Json]) -> list[Part]:
+        calls_before: dict[int, list[str]] = {}
         for entry in self._layout:
             if "at" in entry:
-                places.setdefault(entry["at"], []).append(entry["call"])
+                calls_before.setdefault(entry["at"], []).append(entry["call"])
         parts: list[Part] = []
-        for at, block in enumerate(blocks):
-            for call_id in places.get(at, ()):
-                parts += self._take(call_id)
-            parts += self._of_block(block)
+        for position, block in enumerate(blocks):
+            for call_id in calls_before.get(position, ()):
+                parts += self._take_call(call_id)
+            if isinstance(block, Mapping) and (block.get("type") in _CALL_BLOCKS or "toolUse" in block):
+                parts += self._parts_of_call_block(block.get("toolUse", block))
+            else:
+                parts += to_parts(block, self._source)
         return parts
 
-    def _of_block(self, block: Any) -> Iterable[Part]:
-        if not isinstance(block, Mapping):
-            return to_parts(block, self._source)
-        if block.get("type") in _CALL_BLOCKS or "toolUse" in block:
-            return self._of_call_block(block.get("toolUse", block))
-        return to_parts(block, self._source)
-
-    def _of_call_block(self, block: Block) -> list[Part]:
-        """Return the call that a block stands for: the message's own, or the block's if the message names none."""
-        identifier = block.get("call_id") or block.get("id") or block.get("toolUseId")
-        if any(call.get("id") == identifier for call in self._calls):
-            return self._take(identifier, signature_of(block, self._source))
-        if self._message_has_calls():
-            return []
+    def _parts_of_call_block(self, block: Block) -> list[Part]:
+        """Return the call that a block stands for: the message's own, or the block's if the message has none."""
+        call_id = block.get("call_id") or block.get("id") or block.get("toolUseId")
+        signature = signature_of(block, self._source)
+        if any(call.get("id") == call_id for call in self._calls):
+            return self._take_call(call_id, signature)
+        if isinstance(self._message, AIMessage) and self._message.tool_calls:
+            return []  # a middleware removed this call from the message
         args = block.get("args", block.get("input", block.get("arguments")))
-        call = {"id": identifier, "name": block.get("name") or "", "args": _arguments(args)}
-        return [self._call(call, signature_of(block, self._source))]
+        call = {"id": call_id, "name": block.get("name") or "", "args": _parse_arguments(args)}
+        return [self._to_call_part(call, signature)]
 
-    def _message_has_calls(self) -> bool:
-        return bool(isinstance(self._message, AIMessage) and self._message.tool_calls)
-
-    def _take(self, call_id: str | None, signature: str | None = None) -> list[Part]:
+    def _take_call(self, call_id: str | None, signature: str | None = None) -> list[Part]:
+        """Return the message's call with this id, which is then no longer left for the end."""
         for call in self._calls:
             if call.get("id") == call_id:
                 self._calls.remove(call)
-                return [self._call(call, signature)]
+                return [self._to_call_part(call, signature)]
         return []
 
-    def _call(self, call: Mapping[str, Any], signature: str | None = None) -> Part:
+    def _to_call_part(self, call: Block, signature: str | None = None) -> Part:
         call_id = call.get("id")
         payload = {"name": sanitize_tool_name(str(call["name"])), "args": call["args"]}
         if call_id in self._server_ids:
@@ -365,32 +350,35 @@ class _Said:
         part: Part = {"functionCall": payload}
         if call_id:
             part["call_id"] = call_id
-        known = self._signatures.get(call_id or "")
-        signature = signature or (known if isinstance(known, str) else None)
-        signature = signature or (self._legacy.pop(0) if self._legacy else None)
+        noted = self._signatures.get(call_id or "")
+        signature = signature or (noted if isinstance(noted, str) else None)
+        signature = signature or (self._orphan_signatures.pop(0) if self._orphan_signatures else None)
         return {**part, "thoughtSignature": signature} if signature else part
 
 
-def _legacy_calls(extra: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the one call of OpenAI's first function calling, where nothing newer is there."""
+# Types of blocks that stand for a call, in LangChain's, Anthropic's and OpenAI's words.
+_CALL_BLOCKS: Final = frozenset({"tool_call", "tool_use", "function_call", "tool_call_chunk"})
+
+
+def _first_generation_calls(extra: Block) -> list[Block]:
+    """Return the one call of OpenAI's first function calling, if the message has nothing newer."""
     call = extra.get("function_call")
     if not isinstance(call, Mapping) or not call.get("name"):
         return []
-    return [{"id": None, "name": call["name"], "args": _arguments(call.get("arguments"))}]
+    return [{"id": None, "name": call["name"], "args": _parse_arguments(call.get("arguments"))}]
 
 
-def _legacy_signatures(content: Any) -> list[str | None]:
+def _signatures_of_old_checkpoints(blocks: Sequence[Json]) -> list[str | None]:
     """Return the signatures that early checkpoints of ChatGoogleGenerativeAI keep in blocks of their own."""
-    if isinstance(content, str):
-        return []
-    found: dict[int, str] = {}
-    for block in content:
+    by_call: dict[int, str] = {}
+    for block in blocks:
         if isinstance(block, Mapping) and block.get("type") == "function_call_signature" and block.get("signature"):
-            found[block.get("index", len(found))] = block["signature"]
-    return [found.get(at) for at in range(max(found) + 1)] if found else []
+            by_call[block.get("index", len(by_call))] = block["signature"]
+    return [by_call.get(position) for position in range(max(by_call) + 1)] if by_call else []
 
 
-def _arguments(args: Any) -> Any:
+def _parse_arguments(args: Json) -> Json:
+    """Return a call's arguments, which OpenAI sends as JSON text."""
     if not isinstance(args, str):
         return args or {}
     try:
@@ -399,17 +387,15 @@ def _arguments(args: Any) -> Any:
         return {"input": args}
 
 
-_Convert = Callable[[BaseMessage, str], Content]
-
-_CONVERTERS: Final[dict[str, _Convert]] = {
-    "human": _human,
-    "HumanMessageChunk": _human,
-    "ai": _ai,
-    "AIMessageChunk": _ai,
-    "chat": _chat,
-    "ChatMessageChunk": _chat,
-    "tool": _tool,
-    "ToolMessageChunk": _tool,
-    "function": _function,
-    "FunctionMessageChunk": _function,
+_CONVERTERS: Final[dict[str, Callable[[BaseMessage, str], Content]]] = {
+    "human": _user_content,
+    "HumanMessageChunk": _user_content,
+    "ai": _model_content,
+    "AIMessageChunk": _model_content,
+    "chat": _chat_content,
+    "ChatMessageChunk": _chat_content,
+    "tool": _tool_content,
+    "ToolMessageChunk": _tool_content,
+    "function": _function_content,
+    "FunctionMessageChunk": _function_content,
 }

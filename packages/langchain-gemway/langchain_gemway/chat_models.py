@@ -15,7 +15,6 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_json_schema
 
-from langchain_gemway._copies import generation
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._events import EventWriter
 from langchain_gemway._fetching import afetched, fetched
@@ -29,9 +28,14 @@ from langchain_gemway._options import (
     to_changes,
     traced,
 )
-from langchain_gemway._responses import Reading, to_chat_result, to_reading
+from langchain_gemway._responses import (
+    AnswerContext,
+    ChunkReader,
+    to_answer_context,
+    to_chat_result,
+    to_generation_chunk,
+)
 from langchain_gemway._settings import GatewayModel
-from langchain_gemway._streams import ChunkReader
 from langchain_gemway._structured import (
     AnswerParser,
     Method,
@@ -54,14 +58,14 @@ if TYPE_CHECKING:
 class _Call:
     """One request, ready to be sent, and how to read its answer."""
 
-    __slots__ = ("body", "changes", "model", "options", "reading")
+    __slots__ = ("body", "changes", "context", "model", "options")
 
-    def __init__(self, model: str, body: WireRequest, changes: dict[str, Any], reading: Reading) -> None:
+    def __init__(self, model: str, body: WireRequest, changes: dict[str, Any], context: AnswerContext) -> None:
         self.model = model
         self.body = body
         self.changes = changes
         self.options = call_options(changes) if changes else {}
-        self.reading = reading
+        self.context = context
 
 
 class ChatGemway(GatewayModel):
@@ -160,7 +164,7 @@ class ChatGemway(GatewayModel):
             call = self._call(messages, stop, kwargs)
             body = fetched(call.body, self.media_fetcher, call.options, self.deadline)
             response = self._client(call.changes).generate_content(call.model, body, **call.options)
-            return to_chat_result(response, call.reading)
+            return to_chat_result(response, call.context)
 
     async def _agenerate(
         self,
@@ -174,7 +178,7 @@ class ChatGemway(GatewayModel):
             call = self._call(messages, stop, kwargs)
             body = await afetched(call.body, self.media_fetcher, call.options, self.deadline)
             response = await self._async_client(call.changes).generate_content(call.model, body, **call.options)
-            return to_chat_result(response, call.reading)
+            return to_chat_result(response, call.context)
 
     def _stream(
         self,
@@ -187,7 +191,7 @@ class ChatGemway(GatewayModel):
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
         for message in self._message_chunks(call):
-            chunk = generation(message)
+            chunk = to_generation_chunk(message)
             if run_manager:
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
@@ -205,7 +209,7 @@ class ChatGemway(GatewayModel):
         chunks = self._amessage_chunks(call)
         try:
             async for message in chunks:
-                chunk = generation(message)
+                chunk = to_generation_chunk(message)
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
@@ -223,7 +227,7 @@ class ChatGemway(GatewayModel):
         hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs, v1=True)
-        writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.reading.searches)
+        writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.context.searches)
         for message in self._message_chunks(call):
             yield from writer.write(message)
 
@@ -238,7 +242,7 @@ class ChatGemway(GatewayModel):
         hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs, v1=True)
-        writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.reading.searches)
+        writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.context.searches)
         chunks = self._amessage_chunks(call)
         try:
             async for message in chunks:
@@ -249,7 +253,7 @@ class ChatGemway(GatewayModel):
 
     def _message_chunks(self, call: _Call) -> Iterator[AIMessageChunk]:
         with langchain_errors():
-            reader = ChunkReader(call.reading)
+            reader = ChunkReader(call.context)
             body = fetched(call.body, self.media_fetcher, call.options, self.deadline)
             stream = self._client(call.changes).stream_chunks(call.model, body, **call.options)
             with stream:
@@ -260,7 +264,7 @@ class ChatGemway(GatewayModel):
 
     async def _amessage_chunks(self, call: _Call) -> AsyncGenerator[AIMessageChunk, None]:
         with langchain_errors():
-            reader = ChunkReader(call.reading)
+            reader = ChunkReader(call.context)
             body = await afetched(call.body, self.media_fetcher, call.options, self.deadline)
             stream = self._async_client(call.changes).stream_chunks(call.model, body, **call.options)
             async with stream:
@@ -285,8 +289,10 @@ class ChatGemway(GatewayModel):
         config = self._memory.config(options, model, dialect)
         late_system = changes.get("late_system") or self.late_system
         body, tools = to_body(messages, options, config, model=model, late_system=late_system, dialect=dialect)
-        reading = to_reading(body, model=model, v1=self.output_version == "v1" if v1 is None else v1, tools=tools)
-        return _Call(model, body, changes, reading)
+        context = to_answer_context(
+            body, model=model, v1=self.output_version == "v1" if v1 is None else v1, tools=tools
+        )
+        return _Call(model, body, changes, context)
 
     # Tools and structured output
 

@@ -21,8 +21,8 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg, ToolException
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, create_model
 
+from langchain_gemway._content import UNKNOWN_MODEL, to_parts
 from langchain_gemway._errors import langchain_errors
-from langchain_gemway._parts import Source, to_parts
 
 _REMEMBERED_THREADS = 64
 # Told to the model. A refused key, an empty account, limits, 5xx and dead connections are the caller's.
@@ -325,7 +325,7 @@ def _pictures_in_block(block: Any) -> Iterator[Image | str]:
         return
     shows_picture = block.get("type") in _PICTURE_BLOCKS
     try:
-        parts = [*to_parts(block, Source(model=True))]
+        parts = to_parts(block, UNKNOWN_MODEL)
     except gemway.UnsupportedContentError:
         if shows_picture:
             raise  # a picture that cannot be read is still the one that the user means
