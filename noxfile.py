@@ -41,7 +41,7 @@ CONSTRAINTS = Path("constraints.txt").absolute()
 MINIMUMS = {
     "core": (
         ("gemway", "gemway-emulator"),
-        ("httpx==0.27.0", "pydantic==2.11.0", "starlette==0.46.0", "uvicorn==0.34.0", "pillow==10.0.0"),
+        ("httpx==0.27.0", "pydantic==2.11.0", "pillow==10.0.0"),
     ),
     "langchain": (
         ("langchain-gemway",),
@@ -61,6 +61,20 @@ GOOGLE = {
     "pydantic-ai": ("pydantic-ai-slim[google]>=2.68", "google-genai>=2.34"),
     "instructor": ("instructor>=1.17", "jsonref", "google-genai>=2.34"),
     "adk": ("google-adk>=2.13", "google-genai>=2.34"),
+}
+
+# Unmodified clients against the emulator: what to install, and the program of tests/clients. Those of Node.js need npm.
+CLIENTS = {
+    "curl": ("with_curl.py", ("pillow",)),
+    "google-genai-2": ("with_google_genai.py", GOOGLE["genai-2"]),
+    "google-genai-3": ("with_google_genai.py", GOOGLE["genai-3"]),
+    "langchain": ("with_langchain.py", GOOGLE["langchain"]),
+    "llama-index": ("with_llama_index.py", GOOGLE["llama-index"]),
+    "pydantic-ai": ("with_pydantic_ai.py", GOOGLE["pydantic-ai"]),
+    "litellm": ("with_litellm.py", ("litellm>=1.106",)),
+    "node-genai": ("with_genai.mjs", ("@google/genai@2",)),
+    "node-ai-sdk": ("with_ai_sdk.mjs", ("ai@6", "@ai-sdk/google@3", "zod@4")),
+    "node-langchain": ("with_langchain.mjs", ("@langchain/google-genai@2", "@langchain/core@1", "zod@4")),
 }
 
 
@@ -117,6 +131,21 @@ def adapters(session: nox.Session) -> None:
     """Run the adapter of docs/adapters.md with pydantic-ai."""
     session.install(*packages("gemway", "gemway-emulator"), *dependencies("pytest"), "pydantic-ai-slim>=2.68")
     run_tests(session, "tests/adapters", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("client", list(CLIENTS), ids=list(CLIENTS))
+def clients(session: nox.Session, client: str) -> None:
+    """Let a client that nobody changed chat, stream, call tools, fill schemas, paint, edit, embed and fail."""
+    program, needed = CLIENTS[client]
+    session.install(*packages("gemway-emulator"))
+    node_folder = []
+    if client.startswith("node"):
+        node_folder = [session.create_tmp()]
+        session.run("npm", "install", "--prefix", *node_folder, "--no-audit", "--no-fund", *needed, external=True)
+    else:
+        session.install(*needed)
+    session.run("python", "tests/clients/run.py", client, program, *node_folder)
 
 
 @nox.session

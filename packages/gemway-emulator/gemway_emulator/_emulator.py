@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-import uvicorn
+from typing import Any, Generic, TypeVar
 
 from gemway_emulator import _misbehaviour
-from gemway_emulator._app import Application, build
+from gemway_emulator._app import Application
 from gemway_emulator._gateway import Gateway, Responder
+from gemway_emulator._http import Server
 from gemway_emulator._journal import Journal
 from gemway_emulator._latency import Latency
 from gemway_emulator._openai import OpenAIServer
-from gemway_emulator._recorder import Recorder
-from gemway_emulator._signatures import Signatures
-from gemway_emulator._tape import Tape
+from gemway_emulator._tape import Recorder, Tape
 from gemway_emulator.reply import Reply, check_reply
 
-_START_LIMIT = 10.0
+Value = TypeVar("Value")
+_CHANGEABLE = ("api_key", "misbehave", "respond", "strict_signatures", "delay", "chunk_delay")
+
+
+class _Setting(Generic[Value]):
+    """An option of the gateway; set it to change it from the next request on."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, emulator: Emulator, owner: type | None = None) -> Value:
+        value: Value = getattr(emulator._gateway, self._name)
+        return value
+
+    def __set__(self, emulator: Emulator, value: Value) -> None:
+        setattr(emulator._gateway, self._name, value)
 
 
 class Emulator:
@@ -50,6 +60,12 @@ class Emulator:
     - *upstream*: the address of an OpenAI-compatible server (`http://127.0.0.1:11434/v1`) that answers in text, calls and JSON;
       *upstream_model* is asked there (by default the request's if it is there, else the first), with *upstream_key*.
     """
+
+    api_key = _Setting[str]()
+    respond = _Setting["Responder | None"]()
+    strict_signatures = _Setting[bool]()
+    delay = _Setting[float]()
+    chunk_delay = _Setting[float]()
 
     def __init__(  # noqa: PLR0913 - keyword-only options
         self,
@@ -83,14 +99,14 @@ class Emulator:
             thought_images=thought_images,
             delay=delay,
             chunk_delay=chunk_delay,
-            signatures=Signatures(strict=strict_signatures),
+            strict_signatures=strict_signatures,
             misbehave=_misbehaviour.checked(misbehave),
-            responder=respond,
+            respond=respond,
             latency=Latency(latency, seed=seed) if latency is not None else None,
             server=OpenAIServer(upstream, model=upstream_model, api_key=upstream_key) if upstream is not None else None,
         )
-        self._initial = dict(self._options())
-        self._server: _Server | None = None
+        self._initial = {name: getattr(self._gateway, name) for name in _CHANGEABLE}
+        self._server: Server | None = None
         self._bound: tuple[str, int] | None = None
 
     @classmethod
@@ -107,7 +123,8 @@ class Emulator:
     def start(self) -> Emulator:
         """Begin to serve; returns when the port answers. A second start without a stop does nothing."""
         if self._server is None:
-            self._server = _Server(Application(self._gateway, self.reset), self._listen())
+            application = Application(self._gateway, self.reset)
+            self._server = Server(self._listen(), application.answer, application.close)
             self._server.start()
         return self
 
@@ -134,15 +151,6 @@ class Emulator:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}{self._gateway.prefix}"
 
     @property
-    def api_key(self) -> str:
-        """The Bearer token that is accepted."""
-        return self._gateway.api_key
-
-    @api_key.setter
-    def api_key(self, value: str) -> None:
-        self._gateway.api_key = value
-
-    @property
     def requests(self) -> Journal:
         """Every request so far, oldest first; refused ones too."""
         return self._gateway.journal
@@ -157,48 +165,15 @@ class Emulator:
         self._gateway.misbehave = _misbehaviour.checked(names)
 
     @property
-    def respond(self) -> Responder | None:
-        """The function that answers requests; set it to change it from the next request on."""
-        return self._gateway.responder
-
-    @respond.setter
-    def respond(self, function: Responder | None) -> None:
-        self._gateway.responder = function
-
-    @property
-    def strict_signatures(self) -> bool:
-        """Whether signatures are compared as text."""
-        return self._gateway.signatures.strict
-
-    @strict_signatures.setter
-    def strict_signatures(self, value: bool) -> None:
-        self._gateway.signatures.strict = value
-
-    @property
-    def delay(self) -> float:
-        """Seconds before each answer."""
-        return self._gateway.delay
-
-    @delay.setter
-    def delay(self, seconds: float) -> None:
-        self._gateway.delay = seconds
-
-    @property
-    def chunk_delay(self) -> float:
-        """Seconds between the events of a stream."""
-        return self._gateway.chunk_delay
-
-    @chunk_delay.setter
-    def chunk_delay(self, seconds: float) -> None:
-        self._gateway.chunk_delay = seconds
-
-    @property
     def pending(self) -> int:
         """How many scripted replies nobody has asked for yet."""
         return len(self._gateway.queue)
 
     def enqueue(self, *replies: Reply) -> None:
-        """Serve *replies*, one per generateContent or streamGenerateContent call, before the emulator's own answers."""
+        """Serve *replies*, one per generateContent or streamGenerateContent call, before the emulator's own answers.
+
+        Errors and raw replies are served to embedding calls too.
+        """
         self._gateway.queue.extend([check_reply(reply) for reply in replies])
 
     def waits(self) -> list[float]:
@@ -211,16 +186,12 @@ class Emulator:
         self._gateway.queue.clear()
         self._gateway.signatures.clear()
         for name, value in self._initial.items():
-            setattr(self, name, value)
-
-    def _options(self) -> dict[str, object]:
-        names = ("api_key", "misbehave", "respond", "strict_signatures", "delay", "chunk_delay")
-        return {name: getattr(self, name) for name in names}
+            setattr(self._gateway, name, value)
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         # With the protocol named, asyncio sets TCP_NODELAY on what it accepts; without it
-        # each answer would wait 40 ms for the client's delayed acknowledgement.
+        # each event of a stream would wait 40 ms for the client's delayed acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -245,46 +216,3 @@ def record(path: str | os.PathLike[str], *, upstream: str, api_key: str | None =
     emulator = Emulator(api_key=key, **options)
     emulator._gateway.recorder = Recorder(Path(path), upstream, key)
     return emulator
-
-
-class _Server(uvicorn.Server):
-    """uvicorn in a daemon thread, woken by an event instead of a timer."""
-
-    def __init__(self, application: Application, listener: socket.socket) -> None:
-        super().__init__(
-            uvicorn.Config(
-                build(application),
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                lifespan="off",
-                ws="none",
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=600,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._application = application
-        self._listener = listener
-        self._thread = threading.Thread(target=self.run, args=([listener],), name="gemway-emulator", daemon=True)
-        self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-
-    def start(self) -> None:
-        self._thread.start()
-        if not self._ready.wait(_START_LIMIT):
-            raise RuntimeError("the emulator did not start")
-
-    def stop(self) -> None:
-        if self._loop is not None and self._stopping is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(_START_LIMIT)
-
-    async def main_loop(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = self._application.stopping = asyncio.Event()
-        self._ready.set()
-        await self._stopping.wait()
-        await self._application.close()

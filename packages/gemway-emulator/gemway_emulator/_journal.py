@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from time import monotonic
 from typing import Any, overload
 
 # Gateways invent header names for keys and tenants (cf-aig-authorization, x-portkey-api-key), so that a list of secret
@@ -80,9 +81,12 @@ class Entry:
         """What was sent, as text: up to 16 MB for the newest requests, the beginning for older ones."""
         return self._answer.decode(errors="replace")
 
-    def add_answer(self, data: bytes) -> None:
-        """Keep *data*, the next piece of the answer."""
-        self._answer += data[: max(_ANSWER_KEPT - len(self._answer), 0)]
+    def watch(self, data: bytes | None) -> None:
+        """Keep *data*, the next piece of the answer; None ends it."""
+        if data is None:
+            self.ended = monotonic()
+        else:
+            self._answer += data[: max(_ANSWER_KEPT - len(self._answer), 0)]
 
     def shorten(self) -> None:
         """Forget all but the beginning of the answer."""

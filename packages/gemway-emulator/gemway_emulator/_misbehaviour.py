@@ -133,7 +133,7 @@ def _candidates(chunk: Chunk) -> list[Chunk]:
     return chunk.get("candidates") or []
 
 
-def _parts(chunk: Chunk) -> list[Chunk]:
+def parts_of(chunk: Chunk) -> list[Chunk]:
     return [part for candidate in _candidates(chunk) for part in (candidate.get("content") or {}).get("parts") or []]
 
 
@@ -155,7 +155,7 @@ def _each_candidate(change: Callable[[Chunk], Any]) -> Callable[[Chunk], None]:
 
 def _each_part(field: str, change: Callable[[Chunk], Any]) -> Callable[[Chunk], None]:
     def apply(chunk: Chunk) -> None:
-        for part in _parts(chunk):
+        for part in parts_of(chunk):
             if field in part:
                 change(part)
 
@@ -175,7 +175,7 @@ def _unknown_part(candidate: Chunk) -> None:
 
 def _unknown_fields(chunk: Chunk) -> None:
     chunk["gatewayNote"] = {"billing": 1}
-    for nested in (*_candidates(chunk), *_parts(chunk)):
+    for nested in (*_candidates(chunk), *parts_of(chunk)):
         nested["gatewayNote"] = "extra"
 
 
@@ -215,7 +215,7 @@ _CHANGES: dict[str, Callable[[Chunk], None]] = {
 
 
 def _empty_last(chunks: list[Chunk]) -> list[Chunk]:
-    if not _parts(chunks[-1]):
+    if not parts_of(chunks[-1]):
         return chunks
     ending = json.loads(json.dumps(chunks[-1]))
     for candidate in _candidates(ending):
@@ -251,7 +251,7 @@ def _write_nulls(chunk: Chunk) -> None:
     for candidate in _candidates(chunk):
         for name in ("finishReason", "safetyRatings", "citationMetadata", "groundingMetadata", "content"):
             candidate.setdefault(name, None)
-    for part in _parts(chunk):
+    for part in parts_of(chunk):
         for name in ("text", "functionCall", "inlineData", "thought", "thoughtSignature"):
             part.setdefault(name, None)
 

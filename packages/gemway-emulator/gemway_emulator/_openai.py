@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
@@ -15,6 +15,9 @@ from gemway_emulator._request import Request, readable
 from gemway_emulator._turns import AUTOMATIC, Part, Turn, call_part, text_part, thought_part
 
 Json = dict[str, Any]
+Piece: TypeAlias = tuple[Turn, list[Part], bool]
+"""Of a stream: the turn so far, its new parts, whether it ended."""
+
 _FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
 _OPTIONS = {
     "temperature": "temperature",
@@ -49,7 +52,7 @@ class OpenAIServer:
             await response.aclose()
         return answer.turn([*answer.parts, *answer.calls()])
 
-    async def stream(self, request: Request) -> AsyncIterator[tuple[Turn, list[Part], bool]]:
+    async def stream(self, request: Request) -> AsyncGenerator[Piece, None]:
         """(the turn so far, new parts, whether it ended), as the server sends them; calls come whole, at the end."""
         response = await self._post(await self._translated(request, stream=True))
         answer, sent = _Answer(request), 0

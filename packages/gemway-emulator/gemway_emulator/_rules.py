@@ -35,11 +35,11 @@ _RANGES = {
 }
 
 
-def check(request: Request, signatures: Signatures) -> None:
+def check(request: Request, signatures: Signatures, *, strict: bool) -> None:
     """Raise Google's 400 for a request that is well formed but not valid."""
     for rule in _RULES:
         rule(request)
-    _check_returned_signatures(request, signatures)
+    _check_returned_signatures(request, signatures, strict=strict)
 
 
 def _contents(request: Request) -> None:
@@ -303,13 +303,13 @@ _RULES: tuple[Callable[[Request], None], ...] = (
 )
 
 
-def _check_returned_signatures(request: Request, signatures: Signatures) -> None:
+def _check_returned_signatures(request: Request, signatures: Signatures, *, strict: bool) -> None:
     asked = ""
     for index, content in enumerate(request.contents):
         if content.get("role") != "model" and not _count(content.get("parts", []), "functionResponse"):
             asked = text_of(content)
         for place, part in enumerate(content.get("parts", [])):
-            if problem := signatures.problem(part, asked):
+            if problem := signatures.problem(part, asked, strict=strict):
                 raise invalid_argument(problem, field=f"contents[{index}].parts[{place}].thought_signature")
 
 

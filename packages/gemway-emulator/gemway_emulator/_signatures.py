@@ -18,11 +18,10 @@ SENTINELS = frozenset({"skip_thought_signature_validator", "context_engineering_
 class Signatures:
     """All signatures one emulator has issued.
 
-    They are compared as decoded bytes, because Google's own clients re-encode them; as text when *strict*.
+    They are compared as decoded bytes, because Google's own clients re-encode them; as text when strict.
     """
 
-    def __init__(self, *, strict: bool = False) -> None:
-        self.strict = strict
+    def __init__(self) -> None:
         self._count = 0
         self._texts: set[str] = set()
         self._values: set[bytes] = set()
@@ -55,7 +54,7 @@ class Signatures:
         if (value := decoded(signature)) is not None:
             self._values.add(value)
 
-    def problem(self, part: Part, asked: str) -> str | None:
+    def problem(self, part: Part, asked: str, *, strict: bool) -> str | None:
         """What is wrong with the signature on *part*, which follows the user text *asked*, or None."""
         signature = part.get("thoughtSignature")
         if not isinstance(signature, str) or signature in SENTINELS or signature in self._texts:
@@ -63,7 +62,7 @@ class Signatures:
         value = decoded(signature)
         if value is None:
             return "Base64 decoding failed for thought_signature."
-        if self.strict:
+        if strict:
             return "Invalid thought signature."
         altered = value not in self._values and _content_key(part, asked) in self._signed_content
         return "Invalid thought signature." if altered else None
