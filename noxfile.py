@@ -107,6 +107,16 @@ def pythons(session: nox.Session) -> None:
     run_tests(session, *session.posargs)
 
 
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Run the tests of the adapters with the newest versions of the frameworks that can be installed."""
+    frameworks = ("langchain>=1.5", "langchain-core>=1.8", "langgraph", "langchain-tests", "llama-index-core")
+    session.env["UV_LINK_MODE"] = "copy"
+    session.install(*packages(), *dependencies("pytest"), *frameworks, "llama-index-retrievers-bm25", "rich")
+    adapters = [name for name in PACKAGES if name not in MINIMUMS["core"][0]]
+    run_tests(session, *(f"tests/{name}" for name in adapters), "tests/examples", *session.posargs)
+
+
 @nox.session(python="3.10")
 @nox.parametrize("part", list(MINIMUMS), ids=list(MINIMUMS))
 def minimums(session: nox.Session, part: str) -> None:
@@ -179,6 +189,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def installs(session: nox.Session) -> None:
+    """Install the line of each page into an empty environment and run the page there; arguments narrow the pages."""
+    session.install(*packages("gemway-emulator"), "uv")
+    session.run("python", "tests/docs/run_installed.py", *session.posargs)
+
+
+@nox.session
 def examples(session: nox.Session) -> None:
     """Run every example and the demo against the emulator."""
     install(session, "tests")
@@ -201,6 +218,29 @@ def build(session: nox.Session) -> None:
     session.install("-c", str(CONSTRAINTS), *built)
     session.run("python", "-I", "-c", f"import {', '.join(MODULES)}")
     session.run("python", "tests/architecture/wheel_contents.py", *built)
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """Check that each package declares what it imports, and that its sdist builds the same wheel as its source."""
+    install(session, "build", "packaging")
+    for name in PACKAGES:
+        with session.chdir(f"packages/{name}"):
+            session.run("deptry", ".")
+    sdists = Path(session.create_tmp()) / "sdists"
+    session.run("python", "-c", f"import shutil; shutil.rmtree({str(sdists)!r}, ignore_errors=True)", silent=True)
+    for name in PACKAGES:
+        # Without --wheel or --sdist, build makes the sdist and then the wheel from it.
+        session.run("python", "-m", "build", "--no-isolation", "-o", str(sdists), f"packages/{name}", silent=True)
+    built = sorted(str(path) for path in sdists.glob("*.whl"))
+    session.run("python", "tests/architecture/wheel_contents.py", *built)
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Audit the workflow files of the forge."""
+    session.install("zizmor")
+    session.run("zizmor", "--offline", "--no-progress", ".github")
 
 
 @nox.session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,3 +47,13 @@ def links(page: Path) -> list[str]:
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     targets = [match["target"].split("#")[0] for match in _LINK.finditer(text)]
     return [target for target in targets if target and not re.match(r"[a-z]+:", target)]
+
+
+def install_line(page: Path) -> list[str]:
+    """Return the requirements of the first `pip install` in a shell block of *page*."""
+    for block in blocks(page):
+        if block.language in ("bash", "sh"):
+            for line in block.code.splitlines():
+                if line.startswith("pip install "):
+                    return shlex.split(line, comments=True)[2:]
+    return []

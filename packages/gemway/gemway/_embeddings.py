@@ -550,7 +550,7 @@ def _numpy() -> Any:
     try:
         import numpy
     except ImportError:
-        message = "as_numpy=True needs the package numpy"
+        message = "as_numpy=True needs NumPy; install it with: pip install numpy"
     else:
         return numpy
     raise ConfigurationError(message)
