@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from gemway import ConfigurationError
 from gemway_emulator import Emulator, reply
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.prompts import PromptTemplate
@@ -60,13 +61,20 @@ AROUND = {
 }
 
 
+# In these modes the answer is text: in JSON mode, or asked for in words.
+TEXT_MODES = pytest.mark.parametrize("mode", ["default", "llm"])
+
+
 @pytest.mark.parametrize("text", AROUND.values(), ids=AROUND.keys())
 @pytest.mark.parametrize("method", METHODS)
-async def test_json_is_read_whatever_stands_around_it(emulator: Emulator, gemway, method: str, text: str) -> None:
+@TEXT_MODES
+async def test_json_is_read_whatever_surrounds_it(
+    emulator: Emulator, gemway, mode: str, method: str, text: str
+) -> None:
     """Words, fences and copies around the JSON change nothing, in whole answers and in streams alike."""
     emulator.enqueue(reply.text(text, chunks=[text[:20], text[20:]]))
 
-    assert await _ask(gemway(), method) == ADA
+    assert await _ask(gemway(pydantic_program_mode=mode), method) == ADA
 
 
 UNFINISHED = {
@@ -84,14 +92,32 @@ UNFINISHED = {
 
 @pytest.mark.parametrize(("pieces", "reason"), UNFINISHED.values(), ids=UNFINISHED.keys())
 @pytest.mark.parametrize("method", METHODS)
+@TEXT_MODES
 async def test_an_unfinished_answer_is_no_object(
-    emulator: Emulator, gemway, method: str, pieces: list[str], reason: str
+    emulator: Emulator, gemway, mode: str, method: str, pieces: list[str], reason: str
 ) -> None:
     """An answer that ends too early raises; the object read so far is not the result (mastra-ai/mastra#24442)."""
     emulator.enqueue(reply.text("".join(pieces), chunks=pieces, finish_reason=reason))
 
     with pytest.raises(ValueError, match="is no Invoice"):
-        await _ask(gemway(), method)
+        await _ask(gemway(pydantic_program_mode=mode), method)
+
+
+@pytest.mark.parametrize("mode", ["openai", "guidance", "lm-format-enforcer"])
+def test_modes_for_other_providers_are_errors(gemway, mode: str) -> None:
+    """A mode that needs another provider's model is an error that names the modes that work."""
+    with pytest.raises(ConfigurationError, match="use default, function or llm"):
+        gemway(pydantic_program_mode=mode).structured_predict(Invoice, PROMPT, document="it")
+
+
+def test_the_schema_in_words_leaves_the_prompt_alone(emulator: Emulator, gemway) -> None:
+    """In mode "llm" the request holds the schema, and the user's prompt is the same as before."""
+    emulator.enqueue(reply.text(WHOLE))
+
+    gemway(pydantic_program_mode="llm").structured_predict(Invoice, PROMPT, document="it")
+
+    assert "customer" in emulator.requests[-1].json["contents"][0]["parts"][0]["text"]
+    assert PROMPT.output_parser is None
 
 
 @pytest.mark.parametrize("method", METHODS[:4])

@@ -22,10 +22,14 @@ from llama_index.core.base.llms.types import (
     MessageRole,
 )
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_serializer
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]  # its public address
+from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM, ToolSelection
-from llama_index.core.types import PydanticProgramMode
+from llama_index.core.program.utils import FlexibleModel
+from llama_index.core.prompts import BasePromptTemplate
+from llama_index.core.types import Model, PydanticProgramMode
 from llama_index.llms.gemway._clients import Clients
 from llama_index.llms.gemway._messages import ToolResultMedia
 from llama_index.llms.gemway._requests import PreparedRequest, prepare_request
@@ -41,10 +45,10 @@ from llama_index.llms.gemway._secrets import hide_secrets_of_calls
 from llama_index.llms.gemway._structured import (
     JsonStrategy,
     OutputStrategy,
+    PromptStrategy,
     ToolCallStrategy,
-    aobjects,
-    objects,
-    structured_events,
+    astream_objects,
+    stream_objects,
 )
 from llama_index.llms.gemway._tools import each_tool, to_wire_tools
 from pydantic_core import PydanticUndefined
@@ -67,6 +71,8 @@ if TYPE_CHECKING:
     from llama_index.core.tools import BaseTool
     from llama_index.llms.gemway._options import GemwayOptions
     from typing_extensions import Self, Unpack
+
+dispatcher = get_dispatcher(__name__)
 
 _FRAMEWORK: Final = frozenset(
     {
@@ -336,60 +342,81 @@ class Gemway(FunctionCallingLLM):
     # Structured answers
 
     def structured_predict(
-        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
-    ) -> Any:
-        """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
-        if (strategy := self._output_strategy(output_cls)) is None:
-            return super().structured_predict(output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args)
-        with structured_events(output_cls, prompt, prompt_args) as predicted:
-            messages = self._formatted(prompt, prompt_args)
-            predicted(strategy.to_object(self.chat(messages, **strategy.call_options(llm_kwargs))))
-        return predicted.output
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Return the answer to *prompt* as an *output_cls*. Raises ValueError if the answer holds none."""
+        strategy = self._output_strategy(output_cls)
+        dispatcher.event(
+            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+        )
+        messages = self._format_prompt(strategy.prepare_prompt(prompt), prompt_args)
+        output = strategy.to_object(self.chat(messages, **strategy.call_options(llm_kwargs)))
+        dispatcher.event(LLMStructuredPredictEndEvent(output=output))
+        return output
 
     async def astructured_predict(
-        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
-    ) -> Any:
-        """Return an *output_cls* made of the answer to *prompt*. Raises ValueError where the answer spells none."""
-        if (strategy := self._output_strategy(output_cls)) is None:
-            return await super().astructured_predict(
-                output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args
-            )
-        with structured_events(output_cls, prompt, prompt_args) as predicted:
-            messages = self._formatted(prompt, prompt_args)
-            predicted(strategy.to_object(await self.achat(messages, **strategy.call_options(llm_kwargs))))
-        return predicted.output
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Return the answer to *prompt* as an *output_cls*. Raises ValueError if the answer holds none."""
+        strategy = self._output_strategy(output_cls)
+        dispatcher.event(
+            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+        )
+        messages = self._format_prompt(strategy.prepare_prompt(prompt), prompt_args)
+        output = strategy.to_object(await self.achat(messages, **strategy.call_options(llm_kwargs)))
+        dispatcher.event(LLMStructuredPredictEndEvent(output=output))
+        return output
 
     def _structured_stream_call(
-        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
-    ) -> Generator[Any, None, None]:
-        if (strategy := self._output_strategy(output_cls)) is None:
-            return super()._structured_stream_call(output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args)
-        messages = self._formatted(prompt, prompt_args)
-        return objects(self.stream_chat(messages, **strategy.call_options(llm_kwargs)), strategy)
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Model | FlexibleModel, None, None]:
+        strategy = self._output_strategy(output_cls)
+        messages = self._format_prompt(strategy.prepare_prompt(prompt), prompt_args)
+        return stream_objects(self.stream_chat(messages, **strategy.call_options(llm_kwargs)), strategy)
 
     async def _structured_astream_call(
-        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
-    ) -> AsyncGenerator[Any, None]:
-        if (strategy := self._output_strategy(output_cls)) is None:
-            return await super()._structured_astream_call(
-                output_cls, copy.copy(prompt), dict(llm_kwargs or {}), **prompt_args
-            )
-        messages = self._formatted(prompt, prompt_args)
-        return aobjects(await self.astream_chat(messages, **strategy.call_options(llm_kwargs)), strategy)
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Model | FlexibleModel, None]:
+        strategy = self._output_strategy(output_cls)
+        messages = self._format_prompt(strategy.prepare_prompt(prompt), prompt_args)
+        return astream_objects(await self.astream_chat(messages, **strategy.call_options(llm_kwargs)), strategy)
 
-    def _output_strategy(self, output_cls: type[Any]) -> OutputStrategy | None:
-        """Return how the model is to spell an object, or None where LlamaIndex's own programs ask for it in words.
+    def _output_strategy(self, output_cls: type[Model]) -> OutputStrategy[Model]:
+        """Return how the model is asked for an object: in JSON mode if the user and the model leave the choice.
 
-        These write into the prompt and the options that they are given, so they get copies.
+        Raises:
+            ConfigurationError: a mode of LlamaIndex that needs a model of another provider.
         """
-        mode, accepts = self.pydantic_program_mode, capabilities(self.model)
+        mode = self.pydantic_program_mode
+        if mode == PydanticProgramMode.DEFAULT:
+            if capabilities(self.model).structured_output:
+                return JsonStrategy(output_cls, self.schema_dialect)
+            mode = PydanticProgramMode.FUNCTION if self.metadata.is_function_calling_model else PydanticProgramMode.LLM
         if mode == PydanticProgramMode.FUNCTION:
             return ToolCallStrategy(output_cls, self.schema_dialect)
-        if mode == PydanticProgramMode.DEFAULT and accepts.structured_output:
-            return JsonStrategy(output_cls, self.schema_dialect)
-        return None
+        if mode == PydanticProgramMode.LLM:
+            return PromptStrategy(output_cls, self.schema_dialect)
+        raise ConfigurationError(
+            f"pydantic_program_mode={mode.value!r} does not work here; use default, function or llm"
+        )
 
-    def _formatted(self, prompt: Any, prompt_args: dict[str, Any]) -> list[ChatMessage]:
+    def _format_prompt(self, prompt: BasePromptTemplate, prompt_args: Mapping[str, Any]) -> list[ChatMessage]:
         return self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
 
     # Requests
