@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -176,7 +177,7 @@ def rows(out: str) -> dict[str, tuple[str, str]]:
 
 
 ALL = ["address", "key", "model list", "text", "streaming", "tools", "tools, OpenAPI dialect"]
-ALL += ["JSON by schema", "JSON, OpenAPI dialect", "pictures"]
+ALL += ["JSON by schema", "JSON, OpenAPI dialect", "pictures", "embeddings"]
 
 
 def test_a_healthy_gateway(gemway, emulator):
@@ -257,6 +258,75 @@ def test_a_missing_set_up(gemway, monkeypatch, name):
     assert code == 1
     assert rows(out)["set-up"][0] == "no"
     assert name in out
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply.error(402, message="Insufficient balance"),
+        reply.raw(200, b"<html><title>Dashboard</title></html>", headers={"content-type": "text/html"}),
+        reply.raw(302, b"", headers={"location": "https://login.example/"}),
+        reply.error(404, message="models/gemini-2.5-flash is not found"),
+    ],
+    ids=["empty balance", "web page", "redirect", "unknown model"],
+)
+def test_one_cause_ends_the_examination(gemway, emulator, answer):
+    """Where text fails for a reason that explains all else, nothing more is asked, and the reason is in its row."""
+    emulator.respond = lambda request: answer
+
+    code, out, _ = gemway("doctor")
+
+    found = rows(out)
+    assert (code, found["text"][0]) == (1, "no")
+    assert {found[name][0] for name in [*ALL[4:], "embeddings"]} == {"skipped"}
+    assert len([entry for entry in emulator.requests if "generateContent" in entry.path]) == 1
+
+
+def test_findings_are_lines_of_json_for_programs(gemway):
+    """`--json` prints what the table shows."""
+    code, out, _ = gemway("doctor", "--no-pictures", "--json")
+
+    found = {line["check"]: line["works"] for line in map(json.loads, out.splitlines())}
+    assert code == 0
+    assert (found["text"], found["pictures"], found["embeddings"]) == ("yes", "skipped", "yes")
+
+
+def test_an_interrupted_examination_keeps_its_findings(gateway_environment, emulator, tmp_path):
+    """Ctrl-C ends with what was found so far, exit code 130, and no traceback."""
+    release = threading.Event()
+    emulator.respond = lambda request: reply.text("ready") if not request.streamed else release.wait(20) and None
+    command = [sys.executable, "-m", "gemway", "doctor", "--no-pictures"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    printed: list[str] = []
+    while not any(line.startswith("text ") for line in printed):
+        printed.append(running.stdout.readline())
+
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    release.set()
+
+    assert running.returncode == 130
+    assert rows("".join(printed) + out)["text"][0] == "yes"
+    assert "Traceback" not in err
+
+
+def test_models_are_listed(gemway, emulator):
+    """One name in a line; as JSON for programs."""
+    names = gemway("models")[1].split()
+
+    assert "gemini-2.5-flash" in names
+    assert [json.loads(line)["model"] for line in gemway("models", "--json")[1].splitlines()] == names
+
+
+def test_advice_is_for_the_command_line(gemway, emulator, monkeypatch):
+    """Errors name options of the command, not arguments of Python functions."""
+    unknown = gemway("image", "a fox", "--model", "no-such-model")[2]
+    monkeypatch.delenv("GEMWAY_API_KEY")
+    without_key = gemway("image", "a fox")[2]
+
+    assert "gemway models" in unknown
+    assert "set GEMWAY_API_KEY" in without_key
+    assert re.search(r"\w+=|\(\)", unknown + without_key) is None
 
 
 # What a hostile or broken gateway sends
@@ -479,7 +549,7 @@ def test_help_and_version(gemway):
     code, out, _ = gemway("--help")
 
     assert code == 0
-    assert [name for name in ("image", "chat", "doctor") if name not in out] == []
+    assert [name for name in ("image", "chat", "doctor", "models") if name not in out] == []
     assert gemway("--version")[1] == f"gemway {package.__version__}\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,9 @@ app = typer.Typer(
 )
 
 TEXT_MODEL = "gemini-2.5-flash"
+EMBEDDING_MODEL = "gemini-embedding-001"
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print lines of JSON, for programs.")]
 Address = Annotated[
     str | None,
     typer.Option("--base-url", help="The gateway's address without /v1beta; default: GEMWAY_BASE_URL."),
@@ -100,17 +103,27 @@ def chat(
 def doctor(
     model: Annotated[str, typer.Option("--model", "-m", envvar="GEMWAY_MODEL", help="For text.")] = TEXT_MODEL,
     image_model: Annotated[str, typer.Option("--image-model", help="For pictures.")] = IMAGE_MODEL,
-    pictures: Annotated[bool, typer.Option(help="Make one small picture (about 750 tokens).")] = True,
+    embedding_model: Annotated[str, typer.Option("--embedding-model", help="For embeddings.")] = EMBEDDING_MODEL,
+    pictures: Annotated[bool, typer.Option(help="Generate one small picture (about 750 tokens).")] = True,
     count_tokens: Annotated[
         bool, typer.Option("--count-tokens", help="Try countTokens, too: some gateways bill it as a generation.")
     ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for each answer.")] = 60.0,
+    as_json: AsJson = False,
     base_url: Address = None,
 ) -> None:
-    """Find out what a gateway really supports. Asks about eight small questions and makes one picture.
+    """Find out what a gateway supports. Sends about nine small requests and generates one picture.
 
-    Exit code 1 if it does not answer at all; features that it lacks are shown.
+    Each finding is printed as it is made. Exit code 1 if the gateway does not answer at all.
     """
-    plan = Plan(model, image_model, pictures=pictures, count_tokens=count_tokens)
+    plan = Plan(model, image_model, embedding_model, pictures=pictures, count_tokens=count_tokens)
     with plain_failures():
-        raise typer.Exit(0 if examine(plan, base_url=base_url, timeout=timeout) else 1)
+        raise typer.Exit(0 if examine(plan, base_url=base_url, timeout=timeout, as_json=as_json) else 1)
+
+
+@app.command()
+def models(as_json: AsJson = False, base_url: Address = None) -> None:
+    """List the models that the gateway names, one in a line."""
+    with plain_failures(), Client(base_url=base_url) as client:
+        for name in client.list_models():
+            plain(screen, json.dumps({"model": name}) if as_json else name)

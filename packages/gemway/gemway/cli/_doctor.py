@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -19,13 +18,17 @@ from gemway import (
     ConfigurationError,
     Dialect,
     GemwayError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    ResponseValidationError,
     capabilities,
     fold,
     function_declaration,
     response_schema,
     types,
 )
-from gemway.cli._screen import one_line, printable, screen, warn, working
+from gemway.cli._screen import one_line, plain, printable, screen, warn, working
 
 Verdict = Literal["yes", "partly", "no", "skipped"]
 _COLOURS = {"yes": "green", "partly": "yellow", "no": "bold red", "skipped": "dim"}
@@ -37,10 +40,11 @@ _WEATHER = "What is the weather in Paris?"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to look at."""
+    """What to examine."""
 
     model: str
     image_model: str
+    embedding_model: str
     pictures: bool = True
     count_tokens: bool = False
 
@@ -57,51 +61,72 @@ class Finding:
 Check = Callable[[Client, Plan], tuple[Verdict, str]]
 
 
-def examine(plan: Plan, *, base_url: str | None, timeout: float) -> bool:
-    """Show what the gateway supports; return whether it answers at all."""
+def examine(plan: Plan, *, base_url: str | None, timeout: float, as_json: bool = False) -> bool:
+    """Show what the gateway supports, each finding as it is made; return whether the gateway answers at all."""
     if plan.count_tokens:
         warn("countTokens is asked: some gateways run and bill a generation for it")
+    show = _show_as_json if as_json else _show_as_row
     try:
         client = Client(base_url=base_url, timeout=timeout, max_retries=1)
     except ConfigurationError as error:
-        _show([Finding("set-up", "no", one_line(error))])
+        show(Finding("set-up", "no", one_line(error)))
         return False
     where = "--base-url" if base_url else "GEMWAY_BASE_URL"
-    address = Finding("address", "yes", f"{client.base_url} (from {where})")
+    show(Finding("address", "yes", f"{client.base_url} (from {where})"))
+    answers = False
     with client:
-        findings = [address, *_examined(client, plan)]
-    _show(findings)
-    return next(finding.verdict for finding in findings if finding.what == _TEXT) == "yes"
+        for finding in _findings(client, plan):
+            show(finding)
+            answers = answers or (finding.what == _TEXT and finding.verdict == "yes")
+    return answers
 
 
-def _examined(client: Client, plan: Plan) -> list[Finding]:
-    """Return what came of each check; where the key or the address is wrong the later ones are not tried."""
-    key = Finding("key", "yes", "GEMWAY_API_KEY is set; it is never shown")
-    findings = []
-    hopeless = False
+def _findings(client: Client, plan: Plan) -> Iterator[Finding]:
+    """Yield what came of each check. Where text fails for a reason that explains all else, the rest is not tried."""
+    cause: GemwayError | None = None
     for what, check in _CHECKS.items():
-        if hopeless:
-            findings.append(Finding(what, "skipped", "no use without an answer to text"))
+        if cause is not None:
+            yield Finding(what, "skipped", "not tried, because text failed")
             continue
+        error: GemwayError | None = None
         with working(what):
             try:
-                findings.append(Finding(what, *check(client, plan)))
-            except GemwayError as error:
-                findings.append(Finding(what, "no", one_line(error)))
-                hopeless = what == _TEXT and isinstance(error, (AuthenticationError, APIConnectionError))
-                if hopeless and isinstance(error, AuthenticationError):
-                    key = Finding("key", "no", "GEMWAY_API_KEY is set, and the gateway refuses it")
-    return [key, *findings]
+                finding = Finding(what, *check(client, plan))
+            except GemwayError as failure:
+                error = failure
+                finding = Finding(what, "no", one_line(failure))
+        if what == _TEXT:
+            yield _key_finding(error)
+            cause = error if _explains_everything(error) else None
+        yield finding
 
 
-def _show(findings: list[Finding]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
-    table.add_column("check", no_wrap=True)
-    table.add_column("works", no_wrap=True)
-    table.add_column("what came of it", overflow="fold")
-    for finding in findings:
-        table.add_row(finding.what, Text(finding.verdict, _COLOURS[finding.verdict]), Text(printable(finding.detail)))
-    screen.print(table)
+def _key_finding(error: GemwayError | None) -> Finding:
+    if isinstance(error, AuthenticationError):
+        return Finding("key", "no", "GEMWAY_API_KEY is set, and the gateway refuses it")
+    return Finding("key", "yes", "GEMWAY_API_KEY is set; it is never shown")
+
+
+def _explains_everything(error: GemwayError | None) -> bool:
+    """Whether no other request can succeed: a refused key, an empty balance, no connection, a web page, no such model."""
+    kinds = (AuthenticationError, QuotaExceededError, APIConnectionError, NotFoundError, PermissionDeniedError)
+    is_no_gemini_answer = isinstance(error, ResponseValidationError) and not error.is_retryable
+    return isinstance(error, kinds) or is_no_gemini_answer
+
+
+def _show_as_row(finding: Finding) -> None:
+    """Print a line of the table. Each is a table of its own, because it is printed before the next one is known."""
+    row = Table.grid(padding=(0, 2))
+    row.add_column(width=23, no_wrap=True)
+    row.add_column(width=7, no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(finding.what, Text(finding.verdict, _COLOURS[finding.verdict]), Text(printable(finding.detail)))
+    screen.print(row)
+
+
+def _show_as_json(finding: Finding) -> None:
+    """Print a line of JSON, for programs."""
+    plain(screen, json.dumps({"check": finding.what, "works": finding.verdict, "detail": finding.detail}))
 
 
 def _ask(text: str, config: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
@@ -206,6 +231,11 @@ def _pictures(client: Client, plan: Plan) -> tuple[Verdict, str]:
     return "yes", told
 
 
+def _embeddings(client: Client, plan: Plan) -> tuple[Verdict, str]:
+    result = client.embed_content(plan.embedding_model, "ready")
+    return "yes", f"{plan.embedding_model}: {len(result.vectors[0])} numbers, by the route {result.route!r}"
+
+
 def _count(client: Client, plan: Plan) -> tuple[Verdict, str]:
     if not plan.count_tokens:
         return "skipped", "--count-tokens asks it; some gateways bill that as a generation"
@@ -222,5 +252,6 @@ _CHECKS: dict[str, Check] = {
     "JSON by schema": lambda client, plan: _json(client, plan, "json_schema"),
     "JSON, OpenAPI dialect": lambda client, plan: _json(client, plan, "openapi"),
     "pictures": _pictures,
+    "embeddings": _embeddings,
     "countTokens": _count,
 }

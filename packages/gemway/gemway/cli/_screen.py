@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,9 +73,27 @@ def one_line(error: BaseException) -> str:
     """Return the message of *error* and the next step, on one line."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    message = " ".join(str(error).split()) or type(error).__name__
+    message = _advice_for_the_shell(" ".join(str(error).split()) or type(error).__name__)
     if isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError):
         message += "; is the address right (GEMWAY_BASE_URL or --base-url), and does the gateway run?"
+    return message
+
+
+# Advice for people who write programs, and what it is here.
+_ADVICE_HERE = (
+    (re.compile(r"client\.list_models\(\) returns"), "`gemway models` prints"),
+    (re.compile(r"Check model=:"), "Check --model:"),
+    (re.compile(r"\bpass \w+= or set (?=GEMWAY_)"), "set "),
+    (re.compile(r",? or pass \w+=(?:\w+)?"), ""),
+    (re.compile(r"\bpass overwrite=True"), "add --overwrite"),
+    (re.compile(r"\bbase_url\b=?"), "--base-url"),
+)
+
+
+def _advice_for_the_shell(message: str) -> str:
+    """Return *message* with advice that can be followed on the command line."""
+    for pattern, here in _ADVICE_HERE:
+        message = pattern.sub(here, message)
     return message
 
 
