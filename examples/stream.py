@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from gateway import MODEL, configure
-from gemway import Accumulator, Client
+from gemway import Client
+from gemway.adapters import Accumulator
 
 configure(chunk_delay=0.02)
 FABLE = Path(__file__).with_name("data") / "the-crow-and-the-pitcher.txt"

@@ -6,6 +6,8 @@ import inspect
 
 import gemway
 import source_tree as source
+from gemway._option_reader import COMPOSED
+from gemway._options import ALIASES, IGNORED, OPTIONS
 
 PAGE = (source.ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
@@ -23,15 +25,15 @@ def test_options_of_the_clients_are_described():
 
 def test_options_of_the_models_are_described():
     """Every canonical option, every alias and every option that is ignored stands on the page."""
-    assert missing(gemway.OPTIONS) == []
-    assert missing(gemway.ALIASES) == []
-    assert missing(gemway.COMPOSED) == []
-    assert missing(gemway.IGNORED) == []
+    assert missing(OPTIONS) == []
+    assert missing(ALIASES) == []
+    assert missing(COMPOSED) == []
+    assert missing(IGNORED) == []
 
 
 def test_every_alias_stands_beside_what_it_means():
     """The table of aliases is the code's table."""
     rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
 
-    for alias, option in gemway.ALIASES.items():
+    for alias, option in ALIASES.items():
         assert any(f"`{alias}`" in row and row.endswith(f"| `{option}` |") for row in rows), alias

@@ -7,6 +7,7 @@ import re
 import gemway
 import pytest
 import source_tree as source
+from gemway._options import ALIASES, IGNORED, REFUSED
 from langchain_gemway import ChatGemway
 from llama_index.llms.gemway import Gemway
 
@@ -43,8 +44,8 @@ def test_renamed_options_are_the_codes():
     """Each row of the tables of names is an alias with what it stands for."""
     renamed = {(name, ours.strip("`")) for names, ours in rows("our name") for name in names}
 
-    assert {(name, gemway.ALIASES.get(name)) for name, _ in renamed} == renamed
-    assert sorted(gemway.ALIASES.keys() - {name for name, _ in renamed}) == []
+    assert {(name, ALIASES.get(name)) for name, _ in renamed} == renamed
+    assert sorted(ALIASES.keys() - {name for name, _ in renamed}) == []
 
 
 def test_ignored_options_are_the_codes():
@@ -56,21 +57,21 @@ def test_ignored_options_are_the_codes():
         for name in re.findall(r"`(\w+)`", line)
     ]
 
-    assert sorted(listed) == sorted(gemway.IGNORED)
+    assert sorted(listed) == sorted(IGNORED)
 
 
 def test_refused_options_are_the_codes():
     """The table of what is refused is complete, and its advice names what the error names."""
     advice = {name: text for names, text in rows("write") for name in names}
 
-    assert advice.keys() == gemway.REFUSED.keys()
+    assert advice.keys() == REFUSED.keys()
     for name, text in advice.items():
-        assert set(re.findall(r"(\w+)=", text)) <= {*re.findall(r"(\w+)=", gemway.REFUSED[name])}, name
+        assert set(re.findall(r"(\w+)=", text)) <= {*re.findall(r"(\w+)=", REFUSED[name])}, name
 
 
 @pytest.mark.parametrize("model", [ChatGemway, Gemway])
-@pytest.mark.parametrize("name", sorted(gemway.REFUSED))
+@pytest.mark.parametrize("name", sorted(REFUSED))
 def test_refused_options_raise_with_advice(name, model, gateway_environment):
     """The error says what to write instead."""
-    with pytest.raises(TypeError, match=re.escape(gemway.REFUSED[name])):
+    with pytest.raises(TypeError, match=re.escape(REFUSED[name])):
         model(model="gemini-2.5-flash", **{name: {"a": 1}})

@@ -24,9 +24,10 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "fuzz")]
 
 import wire_recordings as wire  # noqa: E402
 from fault_server import FaultServer, full, play  # noqa: E402
-from gemway import Accumulator, Client, GemwayError  # noqa: E402
-from gemway._answer import Answer  # noqa: E402
+from gemway import Client, GemwayError  # noqa: E402
 from gemway._protocol import generate_content  # noqa: E402
+from gemway._response import ResponseParser, StreamParser  # noqa: E402
+from gemway.adapters import Accumulator  # noqa: E402
 from mutants import Mutant, mutants  # noqa: E402
 
 MODEL = "gemini-2.5-flash"
@@ -61,18 +62,19 @@ class Core:
         call = generate_content(
             MODEL, QUESTION, self._settings, stream=mutant.streams, text_chunks=random.random() < 0.5
         )
-        answer = Answer(call, Exchange(mutant), self._settings, silence=60.0, expires=None)
+        kind = StreamParser if mutant.streams and mutant.status < 300 else ResponseParser
+        parser = kind(call, Exchange(mutant), self._settings, silence=60.0, expires=None)
         accumulator, size = Accumulator(), random.choice((7, 100, 4096, 65536))
         try:
             for at in range(0, len(mutant.body), size):
-                for message in answer.feed(mutant.body[at : at + size], 0.0):
+                for message in parser.feed(mutant.body[at : at + size], 0.0):
                     add(accumulator, message)
-            for message in answer.finish():
+            for message in parser.finish():
                 add(accumulator, message)
         except GemwayError as error:
             str(error), repr(error)
             if hasattr(error, "partial"):
-                answer.interrupted(error)
+                parser.interrupted(error)
             raise
         accumulator.finish()
         response = accumulator.response()

@@ -13,7 +13,8 @@ from typing import Any
 
 import gemway
 from call_counts import calls_per_chunk, count_calls
-from gemway import AsyncClient, WireRequest
+from gemway import AsyncClient
+from gemway.adapters import WireRequest
 
 MODEL = "gemini-2.5-flash"
 QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}

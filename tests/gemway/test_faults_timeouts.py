@@ -41,8 +41,8 @@ from gemway import (
     StreamTimeoutError,
 )
 from gemway import _protocol as protocol
+from gemway._call import CallState, GatewayFacts, RetryContext
 from gemway._config import CallOptions, Settings
-from gemway._retry import Attempts, Memory
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -339,8 +339,9 @@ def test_what_takes_long_may_be_silent_longer(model, config, seconds):
     call = protocol.generate_content(model, {**ASK, "generationConfig": config}, settings)
 
     def silence(**options):
-        attempts = Attempts(call, CallOptions(**options), settings, now=0, random=Random(1), memory=Memory())
-        return attempts.begin(0).read
+        context = RetryContext(Random(1))
+        state = CallState(call, CallOptions.of(options), settings, GatewayFacts(), context, now=0)
+        return state.start_attempt(0).read
 
     assert silence() == seconds
     assert silence(timeout=7.0) == 7

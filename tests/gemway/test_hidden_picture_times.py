@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from gemway._hidden_pictures import with_pictures_revealed
+from gemway._embedded_images import extract_embedded_images
 from gemway.types import GenerateContentResponse
 
 URL = "![a](data:image/png;base64," + "A" * 64
@@ -29,7 +29,7 @@ def test_the_time_is_linear(repeated, before):
         text = f"data:image {before}{repeated * (size // len(repeated))}x"
         response = GenerateContentResponse.model_validate({"candidates": [{"content": {"parts": [{"text": text}]}}]})
         start = time.process_time()
-        with_pictures_revealed(response)
+        extract_embedded_images(response)
         return time.process_time() - start
 
     short = min(seconds(20_000) for _ in range(3))

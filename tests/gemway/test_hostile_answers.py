@@ -10,9 +10,10 @@ import zlib
 
 import pytest
 from fault_server import events, full, message, play
-from gemway import Accumulator, Client, ResponseValidationError, StreamInterruptedError, fold
-from gemway._answer import Inflater
+from gemway import Client, ResponseValidationError, StreamInterruptedError, fold
+from gemway._response import Inflater
 from gemway._sse import EventDecoder, JsonBalance
+from gemway.adapters import Accumulator
 from gemway.types import GenerateContentResponse
 
 MODEL = "gemini-2.5-flash"

@@ -67,7 +67,7 @@ def test_one_line_for_a_refreshed_key(server, caplog):
     with Client(base_url=server.base_url, api_key=lambda: next(keys)) as client:
         client.generate_content(MODEL, ASK)
 
-    assert "AuthenticationError 401; the key is asked for anew, sent again at once" in lines_of(caplog, logging.INFO)[0]
+    assert "AuthenticationError 401; asking for a new key, sending again at once" in lines_of(caplog, logging.INFO)[0]
     assert "sk-" not in caplog.text
 
 

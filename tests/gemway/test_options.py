@@ -10,23 +10,21 @@ import warnings
 from typing import Any
 
 import pytest
-from gemway import (
-    ALIASES,
-    COMPOSED,
-    IGNORED,
+from gemway import ConfigurationError
+from gemway._option_reader import COMPOSED
+from gemway._options import ALIASES, IGNORED, REFUSED
+from gemway._warnings import _warned
+from gemway._wire_options import to_response_format
+from gemway.adapters import (
     OPTIONS,
-    REFUSED,
-    ConfigurationError,
     canonical,
     merge_deep,
     override,
     sanitize_tool_name,
     to_generation_config,
-    to_response_format,
     to_safety_settings,
     to_tool_config,
 )
-from gemway._warn_once import _warned
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
@@ -142,7 +140,7 @@ def test_two_names_with_different_values_are_refused():
         canonical({"max_tokens": 5, "max_output_tokens": 6}, where="ChatGemway")
 
 
-def test_meaningless_options_warn_once_each():
+def test_meaningless_options_warnings_each():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(3):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from gemway import (
-    Accumulator,
     AsyncClient,
     Client,
     ContentBlockedError,
@@ -21,10 +20,10 @@ from gemway import (
     GemwayError,
     Image,
     StreamInterruptedError,
-    TextChunk,
     UnsupportedContentError,
     fold,
 )
+from gemway.adapters import Accumulator, TextChunk
 from gemway.types import GenerateContentResponse
 from gemway_emulator import Emulator, reply
 from PIL import Image as pil
@@ -170,7 +169,7 @@ def test_unknown_ratios_and_models_pass_with_a_warning():
         emulator.enqueue(reply.image(width=70, height=50), reply.image(PNG))
         with pytest.warns(UserWarning, match="unusual aspect ratio '7:5'"):
             client.generate_image("a fox", aspect_ratio="7:5")
-        with pytest.warns(UserWarning, match="gemini-9-brush is not known to make pictures"):
+        with pytest.warns(UserWarning, match="gemini-9-brush is not known to generate images"):
             client.generate_image("a fox", model="gemini-9-brush")
         first, second = emulator.requests
 

@@ -13,9 +13,9 @@ import time
 
 import pytest
 from gemway import AsyncClient, Client, ResponseValidationError
-from gemway._answer import Answer
 from gemway._config import Settings
 from gemway._protocol import generate_content
+from gemway._response import ResponseParser, StreamParser
 from gemway_emulator import Emulator, reply
 from memory_probe import BASE64_BYTES, ON_LINUX, peak
 
@@ -82,11 +82,12 @@ def cpu_seconds(megabytes: int, *, stream: bool) -> float:
     body = b"data: " + body + b"\r\n\r\n" if stream else body
     settings = Settings(base_url="http://gateway.example", max_response_bytes=2**28)
     call = generate_content(MODEL, {"contents": [{"parts": [{"text": "large"}]}]}, settings, stream=stream)
-    answer = Answer(call, _Exchange(), settings, silence=60.0, expires=None)
+    kind = StreamParser if stream else ResponseParser
+    parser = kind(call, _Exchange(), settings, silence=60.0, expires=None)
     began = time.thread_time()
     for at in range(0, len(body), 2**16):
-        answer.feed(body[at : at + 2**16], 0.0)
-    answer.finish()
+        parser.feed(body[at : at + 2**16], 0.0)
+    parser.finish()
     return time.thread_time() - began
 
 

@@ -6,7 +6,8 @@ import base64
 
 import pytest
 import wire_recordings as wire
-from gemway import Client, arrange, fold
+from gemway import Client, fold
+from gemway.adapters import arrange
 from gemway.types import GenerateContentResponse
 
 pytestmark = pytest.mark.skipif(not wire.recordings(), reason=wire.ABSENT)

@@ -6,7 +6,8 @@ import base64
 import json
 
 import pytest
-from gemway import AsyncClient, Client, Image, UnsupportedContentError, arrange, types
+from gemway import AsyncClient, Client, Image, UnsupportedContentError, types
+from gemway.adapters import arrange
 from gemway_emulator import reply
 
 MODEL = "gemini-3.1-flash-image-preview"

@@ -9,14 +9,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from gemway import (
-    BadRequestError,
-    Client,
-    ConfigurationError,
-    UnsupportedContentError,
-    WireRequest,
-    to_generation_config,
-)
+from gemway import BadRequestError, Client, ConfigurationError, UnsupportedContentError
+from gemway.adapters import WireRequest, to_generation_config
 from gemway_emulator import Emulator, reply
 
 MODEL = "gemini-2.5-flash"

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
-from gemway import SchemaError, function_declaration, response_schema, sanitize_tool_name, to_schema
+from gemway import SchemaError, function_declaration, response_schema, to_schema
+from gemway.adapters import sanitize_tool_name
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from gemway import SENTINEL, AsyncClient, BadRequestError, Client, WireRequest, fold
+from gemway import AsyncClient, BadRequestError, Client, fold
+from gemway._conversation import SENTINEL
+from gemway.adapters import WireRequest
 from gemway_emulator import Emulator, reply
 
 MODEL = "gemini-3-pro-preview"

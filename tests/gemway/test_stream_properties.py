@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import pytest
 import wire_recordings as wire
-from gemway import Accumulator, fold
+from gemway import fold
 from gemway._sse import EventDecoder
+from gemway.adapters import Accumulator
 from gemway.types import GenerateContentResponse
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,9 +6,10 @@ import json
 
 import pytest
 import wire_recordings as wire
-from gemway import Accumulator, ResponseValidationError, TextChunk, fold
+from gemway import ResponseValidationError, fold
+from gemway._response import to_text_chunk
 from gemway._sse import EventDecoder
-from gemway._text_chunks import to_text_chunk
+from gemway.adapters import Accumulator, TextChunk
 from gemway.types import GenerateContentResponse
 from gemway_emulator import reply
 from hypothesis import given, settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import pytest
-from gemway import Client, ConfigurationError, restore_arguments, sanitize_tool_name, split_result_media
+from gemway import Client, ConfigurationError
+from gemway.adapters import restore_arguments, sanitize_tool_name, split_result_media
 from gemway_emulator import Emulator, reply
 from pydantic import BaseModel, Field
 

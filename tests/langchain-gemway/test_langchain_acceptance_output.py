@@ -476,7 +476,7 @@ def test_58_rate_limiters_are_asked(chat: Make) -> None:
     assert asked == [True]
 
 
-def test_empty_answers_warn_once_and_name_the_reason(chat: Make, emulator: Emulator) -> None:
+def test_empty_answers_warnings_and_name_the_reason(chat: Make, emulator: Emulator) -> None:
     """A limit that thinking used up is named; an empty answer stays a message."""
     usage = {"thoughtsTokenCount": 90, "candidatesTokenCount": 0}
     emulator.enqueue(reply.text("", finish_reason="MAX_TOKENS", usage=usage), reply.text(""))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import wire_recordings as wire
-from gemway import decode_base64
+from gemway.adapters import decode_base64
 from gemway_emulator import Emulator, reply
 from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessage, HumanMessage, messages_from_dict, messages_to_dict

@@ -59,7 +59,7 @@ def test_s45_pictures_come_out(emulator: Emulator, gemway, streamed: bool) -> No
 
 def test_s45_a_real_picture_has_the_size(emulator: Emulator, gemway) -> None:
     """What the emulator draws can be opened."""
-    from gemway import picture_size
+    from gemway._sniff import picture_size
 
     message = gemway(MODEL, aspect_ratio="16:9").chat(ASK).message
 

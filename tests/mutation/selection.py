@@ -16,7 +16,7 @@ from mutants import Mutant
 CORE = Path("packages/gemway/gemway")
 MODULES = [
     "_accumulate",
-    "_answer",
+    "_response",
     "_client",
     "_credentials",
     "_error_bodies",

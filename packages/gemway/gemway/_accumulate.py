@@ -12,10 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gemway._embedded_images import extract_embedded_images
 from gemway._exceptions import ResponseValidationError
-from gemway._hidden_pictures import with_pictures_revealed
-from gemway._text_chunks import TextChunk
-from gemway._warn_once import warn
+from gemway._warnings import warn
 from gemway.types import (
     Candidate,
     Content,
@@ -44,6 +43,24 @@ def fold(chunks: Iterable[GenerateContentResponse]) -> GenerateContentResponse:
     for chunk in chunks:
         accumulator.add(chunk)
     return accumulator.response()
+
+
+class TextChunk:
+    """A chunk that adds text to the first candidate and nothing else to it.
+
+    Attributes:
+        text: the text, never empty.
+        wire: the whole chunk as plain JSON in the wire's spelling; the reader's own to keep.
+    """
+
+    __slots__ = ("text", "wire")
+
+    def __init__(self, text: str, wire: dict[str, Any]) -> None:
+        self.text = text
+        self.wire = wire
+
+    def __repr__(self) -> str:
+        return f"<TextChunk of {len(self.text)} characters>"
 
 
 class Accumulator:
@@ -114,8 +131,8 @@ class Accumulator:
             fields["usage_metadata"] = self.usage
         folded = GenerateContentResponse.model_construct(**fields)
         if self._exchange is None or not self._exchange.keeps_text:
-            folded = with_pictures_revealed(folded)  # a picture that was hidden in text may have come in pieces
-        return folded.came_by(self._exchange)
+            folded = extract_embedded_images(folded)  # a picture that was hidden in text may have come in pieces
+        return folded.with_call_record(self._exchange)
 
     def _settle(self) -> None:
         """Take what text chunks said beside their text. Raises `ResponseValidationError` if it is not valid."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gemway import _protocol as protocol
 from gemway import _requests as requests
-from gemway._accumulate import Accumulator
-from gemway._answer import Opened
+from gemway._accumulate import Accumulator, TextChunk
+from gemway._call import CallState, GatewayFacts, OpenResponse
 from gemway._config import CallOptions, ClientConfig
 from gemway._continuation import Continuation, joined
 from gemway._embeddings import (
@@ -24,8 +24,6 @@ from gemway._embeddings import (
 from gemway._exceptions import APIError, NotFoundError
 from gemway._functions import async_outcome
 from gemway._options import ClientOptions, accepts
-from gemway._retry import Attempts, Memory
-from gemway._text_chunks import TextChunk
 from gemway._turns import ChatSettings, Turns, split_options, to_history
 from gemway.types import Content, GenerateContentRequest, GenerateContentResponse
 
@@ -55,7 +53,7 @@ class AsyncClient:
 
     def _start(self, config: ClientConfig) -> None:
         self._setup = config
-        self._memory = Memory()
+        self._facts = GatewayFacts()
 
     @cached_property
     def _transport(self) -> AsyncTransport:
@@ -93,7 +91,7 @@ class AsyncClient:
         call = protocol.generate_content(model, request, self._setup.settings, config=config)
         if self._setup.settings.max_continuations:
             return joined([answer async for answer in self._continued(call, chosen)])
-        opened = await self._open(call, chosen)
+        opened = await self._send(call, chosen)
         message: GenerateContentResponse = opened.first
         return message
 
@@ -157,7 +155,7 @@ class AsyncClient:
             prompt, model, aspect_ratio, image_size, images, with_text=with_text, history=history
         )
         call = protocol.generate_content(model, request, self._setup.settings)
-        opened = await self._open(call, chosen)
+        opened = await self._send(call, chosen)
         return requests.with_pictures(opened.first, aspect_ratio)
 
     async def count_tokens(
@@ -225,11 +223,11 @@ class AsyncClient:
             concurrency,
             self._setup.settings.extra_body,
         )
-        job = EmbeddingJob(contents, asked, self._memory.embed_route)
+        job = EmbeddingJob(contents, asked, self._facts.embed_route)
         while batches := job.next_batches():
             await self._transport.together(partial(self._embed, job, chosen), batches, concurrency)
         if job.route_is_known:
-            self._memory.embed_route = job.route
+            self._facts.embed_route = job.route
         return job.result()
 
     async def _embed(self, job: EmbeddingJob, options: CallOptions, batch: EmbeddingBatch) -> None:
@@ -302,23 +300,25 @@ class AsyncClient:
         return self._chunks(call, options)
 
     async def _chunks(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
-        opened = await self._open(call, options)
+        """Yield the messages of one answer. What breaks off after the first is an error with `.partial`."""
+        opened = await self._send(call, options)
+        exchange, parser = opened.exchange, opened.parser
         try:
             yield opened.first
-            for chunk in opened.rest:
-                yield chunk
-            if not opened.answer.complete:
-                async for data in opened.exchange:
-                    for chunk in opened.answer.feed(data, self._transport.now()):
-                        yield chunk
-                for chunk in opened.answer.finish():
-                    yield chunk
+            for message in opened.rest:
+                yield message
+            if not parser.complete:
+                async for data in exchange.body:
+                    for message in parser.feed(data, self._transport.now()):
+                        yield message
+                for message in parser.finish():
+                    yield message
             failure = None
         except APIError as error:
-            failure = opened.answer.interrupted(error)
-            data = b""  # it may repeat the key
+            failure = parser.interrupted(error)
+            data = b""  # it may repeat the key, and tracebacks show the locals of this frame
         finally:
-            await opened.exchange.aclose()
+            await exchange.aclose()
         if failure is not None:
             raise failure.with_traceback(None)
 
@@ -335,50 +335,33 @@ class AsyncClient:
             hops.ended()
 
     async def _json(self, call: protocol.Call, options: CallOptions) -> Any:
-        opened = await self._open(call, options)
+        opened = await self._send(call, options)
         return opened.first
 
-    async def _open(self, call: protocol.Call, options: CallOptions) -> Opened:
-        """Send *call*, repeating it as the policy says until an answer begins. Nothing is retried after that."""
-        attempts = self._attempts(call, options)
+    async def _send(self, call: protocol.Call, options: CallOptions) -> OpenResponse:
+        """Send *call*, as often as the retry policy wants, until its answer begins. Nothing is repeated after that."""
+        transport, settings = self._transport, self._setup.settings
+        state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
         while True:
             try:
-                return await self._attempt(attempts)
+                exchange = await transport.send(state)
+                try:
+                    parser = state.parser_for(exchange)
+                    async for data in exchange.body:
+                        for first in (messages := parser.feed(data, transport.now())):
+                            return state.succeed(exchange, parser, first, messages)
+                    messages = parser.finish()
+                    first = next(messages)
+                except BaseException:
+                    data = b""  # it may repeat the key, and tracebacks show the locals of this frame
+                    await exchange.aclose()
+                    raise
+                await exchange.aclose()
+                return state.succeed(exchange, parser, first, messages)
             except APIError as error:
-                failure = error
-            delay = attempts.after(failure.with_traceback(None), self._transport.now())
-            if delay:
-                await self._transport.sleep(delay)
-
-    def _attempts(self, call: protocol.Call, options: CallOptions) -> Attempts:
-        return Attempts(
-            call,
-            options,
-            self._setup.settings,
-            now=self._transport.now(),
-            random=self._transport.random,
-            memory=self._memory,
-            budget=self._transport.budget,
-            key_can_change=self._transport.key_can_change,
-            on_retry=self._setup.on_retry,
-        )
-
-    async def _attempt(self, attempts: Attempts) -> Opened:
-        """Send once and read until the answer has begun (streams) or is complete (all others)."""
-        exchange = await self._transport.send(attempts)
-        try:
-            answer = attempts.answer(exchange)
-            async for data in exchange:
-                messages = answer.feed(data, self._transport.now())
-                for first in messages:
-                    return attempts.opened(exchange, answer, first, messages)
-            messages = answer.finish()
-            first = next(messages)
-        except BaseException:
-            await exchange.aclose()
-            raise
-        await exchange.aclose()
-        return attempts.opened(exchange, answer, first, messages)
+                failure = error.with_traceback(None)
+            if delay := state.next_delay(failure, transport.now()):
+                await transport.sleep(delay)
 
     async def __aenter__(self) -> Self:
         return self

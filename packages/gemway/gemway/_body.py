@@ -7,7 +7,7 @@ are sent, so that a request costs no copy of its pictures.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from operator import is_
 from typing import Any, Final
 
@@ -45,6 +45,10 @@ class LargeBody:
                 piece = whole[at : at + PIECE]
                 yield piece if isinstance(piece, bytes) else piece.encode("ascii")
 
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
     def __bytes__(self) -> bytes:
         return b"".join(self)
 
@@ -59,14 +63,12 @@ def encode(wire: Mapping[str, Any]) -> bytes | LargeBody:
     Raises:
         ConfigurationError: *wire* holds something that JSON cannot express.
     """
-    large: list[str] = []
     try:
-        slim = _sendable(wire, large)
-        encoded = _to_json(slim)
-        if not large:
-            return encoded
-        head, *others = encoded.split(_HOLE)
-        return _filled(head, large, others) if len(others) == len(large) else _to_json(wire)
+        for content in wire.get("contents", ()):  # a count of tokens wraps its request, and has none
+            for part in (content.get("parts") if isinstance(content, Mapping) else None) or ():
+                if not _REWRITTEN.isdisjoint(part):
+                    return _encode_rewritten(wire)
+        return _to_json(wire)
     except (PydanticSerializationError, ValueError) as error:
         message = f"the request holds something that is not JSON: {error}"
     except RecursionError:
@@ -83,18 +85,20 @@ def _to_json(value: Any) -> bytes:
         return to_json(_without_half_surrogates(value), inf_nan_mode="strings")
 
 
-def _sendable(wire: Mapping[str, Any], large: list[str]) -> Mapping[str, Any]:
-    """Return *wire* with arguments and results as objects, and a mark for each large inline data, which goes to *large*."""
-    if "contents" not in wire:  # a count of tokens wraps its request
-        return wire
-    contents = wire["contents"]
-    sendable = [_sendable_content(content, large) for content in contents]
-    return wire if all(map(is_, sendable, contents)) else {**wire, "contents": sendable}
+def _encode_rewritten(wire: Mapping[str, Any]) -> bytes | LargeBody:
+    """Encode *wire* with arguments and results as objects, and with each large inline data as a piece of its own."""
+    large: list[str] = []
+    contents = [_sendable_content(content, large) for content in wire["contents"]]
+    encoded = _to_json({**wire, "contents": contents})
+    if not large:
+        return encoded
+    head, *others = encoded.split(_HOLE)
+    return _filled(head, large, others) if len(others) == len(large) else _to_json(wire)
 
 
 def _sendable_content(content: Any, large: list[str]) -> Any:
-    parts = content.get("parts") if isinstance(content, Mapping) else None
-    for part in parts or ():
+    parts: list[Any] = (content.get("parts") if isinstance(content, Mapping) else None) or []
+    for part in parts:
         if not _REWRITTEN.isdisjoint(part):
             sendable = [_sendable_part(part, large) for part in parts]
             return content if all(map(is_, sendable, parts)) else {**content, "parts": sendable}

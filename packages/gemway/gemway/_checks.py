@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from gemway._exceptions import ConfigurationError
 from gemway._redaction import MaskedUrl, Secret, SecretMapping, Unreadable
-from gemway._warn_once import warn, warn_once
+from gemway._warnings import warn, warn_once
 
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 120.0
@@ -35,6 +35,13 @@ class Timeouts(NamedTuple):
     connect: float
     read: float
     write: float
+
+
+DEFAULT_TIMEOUTS: Final = {
+    False: Timeouts(CONNECT_TIMEOUT, READ_TIMEOUT, READ_TIMEOUT),
+    True: Timeouts(CONNECT_TIMEOUT, SLOW_READ_TIMEOUT, SLOW_READ_TIMEOUT),
+}
+"""By whether a call may be slow: pictures and long thinking take minutes without a byte."""
 
 
 def checked_key(key: Any) -> Secret:
@@ -250,7 +257,7 @@ def to_timeouts(value: Any, *, slow: bool = False) -> Timeouts:
     """
     read = SLOW_READ_TIMEOUT if slow else READ_TIMEOUT
     if value is None:
-        return Timeouts(CONNECT_TIMEOUT, read, read)
+        return DEFAULT_TIMEOUTS[slow]
     if isinstance(value, Timeouts):
         return value
     if isinstance(value, tuple) and value:

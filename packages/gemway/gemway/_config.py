@@ -6,7 +6,6 @@ Values come from arguments, then from the environment, then from the table of op
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from gemway._exceptions import ConfigurationError
 from gemway._option_reader import hide_secrets
 from gemway._options import ClientOptions, check_options, unexpected
 from gemway._redaction import MaskedUrl, Secret
+from gemway._warnings import warn
 
 _NO_ADDRESS: Final = (
     "no gateway address: pass base_url= or set GEMWAY_BASE_URL, such as https://gateway.example (without /v1beta)"
@@ -126,9 +126,7 @@ class ClientConfig:
 
     def __getstate__(self) -> dict[str, Any]:
         if self.client is not None:
-            warnings.warn(
-                "http_client= does not travel in a pickle: the copy opens connections of its own", stacklevel=2
-            )
+            warn("http_client= does not travel in a pickle: the copy opens connections of its own")
         return {name: None if name in _NOT_PICKLED else value for name, value in self._options.items()}
 
     def __setstate__(self, options: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from gemway._capabilities import capabilities
+from gemway.types import find_answered_call
 
 SENTINEL: Final = "skip_thought_signature_validator"
 """Stands for a signature that is not to be had (ai.google.dev, Thought signatures, FAQ)."""
@@ -245,21 +246,19 @@ def _answered_by_server(parts: list[Part]) -> Container[int]:
     if not any("functionResponse" in part for part in parts):
         return ()
     served: set[int] = set()
-    calls: dict[str | None, list[int]] = {}
+    open_calls: list[int] = []
     for at, part in enumerate(parts):
-        if call := part.get("functionCall"):
-            calls.setdefault(call.get("name"), []).append(at)
-        elif answer := part.get("functionResponse"):
-            waiting = calls.get(answer.get("name"), [])
-            asked = next((call for call in reversed(waiting) if _ids_agree(parts[call]["functionCall"], answer)), None)
-            if asked is not None:
-                waiting.remove(asked)
-                served |= {asked, at}
+        if "functionCall" in part:
+            open_calls.append(at)
+        elif result := part.get("functionResponse"):
+            keys = [
+                (parts[place]["functionCall"].get("name"), parts[place]["functionCall"].get("id"))
+                for place in open_calls
+            ]
+            answered = find_answered_call(result.get("name"), result.get("id"), keys)
+            if answered is not None:
+                served |= {open_calls.pop(answered), at}
     return served
-
-
-def _ids_agree(call: dict[str, Any], answer: dict[str, Any]) -> bool:
-    return "id" not in call or "id" not in answer or call["id"] == answer["id"]
 
 
 def _sendable(part: Part) -> Part:

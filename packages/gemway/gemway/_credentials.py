@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 import weakref
+from collections.abc import Mapping
 from inspect import isawaitable
 from typing import Any
 
@@ -13,23 +14,22 @@ from gemway._checks import checked_key, without_scheme
 from gemway._config import Settings
 from gemway._exceptions import ConfigurationError
 from gemway._protocol import Call
-from gemway._redaction import Secret
+from gemway._redaction import Redactor, Secret
 from gemway._version import __version__
 
 
 class SyncKey:
     """Where the key comes from; a callable is asked for each request, and once for all after a 401."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, scheme: str) -> None:
         self._source = source
+        self._scheme = scheme
         self._lock = threading.Lock()
         self._fresh: Secret | Exception | None = None
         self._fresh_at = 0.0
 
     def ask(self, refused_at: float | None) -> Secret | Exception | None:
         """Return the key; *refused_at* is when the request was sent that was answered by a 401."""
-        if self._source is None or isinstance(self._source, Secret):
-            return self._source
         if refused_at is None:
             return self._call()
         with self._lock:
@@ -43,7 +43,8 @@ class SyncKey:
             if isawaitable(found):
                 _discard(found)
                 raise ConfigurationError("api_key is an async callable: use AsyncClient or the async methods")
-            return checked_key(found)
+            key: Secret = without_scheme(checked_key(found), self._scheme)
+            return key
         except ConfigurationError as failure:
             return failure.with_traceback(None)
 
@@ -51,16 +52,15 @@ class SyncKey:
 class AsyncKey:
     """Where the key comes from; a callable is asked for each request, and once for all after a 401."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, scheme: str) -> None:
         self._source = source
+        self._scheme = scheme
         self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
         self._fresh: Secret | Exception | None = None
         self._fresh_at = 0.0
 
     async def ask(self, refused_at: float | None) -> Secret | Exception | None:
         """Return the key; *refused_at* is when the request was sent that was answered by a 401."""
-        if self._source is None or isinstance(self._source, Secret):
-            return self._source
         if refused_at is None:
             return await self._call()
         async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
@@ -71,9 +71,17 @@ class AsyncKey:
     async def _call(self) -> Secret | Exception:
         try:
             found = self._source()
-            return checked_key(await found if isawaitable(found) else found)
+            key: Secret = without_scheme(checked_key(await found if isawaitable(found) else found), self._scheme)
+            return key
         except ConfigurationError as failure:
             return failure.with_traceback(None)
+
+
+class HeaderLines(list[tuple[bytes, bytes]]):
+    """Raw header lines, the key among them, that are never shown."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} header lines>"
 
 
 class RequestHeaders:
@@ -85,7 +93,6 @@ class RequestHeaders:
 
     def __init__(self, settings: Settings) -> None:
         self._auth_header = settings.auth_header
-        self._scheme_name = settings.auth_scheme
         self._scheme = f"{settings.auth_scheme} " if settings.auth_scheme else ""
         self._user = settings.headers
         self._common = {
@@ -94,7 +101,7 @@ class RequestHeaders:
             "Content-Type": "application/json",
         }
 
-    def lines(self, call: Call, extra: Any, key: Secret | None) -> list[tuple[bytes, bytes]]:
+    def lines(self, call: Call, extra: Any, key: Secret | None) -> HeaderLines:
         """Return the raw header lines of one request."""
         fields = {**self._common, **{name.title(): value for name, value in call.headers.items()}}
         if call.streaming:
@@ -107,8 +114,8 @@ class RequestHeaders:
         if self._user or extra:
             fields = self._with_user_headers(fields, extra)
         if key is not None:
-            fields[self._auth_header] = self._scheme + without_scheme(key, self._scheme_name).reveal()
-        return [(name.encode("ascii"), value.encode("ascii")) for name, value in fields.items()]
+            fields[self._auth_header] = self._scheme + key.reveal()
+        return HeaderLines((name.encode("ascii"), value.encode("ascii")) for name, value in fields.items())
 
     def _with_user_headers(self, fields: dict[str, str], extra: Any) -> dict[str, str]:
         """Return *fields* and the user's headers, those of the call last; one of a name, in whatever case."""
@@ -118,9 +125,9 @@ class RequestHeaders:
         merged.pop(self._auth_header.lower(), None)  # extra headers never replace the credential
         return dict(merged.values())
 
-    def secrets(self, key: Secret | None, extra: Any) -> list[Secret]:
-        """Return everything that must not be repeated to the user."""
-        return [*self._user.values(), *(extra or {}).values(), *([key] if key else ())]
+    def redactor(self, key: Secret | None, extra: Mapping[str, Secret] | None) -> Redactor:
+        """Return the filter for everything that must not be repeated to the user."""
+        return Redactor([*self._user.values(), *(extra or {}).values(), *([key] if key else ())])
 
 
 def _discard(awaitable: Any) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
+from gemway._body import encode
 from gemway._exceptions import (
     APIError,
     APIStatusError,
@@ -35,8 +36,8 @@ from gemway._json_objects import merge_deep
 from gemway._media import to_part
 from gemway._option_reader import canonical
 from gemway._options import OPTIONS
-from gemway._protocol import Call, encode, is_missing_stream_route, model_path
-from gemway._warn_once import warn_once
+from gemway._protocol import Call, is_missing_stream_route, model_path
+from gemway._warnings import warn_once
 from gemway.types import UsageMetadata
 
 EmbedRoute = Literal["batch", "single", "openai"]

@@ -92,7 +92,7 @@ class MediaFetcher:
                         for data in response.iter_stream():
                             download.take(data)
                         return download.media()
-        except (*_network_errors(), OSError, ValueError, zlib.error) as error:
+        except _expected_errors() as error:
             failure = download.failure(error)
         raise failure
 
@@ -117,15 +117,17 @@ class MediaFetcher:
                         async for data in response.aiter_stream():
                             download.take(data)
                         return download.media()
-        except (*_network_errors(), asyncio.TimeoutError, OSError, ValueError, zlib.error) as error:
+        except _expected_errors() as error:
             failure = download.failure(error)
         raise failure
 
 
-def _network_errors() -> tuple[type[Exception], ...]:
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Return what a download may fail with: the network, the answer (ValueError, zlib), the deadline."""
     import httpcore
 
-    return httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol
+    network = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
+    return (*network, asyncio.TimeoutError, OSError, ValueError, zlib.error)
 
 
 class _Download:

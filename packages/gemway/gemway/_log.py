@@ -30,7 +30,7 @@ def log_request(call: Call, outcome: int | str, seconds: float, request_id: str 
 def log_repetition(call: Call, attempt: int, error: APIError, delay: float, change: str | None) -> None:
     """Log that *call* is sent again: with a *change* that the failure asks for, or unchanged after *delay* seconds."""
     status = "" if error.status_code is None else f" {error.status_code}"
-    next_step = f"{change}, sent again at once" if change else f"retry in {delay:.2f} s"
+    next_step = f"{change}, sending again at once" if change else f"retry in {delay:.2f} s"
     LOGGER.info("%s attempt %d: %s%s; %s", _line(call), attempt, type(error).__name__, status, next_step)
 
 

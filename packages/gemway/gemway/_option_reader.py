@@ -16,7 +16,7 @@ from gemway._exceptions import ConfigurationError
 from gemway._json_objects import JsonObject, camelised, members, merge_deep, snake
 from gemway._options import ALIASES, IGNORED, OPTIONS, ROWS, Mask, unexpected
 from gemway._redaction import MaskedUrl, SecretMapping, Unreadable
-from gemway._warn_once import warn_once
+from gemway._warnings import warn_once
 
 
 def hide_secrets(options: dict[str, Any], *, known: Collection[str] = ()) -> None:

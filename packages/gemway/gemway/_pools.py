@@ -20,7 +20,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -38,6 +38,7 @@ _IDLE_SECONDS = 30.0
 # A server may close an idle connection in the very moment in which a request is sent on it. Other calls are repeated
 # then; a picture must not be, since it may be made and billed. Servers keep connections for 5 s and more.
 _FRESH_SECONDS = 2.0
+_PROXY_WANTS_PASSWORD = 407
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class SyncPool(_Pool):
     def open(
         self, request: httpcore.Request, *, wait: float, expires: float | None = None, is_fresh: bool = False
     ) -> SyncSlot:
-        """Send *request* on a connection of its own; return the slot with the answer, to be closed.
+        """Send *request* on a connection of its own; return the slot with the head of the answer, to be closed.
 
         Args:
             wait: seconds to wait for a free place.
@@ -241,34 +242,50 @@ class SyncPool(_Pool):
             is_fresh: take no connection that was idle for so long that the server may be closing it.
         """
         slot = SyncSlot(self)
+        # A call may be interrupted at any instruction. The slot owns its connection from before the first byte is sent,
+        # and a slot that nobody holds is no longer counted, so no interrupt can cost a place.
         try:
-            self._admit(slot, wait)
-            slot.connection = self.warm_connection(is_fresh=is_fresh) or SyncConnection(self.connector)
-            slot.send(request, expires)
+            with self._lock:
+                if len(self._taken) >= self._limit:
+                    self._wait_for_place(wait)
+                self._taken.add(slot)
+            connection = slot.connection = self.warm_connection(is_fresh=is_fresh) or SyncConnection(self.connector)
+            connection.network.expires = expires
+            try:
+                slot.response = connection.http.handle_request(request)
+            except (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                self.connector.blame_proxy(error, connection.network)
+                raise
+            if slot.response.status == _PROXY_WANTS_PASSWORD:
+                self.connector.refuse_answer_of_proxy()
         except BaseException:
-            slot.discard()
+            self.release(slot)
             raise
         return slot
 
     def release(self, slot: SyncSlot) -> None:
-        """Free the place of *slot*."""
-        with self._lock:
-            self._taken.discard(slot)
-            self._freed.notify()
+        """Free the place of *slot*, and close the connection that is still in it. Never waits for the network."""
+        connection, slot.connection = slot.connection, None
+        try:
+            if connection is not None:
+                connection.network.close()
+        finally:
+            with self._lock:
+                self._taken.discard(slot)
+                self._freed.notify()
 
     def leave_soon(self) -> None:
         """The last user is gone."""
         self.close()
 
-    def _admit(self, slot: SyncSlot, wait: float) -> None:
+    def _wait_for_place(self, wait: float) -> None:
+        """Wait until fewer places are taken than there are. Called with the lock held."""
         ends = time.monotonic() + wait
-        with self._lock:
-            while self._is_full():
-                left = ends - time.monotonic()
-                if left <= 0:
-                    raise _no_place(self._limit, wait)
-                self._freed.wait(min(left, 1.0))  # a slot that was garbage-collected tells nobody
-            self._taken.add(slot)
+        while self._is_full():
+            left = ends - time.monotonic()
+            if left <= 0:
+                raise _no_place_error(self._limit, wait)
+            self._freed.wait(min(left, 1.0))  # a slot that was garbage-collected notifies nobody
 
 
 class AsyncPool(_Pool):
@@ -282,7 +299,7 @@ class AsyncPool(_Pool):
     async def open(
         self, request: httpcore.Request, *, wait: float, expires: float | None = None, is_fresh: bool = False
     ) -> AsyncSlot:
-        """Send *request* on a connection of its own; return the slot with the answer, to be closed.
+        """Send *request* on a connection of its own; return the slot with the head of the answer, to be closed.
 
         Args:
             wait: seconds to wait for a free place.
@@ -290,23 +307,39 @@ class AsyncPool(_Pool):
             is_fresh: take no connection that was idle for so long that the server may be closing it.
         """
         slot = AsyncSlot(self)
+        # A call may be cancelled at any await. The slot owns its connection from before the first byte is sent, and a
+        # slot that nobody holds is no longer counted, so no cancellation can cost a place.
         try:
-            await self._admit(slot, wait)
-            slot.connection = self.warm_connection(is_fresh=is_fresh) or AsyncConnection(self.connector)
-            await slot.send(request, expires)
+            if len(self._taken) >= self._limit and self._is_full():
+                await self._wait_for_place(slot, wait)
+            self._taken.add(slot)
+            connection = slot.connection = self.warm_connection(is_fresh=is_fresh) or AsyncConnection(self.connector)
+            connection.network.expires = expires
+            try:
+                slot.response = await connection.http.handle_async_request(request)
+            except (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                self.connector.blame_proxy(error, connection.network)
+                raise
+            if slot.response.status == _PROXY_WANTS_PASSWORD:
+                self.connector.refuse_answer_of_proxy()
         except BaseException:
-            slot.discard()
+            self.release(slot)
             raise
         return slot
 
     def release(self, slot: AsyncSlot) -> None:
-        """Free the place of *slot*, or hand it to the call that has waited longest."""
-        self._taken.discard(slot)
-        while self._waiting and not self._is_full():
-            following, turn = self._waiting.popleft()
-            if not turn.done():
-                self._taken.add(following)
-                turn.set_result(None)
+        """Free the place of *slot*, or hand it to the call that has waited longest. Never waits for the network."""
+        connection, slot.connection = slot.connection, None
+        try:
+            if connection is not None:
+                connection.network.close()
+        finally:
+            self._taken.discard(slot)
+            while self._waiting and not self._is_full():
+                following, turn = self._waiting.popleft()
+                if not turn.done():
+                    self._taken.add(following)
+                    turn.set_result(None)
 
     def leave_soon(self) -> None:
         """The last user is gone: close in the loop to which the sockets belong. May be called from any thread."""
@@ -315,13 +348,11 @@ class AsyncPool(_Pool):
         except RuntimeError:
             pass  # that loop is closed, and the pool with it
 
-    async def _admit(self, slot: AsyncSlot, wait: float) -> None:
-        if not self._is_full():
-            self._taken.add(slot)
-            return
+    async def _wait_for_place(self, slot: AsyncSlot, wait: float) -> None:
+        """Wait in line. `release` gives the place to *slot* before it wakes the call, so nobody can come in between."""
         turn = self._loop.create_future()
         self._waiting.append((slot, turn))
-        timer = self._loop.call_later(wait, _end_wait, turn, _no_place(self._limit, wait))
+        timer = self._loop.call_later(wait, _end_wait, turn, _no_place_error(self._limit, wait))
         try:
             await turn
         finally:
@@ -334,137 +365,66 @@ def _end_wait(turn: asyncio.Future[None], error: Exception) -> None:
         turn.set_exception(error)
 
 
-def _no_place(limit: int, wait: float) -> httpcore.PoolTimeout:
+def _no_place_error(limit: int, wait: float) -> httpcore.PoolTimeout:
     return httpcore.PoolTimeout(
         f"all {limit} connections were in use for {wait:.3g} s; raise max_connections= or timeout=, or ask less at once"
     )
 
 
-class SyncSlot:
+class _Slot:
     """One place in a pool, the connection in it, and the answer that comes through it.
 
     Attributes:
-        status: the HTTP status.
-        headers: the header lines as they came.
+        response: the answer; its stream is to be read once.
+        is_read: whether the stream was read to its end, so that its connection can be used again.
     """
 
-    connection: SyncConnection | None = None
+    connection: Any = None
+    response: httpcore.Response
+    is_read = False
+
+    def lift_deadline(self) -> None:
+        """Let the answer take its time: it has begun, and the deadline bounds it no more."""
+        if self.connection is not None:
+            self.connection.network.expires = None
+
+
+class SyncSlot(_Slot):
+    """A place in a pool of blocking connections."""
 
     def __init__(self, pool: SyncPool) -> None:
         self._pool = pool
-        self._is_read = False
-
-    def send(self, request: httpcore.Request, expires: float | None) -> None:
-        """Send *request* and wait for the head of the answer."""
-        connection: Any = self.connection
-        connection.network.expires = expires
-        try:
-            self._response = connection.http.handle_request(request)
-        except (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            self._pool.connector.blame_proxy(error, connection.network)
-            raise
-        self.status = self._response.status
-        self.headers = self._response.headers
-        self._pool.connector.check_status(self.status)
-
-    def begun(self) -> None:
-        """Note that the answer has begun: the deadline bounds it no more."""
-        if self.connection is not None:
-            self.connection.network.expires = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._response.stream
-        self._is_read = True
 
     def close(self) -> None:
         """Free the place. The connection is used again only if the answer was read to its end."""
-        if self._is_read and self.connection is not None:
-            self._is_read = False
-            try:
-                self._response.close()
-                if self.connection.http.is_idle():
-                    self._keep()
-            finally:
-                self.discard()
-        else:
-            self.discard()
-
-    def discard(self) -> None:
-        """Free the place, and close the connection that is still in it. Never waits."""
-        connection, self.connection = self.connection, None
         try:
-            if connection is not None:
-                connection.network.close()
+            if self.is_read and self.connection is not None:
+                self.is_read = False
+                self.response.close()
+                if self.connection.http.is_idle():
+                    connection, self.connection = self.connection, None
+                    self._pool.keep(connection)
         finally:
             self._pool.release(self)
 
-    def _keep(self) -> None:
-        connection, self.connection = self.connection, None
-        self._pool.keep(connection)
 
-
-class AsyncSlot:
-    """One place in a pool, the connection in it, and the answer that comes through it.
-
-    Attributes:
-        status: the HTTP status.
-        headers: the header lines as they came.
-    """
-
-    connection: AsyncConnection | None = None
+class AsyncSlot(_Slot):
+    """A place in a pool of connections of one event loop."""
 
     def __init__(self, pool: AsyncPool) -> None:
         self._pool = pool
-        self._is_read = False
-
-    async def send(self, request: httpcore.Request, expires: float | None) -> None:
-        """Send *request* and wait for the head of the answer."""
-        connection: Any = self.connection
-        connection.network.expires = expires
-        try:
-            self._response = await connection.http.handle_async_request(request)
-        except (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            self._pool.connector.blame_proxy(error, connection.network)
-            raise
-        self.status = self._response.status
-        self.headers = self._response.headers
-        self._pool.connector.check_status(self.status)
-
-    def begun(self) -> None:
-        """Note that the answer has begun: the deadline bounds it no more."""
-        if self.connection is not None:
-            self.connection.network.expires = None
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for data in self._response.stream:
-            yield data
-        self._is_read = True
 
     async def aclose(self) -> None:
         """Free the place. The connection is used again only if the answer was read to its end."""
-        if self._is_read and self.connection is not None:
-            self._is_read = False
-            try:
-                await self._response.aclose()
-                if self.connection.http.is_idle():
-                    self._keep()
-            finally:
-                self.discard()
-        else:
-            self.discard()
-
-    def discard(self) -> None:
-        """Free the place, and close the connection that is still in it. Never waits."""
-        connection, self.connection = self.connection, None
         try:
-            if connection is not None:
-                connection.network.close()
+            if self.is_read and self.connection is not None:
+                self.is_read = False
+                await self.response.aclose()
+                if self.connection.http.is_idle():
+                    connection, self.connection = self.connection, None
+                    self._pool.keep(connection)
         finally:
             self._pool.release(self)
-
-    def _keep(self) -> None:
-        connection, self.connection = self.connection, None
-        self._pool.keep(connection)
 
 
 class Connector:
@@ -501,9 +461,9 @@ class Connector:
         kind = type(error) if isinstance(error, httpcore.ConnectTimeout) else httpcore.ProxyError
         raise kind(f"{self._proxy_name} {verb}: {error}{self._advice(str(error))}") from None
 
-    def check_status(self, status: int) -> None:
-        """Raise `httpcore.ProxyError` for an answer that can only be the proxy's."""
-        if status == 407 and self._proxy is not None:
+    def refuse_answer_of_proxy(self) -> None:
+        """Raise `httpcore.ProxyError` for a 407, which only a proxy sends."""
+        if self._proxy is not None:
             raise httpcore.ProxyError(f"{self._proxy_name} refused the request: 407{self._advice('407')}")
 
     @property

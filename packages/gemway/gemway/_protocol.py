@@ -1,4 +1,4 @@
-"""What goes over the wire. Pure: requests become bytes. What comes back is the subject of `_answer`.
+"""What goes over the wire. Pure: requests become bytes. `_response` reads what comes back.
 
 A `Call` is one request, ready to send.
 """
@@ -47,6 +47,7 @@ class Call:
 
     Attributes:
         path: what follows the base URL, with the query.
+        method: the HTTP method.
         body: the JSON, or None for a GET.
         streaming: whether server-sent events are asked for.
         makes_pictures: whether repeating the call may make and bill a picture twice.
@@ -67,10 +68,7 @@ class Call:
     text_chunks: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     seeks_pictures: bool = True
-
-    @property
-    def method(self) -> str:
-        return "GET" if self.body is None else "POST"
+    method: str = "POST"
 
     def __repr__(self) -> str:
         return f"<Call {self.method} {self.path}>"
@@ -95,17 +93,18 @@ def generate_content(
     path = model_path(model)
     wire = to_wire(request, settings, model, config)
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    pictures = asks_for_pictures(model, wire)
+    has_config = "generationConfig" in wire or "generation_config" in wire
+    makes_pictures = asks_for_pictures(model, wire) if has_config else capabilities(model).image_model
     return Call(
         model=model,
         path=f"/v1beta/models/{path}:{verb}",
         body=encode(wire),
         streaming=stream,
-        makes_pictures=pictures,
-        slow=pictures or thinks_long(model, wire),
+        makes_pictures=makes_pictures,
+        slow=makes_pictures or (thinks_long(model, wire) if has_config else capabilities(model).slow),
         wire=wire,
-        text_chunks=text_chunks and not settings.max_continuations,  # going on needs the usage of every chunk
-        seeks_pictures=not asks_for_json(wire),
+        text_chunks=text_chunks and not settings.max_continuations,  # follow-up requests need the usage of every chunk
+        seeks_pictures=not (has_config and asks_for_json(wire)),
     )
 
 
@@ -132,7 +131,7 @@ def count_tokens(model: str, request: Any, settings: Settings) -> Call:
 
 def list_models() -> Call:
     """Return the call that lists models."""
-    return Call("", "/v1beta/models", None)
+    return Call("", "/v1beta/models", None, method="GET")
 
 
 def under_v1(call: Call) -> Call:

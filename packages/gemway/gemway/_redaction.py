@@ -221,7 +221,7 @@ def _spans(plain: str, starts: list[int] | range, words: tuple[str, ...], end: i
 
 
 def _with_masks(text: str, spans: list[tuple[int, int]]) -> str:
-    pieces = []
+    pieces: list[str] = []
     end = 0
     for start, after in spans:
         if start >= end:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,6 +14,7 @@ from gemway._conversation import arrange
 from gemway._exceptions import ContentBlockedError, EmptyResponseError, UnsupportedContentError
 from gemway._media import to_part
 from gemway._protocol import WireRequest, model_path
+from gemway._warnings import warn
 from gemway._wire_options import to_generation_config
 from gemway.types import Content, GenerateContentResponse, Part
 
@@ -68,10 +68,9 @@ def image_request(
         raise UnsupportedContentError(f"the prompt must be text, not {type(prompt).__name__}")
     if not prompt.strip():
         raise UnsupportedContentError("the prompt is empty; describe the image you want")
-    model_path(model)  # raises what is wrong with the name, before anything looks into it
     model_path(model)  # a name that cannot be sent is an error before anything else is read
     if "image" not in capabilities(model).outputs:
-        warnings.warn(f"{model} is not known to make pictures; it is asked all the same", stacklevel=3)
+        warn(f"{model} is not known to generate images; sending the request anyway")
     config: dict[str, Any] = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}
     asked = (("aspect_ratio", aspect_ratio), ("image_size", image_size))
     image_config = {name: value for name, value in asked if value}
@@ -192,8 +191,7 @@ def _compare_ratio(response: GenerateContentResponse, aspect_ratio: str) -> None
         return
     # 21:9 at 512 pixels is documented as 792x168; the table is Google's, so what it says is right.
     if wrong and (aspect_ratio, wrong[0]) != ("21:9", (792, 168)):
-        warnings.warn(
+        warn(
             f"asked for a picture of {aspect_ratio} and got {wrong[0][0]}x{wrong[0][1]} pixels;"
-            " the gateway may ignore imageConfig",
-            stacklevel=4,
+            " the gateway may ignore imageConfig"
         )

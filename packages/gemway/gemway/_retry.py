@@ -1,31 +1,14 @@
-"""Decide what follows a failed attempt. Pure: the clock, the time left and the random source are arguments.
+"""Decide whether and when a failed attempt is repeated. Pure: the time left and the random source are arguments.
 
-Retries happen only before the first event of an answer was handed on; the shells see to that by
-construction (`_open` in `_client.py`).
+`_call.py` applies the policy to one call; the loop that waits is `_send` in `_client.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
-from gemway._answer import Answer, Opened
-from gemway._checks import Timeouts, to_timeouts
-from gemway._config import CallOptions, Settings
-from gemway._conversation import with_sentinels
-from gemway._embeddings import EmbedRoute
-from gemway._exceptions import MAX_HINT, APIConnectionError, APIError, APITimeoutError, AuthenticationError
-from gemway._log import log_repetition
-from gemway._protocol import (
-    Call,
-    is_missing_stream_route,
-    is_signature_error,
-    with_wire,
-    without_stream,
-)
-from gemway.types import Exchange, GenerateContentResponse
+from gemway._exceptions import MAX_HINT, APIConnectionError, APIError
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 # A picture may be done and billed although no answer came, so a request for one is repeated only where the work surely
@@ -123,148 +106,3 @@ class RetryEvent:
     attempt: int
     delay: float
     error: APIError
-
-
-@dataclass
-class Memory:
-    """What a client has learnt about its gateway."""
-
-    no_stream_route: bool = False
-    embed_route: EmbedRoute | None = None
-
-
-class Attempts:
-    """The attempts of one call: what to send next, how long it may take, and when to give up.
-
-    Attributes:
-        call: what to send next.
-        count: how many requests were sent.
-        waited: seconds slept between them.
-        expires: the moment at which an answer must be there, or None.
-        has_timeouts: whether the user set timeouts (injected clients keep their own if not).
-        refused_at: when the request was sent that was refused with a 401 and is to be sent with a new key, or None.
-    """
-
-    def __init__(  # noqa: PLR0913 - the circumstances of one call
-        self,
-        call: Call,
-        options: CallOptions,
-        settings: Settings,
-        *,
-        now: float,
-        random: Random,
-        memory: Memory,
-        budget: RetryBudget | None = None,
-        key_can_change: bool = False,
-        on_retry: Callable[[RetryEvent], object] | None = None,
-    ) -> None:
-        self._asked_for_stream = call.streaming
-        self.call = without_stream(call) if call.streaming and memory.no_stream_route else call
-        self.headers = options.headers
-        self.count = 0
-        self.waited = 0.0
-        self.refused_at: float | None = None
-        self._sent_at = now
-        retries = settings.max_retries if options.max_retries is None else options.max_retries
-        self._settings = settings
-        self._policy = RetryPolicy(retries, settings.retry_image_timeouts)
-        deadline = settings.deadline if options.deadline is None else options.deadline
-        self.expires = None if deadline is None else now + deadline
-        timeout = settings.timeout if options.timeout is None else options.timeout
-        self.has_timeouts = timeout is not None
-        self._timeouts = to_timeouts(timeout, slow=call.slow)
-        self._failures = 0
-        self._random = random
-        self._memory = memory
-        self._budget = budget
-        self._key_can_change = key_can_change
-        self._on_retry = on_retry
-        self._sentinels_sent = False
-
-    def begin(self, now: float) -> Timeouts:
-        """Count one more request and return how long it may take."""
-        remaining = None if self.expires is None else self.expires - now
-        if remaining is not None and remaining <= 0:
-            raise self._noted(_deadline_error())
-        self.count += 1
-        self._sent_at = now
-        if remaining is None:
-            return self._timeouts
-        connect, read, write = self._timeouts
-        return Timeouts(min(connect, remaining), min(read, remaining), min(write, remaining))
-
-    def answer(self, exchange: Any) -> Answer:
-        """Return the parser for what *exchange* brings."""
-        return Answer(self.call, exchange, self._settings, silence=self._timeouts.read, expires=self.expires)
-
-    def opened(self, exchange: Any, answer: Any, first: Any, rest: Iterable[Any] = ()) -> Opened:
-        """Note that an answer has begun, and return it."""
-        if self._budget is not None:
-            self._budget.give_back()
-        if self._asked_for_stream and not self.call.streaming:
-            self._memory.no_stream_route = True
-        exchange.begun()
-        if isinstance(first, GenerateContentResponse):
-            keeps_text = not self.call.seeks_pictures
-            how = Exchange(exchange.status, answer.request_id, self.count, self.waited, keeps_text)
-            answer.how = first.came_by(how).exchange
-        return Opened(exchange, answer, first, rest)
-
-    def after(self, error: APIError, now: float) -> float:
-        """Return the seconds to wait before the next attempt; raise *error* if there is none."""
-        remaining = None if self.expires is None else self.expires - now
-        if remaining is not None and remaining <= 0 and isinstance(error, APITimeoutError):
-            error.phase = "deadline"
-        sent = self.call
-        change = self._resend_differently(error)
-        delay = 0.0 if change else self._retry_delay(error, remaining)
-        if delay is None:
-            raise self._noted(error)
-        log_repetition(sent, self.count, error, delay, change)
-        if self._on_retry is not None:
-            self._on_retry(RetryEvent(self.count, delay, error))
-        self.waited += delay
-        return delay
-
-    def _resend_differently(self, error: APIError) -> str | None:
-        """Change what the next attempt sends, where that is what the failure asks for, and name the change. Once each."""
-        self.refused_at = None
-        if self._key_can_change and isinstance(error, AuthenticationError):
-            self._key_can_change, self.refused_at = False, self._sent_at
-            return "the key is asked for anew"
-        if self.call.streaming and is_missing_stream_route(error):
-            self.call = without_stream(self.call)
-            return "no route for streams: the answer comes in one piece"
-        if not self._sentinels_sent and is_signature_error(error) and self.call.wire is not None:
-            self._sentinels_sent = True
-            contents = self.call.wire["contents"]
-            replaced = with_sentinels(contents, model=self.call.model)
-            if replaced != contents:
-                self.call = with_wire(self.call, {**self.call.wire, "contents": replaced})
-                return "thought signatures of another channel are replaced"
-        return None
-
-    def _retry_delay(self, error: APIError, remaining: float | None) -> float | None:
-        self._failures += 1
-        delay = self._policy.delay(
-            self._failures,
-            error,
-            makes_pictures=self.call.makes_pictures,
-            remaining=remaining,
-            random=self._random,
-        )
-        if delay is not None and self._budget is not None and not self._budget.take(error):
-            error.budget_exhausted = True
-            return None
-        return delay
-
-    def _noted(self, error: APIError) -> APIError:
-        error.attempts, error.waited = max(self.count, 1), self.waited
-        return error
-
-
-def _deadline_error() -> APIConnectionError:
-    error = APITimeoutError("the deadline passed before an answer came")
-    error.phase = "deadline"
-    error.is_retryable = True
-    return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -89,27 +89,15 @@ def to_target(url: str) -> httpcore.URL:
     return httpcore.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
 
 
-def to_content(body: bytes | LargeBody | None) -> bytes | Pieces:
-    """Return *body* as httpcore takes it."""
-    if body is None:
-        return b""
-    if isinstance(body, bytes):
-        return body if len(body) <= PIECE else Pieces(LargeBody([body]))
-    return Pieces(body)
-
-
-class Pieces:
-    """A large body in pieces: after each send, httpcore copies what is left of the piece that it was given."""
-
-    def __init__(self, body: LargeBody) -> None:
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._body:
-            yield piece
+def to_request(
+    method: str, url: str, lines: Sequence[tuple[bytes, bytes]], body: bytes | LargeBody | None, timeouts: Timeouts
+) -> httpcore.Request:
+    """Return one request for a connection of ours."""
+    connect, read, write = timeouts
+    # After each send, httpcore copies what is left of the piece that it was given, so large bodies go in small pieces.
+    content = LargeBody([body]) if isinstance(body, bytes) and len(body) > PIECE else body or b""
+    extensions = {"timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
+    return httpcore.Request(method, to_target(url), headers=lines, content=content, extensions=extensions)
 
 
 def as_bytes(body: bytes | LargeBody | None) -> bytes | None:
@@ -117,16 +105,11 @@ def as_bytes(body: bytes | LargeBody | None) -> bytes | None:
     return bytes(body) if isinstance(body, LargeBody) else body
 
 
-def timeout_extension(timeouts: Timeouts) -> dict[str, Any]:
-    """Return the timeouts as httpcore and httpx take them with a request."""
-    connect, read, write = timeouts
-    return {"timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
-
-
 def bounded_extensions(theirs: Any, timeouts: Timeouts | None, expires: float | None) -> dict[str, Any]:
     """Return the extensions for an injected client: its own timeouts, unless the user gave us some or a deadline."""
     if timeouts is not None:
-        return {**theirs, **timeout_extension(timeouts)}
+        connect, read, write = timeouts
+        return {**theirs, "timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
     if expires is None:
         return dict(theirs)
     left = max(0.001, expires - now())
@@ -152,16 +135,13 @@ def to_headers(lines: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     """Return the header lines of an answer by their names in lower case; repeated ones are joined by a comma."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in lines:
-        name, value = raw_name.decode("latin-1").lower(), _decoded(raw_value)
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode("utf-8")
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
-
-
-def _decoded(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def is_read(response: Any) -> bool:

@@ -93,10 +93,12 @@ class _SyncStream(httpcore.NetworkStream):
         self._raw = raw
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._raw.read(max_bytes, self._network.left(timeout))
+        has_deadline = self._network.expires is not None
+        return self._raw.read(max_bytes, self._network.left(timeout) if has_deadline else timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._raw.write(buffer, self._network.left(timeout))
+        has_deadline = self._network.expires is not None
+        self._raw.write(buffer, self._network.left(timeout) if has_deadline else timeout)
 
     def close(self) -> None:
         self._raw.close()

@@ -151,6 +151,8 @@ class _LineCutter:
 
     def finish(self) -> list[bytes]:
         events: list[bytes] = []
+        if not self._pieces and not self._line.tell():
+            return events
         self._take(self._end_of_line(b""), events)
         self._emit(events)
         return events

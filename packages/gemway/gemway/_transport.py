@@ -4,112 +4,120 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import httpcore
 import httpx
 
 from gemway import _sending as sending
+from gemway._call import CallState, RetryContext
 from gemway._checks import Timeouts
 from gemway._config import ClientConfig
-from gemway._credentials import RequestHeaders, SyncKey
+from gemway._credentials import HeaderLines, RequestHeaders, SyncKey
 from gemway._error_bodies import request_id_of
 from gemway._log import LOGGER, log_request
 from gemway._network_errors import to_connection_error, to_failure, transport_errors
 from gemway._pools import PoolKey, SyncLease, SyncSlot, retry_budget
 from gemway._redaction import Redactor, Secret
-from gemway._retry import Attempts
 
 
 class SyncTransport:
     """Sends requests on connections of its own, or through an injected client.
 
-    While the key is in scope, errors are returned instead of raised, so that no frame of a traceback contains it.
+    Attributes:
+        retry_context: what all calls have in common when they are repeated.
     """
 
     now = staticmethod(sending.now)
     sleep = staticmethod(sending.sync_sleep)
     together = staticmethod(sending.sync_together)
-    random = sending.RANDOM
 
     def __init__(self, setup: ClientConfig) -> None:
+        is_fixed = setup.key is None or isinstance(setup.key, Secret)
         self._settings = setup.settings
         self._lease = SyncLease(PoolKey(**setup.wiring()))
-        self._key = SyncKey(setup.key)
+        self._fixed_key: Secret | None = setup.key if is_fixed else None
+        self._key_source = None if is_fixed else SyncKey(setup.key, setup.settings.auth_scheme)
         self._auth = setup.auth
         self._client = sending.checked_client(setup.client, kind="sync")
         self._headers = RequestHeaders(setup.settings)
-        self.key_can_change = not (setup.key is None or isinstance(setup.key, Secret))
-        self.budget = retry_budget(setup.settings.base_url) if setup.has_budget else None
+        self._redactor = self._headers.redactor(self._fixed_key, None)
+        self.retry_context = RetryContext(
+            random=sending.RANDOM,
+            budget=retry_budget(setup.settings.base_url) if setup.has_budget else None,
+            key_can_change=not is_fixed,
+            on_retry=setup.on_retry,
+        )
 
-    def send(self, attempts: Attempts) -> OpenSyncResponse:
-        """Send the current attempt. The response that comes back is open; whoever asked closes it."""
+    def send(self, state: CallState) -> OpenSyncResponse:
+        """Send the current attempt and wait for the head of the answer. The caller closes the response."""
         began = self.now()
-        timeouts = attempts.begin(began)
-        sent = self._attempt(attempts, timeouts)
-        if isinstance(sent, BaseException):
-            log_request(attempts.call, type(sent).__name__, self.now() - began)
-            raise sent
-        if LOGGER.isEnabledFor(logging.DEBUG):
-            request_id = sent.redact(request_id_of(sent.headers) or "")
-            log_request(attempts.call, sent.status, self.now() - began, request_id)
-        return sent
+        timeouts = state.start_attempt(began)
+        call = state.call
+        url = self._settings.base_url + call.path
+        # Error trackers show the locals of this frame. So key and header lines are objects that mask themselves, and
+        # exceptions from below, whose frames hold the key in clear, lose those frames in `to_failure`.
+        key = self._fixed_key if self._key_source is None else self._ask_for_key(state)
+        is_usual = key is self._fixed_key and not state.headers
+        redact = self._redactor if is_usual else self._headers.redactor(key, state.headers)
+        try:
+            lines = self._headers.lines(call, state.headers, key)
+            if self._client is None and self._auth is None:
+                request = sending.to_request(call.method, url, lines, call.body, timeouts)
+                pool = self._lease.pool()
+                # A picture must not be sent twice, so it takes no connection that the server may just be closing.
+                is_fresh = call.makes_pictures and not self._settings.retry_image_timeouts
+                slot = pool.open(request, wait=timeouts.read, expires=state.expires, is_fresh=is_fresh)
+                head = slot.response
+                headers = sending.to_headers(head.headers)
+                response = OpenSyncResponse(slot, head.status, headers, head.stream, url, redact)
+            else:
+                response = self._send_their_way(state, url, lines, timeouts, redact)
+        except BaseException as error:  # noqa: BLE001 - raised below, without the frames that hold the key
+            failure = to_failure(error, url, redact)
+        else:
+            if LOGGER.isEnabledFor(logging.DEBUG):
+                request_id = redact(request_id_of(response.headers) or "")
+                log_request(call, response.status, self.now() - began, request_id)
+            return response
+        log_request(call, type(failure).__name__, self.now() - began)
+        raise failure
 
     def close(self) -> None:
         """Give this object's connections back; a later call takes new ones."""
         self._lease.close()
 
-    def _attempt(self, attempts: Attempts, timeouts: Timeouts) -> OpenSyncResponse | BaseException:
-        """Send once: headers and body on a connection of its own, and wait for the head of the answer."""
-        call = attempts.call
-        url = self._settings.base_url + call.path
-        key = self._key.ask(attempts.refused_at)
+    def _ask_for_key(self, state: CallState) -> Secret | None:
+        """Return the key of the user's callable."""
+        source: Any = self._key_source
+        key = source.ask(state.refused_at)
         if isinstance(key, Exception):
-            return key
-        redact = Redactor(self._headers.secrets(key, attempts.headers))
-        try:
-            lines = self._headers.lines(call, attempts.headers, key)
-            if self._client is not None or self._auth is not None:
-                with sending.sync_until(attempts.expires):
-                    response = self._send_their_way(attempts, url, lines, timeouts)
-                body = _read_body(response) if sending.is_read(response) else response.iter_raw()
-                slot = response.stream.slot if isinstance(response.stream, _SlotStream) else None
-                opened = OpenSyncResponse(
-                    response.status_code, response.headers, body, response.close, url, redact, slot
-                )
-                opened.expires = attempts.expires
-                return opened
-            slot = self._send_on_our_own(attempts, call.method, url, lines, sending.to_content(call.body), timeouts)
-        except BaseException as failure:  # noqa: BLE001 - `send` raises it, without the frames that hold the key
-            return to_failure(failure, url, redact)
-        return OpenSyncResponse(slot.status, sending.to_headers(slot.headers), slot, slot.close, url, redact, slot)
+            raise key
+        return key  # type: ignore[no-any-return]  # a Secret
 
-    def _send_on_our_own(
-        self, attempts: Attempts, method: str, url: str, lines: Any, content: Any, timeouts: Timeouts
-    ) -> SyncSlot:
-        request = httpcore.Request(
-            method,
-            sending.to_target(url),
-            headers=lines,
-            content=content,
-            extensions=sending.timeout_extension(timeouts),
-        )
-        pool = self._lease.pool()
-        is_fresh = attempts.call.makes_pictures and not self._settings.retry_image_timeouts
-        return pool.open(request, wait=timeouts.read, expires=attempts.expires, is_fresh=is_fresh)
-
-    def _send_their_way(self, attempts: Attempts, url: str, lines: Any, timeouts: Timeouts) -> Any:
+    def _send_their_way(
+        self, state: CallState, url: str, lines: HeaderLines, timeouts: Timeouts, redact: Redactor
+    ) -> OpenSyncResponse:
         """Send with an auth flow, with an injected client, or both."""
-        call = attempts.call
+        with sending.sync_until(state.expires):
+            response = self._run_auth_flow(state, url, lines, timeouts)
+        body = _read_body(response) if sending.is_read(response) else response.iter_raw()
+        source = response.stream.slot if isinstance(response.stream, _SlotStream) else _TheirResponse(response)
+        opened = OpenSyncResponse(source, response.status_code, response.headers, body, url, redact)
+        opened.expires = state.expires
+        return opened
+
+    def _run_auth_flow(self, state: CallState, url: str, lines: HeaderLines, timeouts: Timeouts) -> Any:
+        """Send as often as the auth flow wants, and return the last response."""
+        call = state.call
         request = httpx.Request(call.method, url, headers=lines, content=sending.as_bytes(call.body))
         if self._auth is None:
-            return self._send_once(attempts, request, timeouts)
+            return self._send_once(state, request, timeouts)
         flow = self._auth.sync_auth_flow(request)
         try:
             request = next(flow)
             while True:
-                response = self._send_once(attempts, request, timeouts)
+                response = self._send_once(state, request, timeouts)
                 response.request = request  # some flows look at it
                 try:
                     if self._auth.requires_response_body:
@@ -124,38 +132,43 @@ class SyncTransport:
         finally:
             flow.close()
 
-    def _send_once(self, attempts: Attempts, request: httpx.Request, timeouts: Timeouts) -> Any:
+    def _send_once(self, state: CallState, request: httpx.Request, timeouts: Timeouts) -> Any:
         if self._client is None:
-            slot = self._send_on_our_own(
-                attempts, request.method, str(request.url), request.headers.raw, request.content, timeouts
-            )
-            return httpx.Response(slot.status, headers=slot.headers, stream=_SlotStream(slot), request=request)
+            ours = sending.to_request(request.method, str(request.url), request.headers.raw, request.content, timeouts)
+            pool = self._lease.pool()
+            is_fresh = state.call.makes_pictures and not self._settings.retry_image_timeouts
+            slot = pool.open(ours, wait=timeouts.read, expires=state.expires, is_fresh=is_fresh)
+            head, body = slot.response, _SlotStream(slot)
+            return httpx.Response(head.status, headers=head.headers, stream=body, request=request)
         lines = sending.decoded_lines(request.headers.raw)
         theirs = self._client.build_request(request.method, str(request.url), headers=lines, content=request.content)
         theirs.extensions = sending.bounded_extensions(
-            theirs.extensions, timeouts if attempts.has_timeouts else None, attempts.expires
+            theirs.extensions, timeouts if state.has_timeouts else None, state.expires
         )
         return self._client.send(theirs, stream=True, follow_redirects=False)
 
 
 class OpenSyncResponse:
-    """One open response: iterate over its raw bytes, then close it.
+    """One open response. Close it, read or not.
 
     Attributes:
+        status: the HTTP status.
+        headers: by name in lower case.
         arrived: when its head came, in seconds since the epoch.
-        redact: takes the secrets of the request out of a text.
+        body: its raw bytes as they arrive, for one reader.
+        url: the address, without the query's secrets.
+        redact: removes the secrets of the request from a text.
         expires: until when an injected client must go on sending bytes, or None.
     """
 
     def __init__(
         self,
+        source: SyncSlot | _TheirResponse,
         status: int,
         headers: Mapping[str, str],
         body: Any,
-        close: Callable[[], Any],
         url: str,
         redact: Redactor,
-        slot: SyncSlot | None,
     ) -> None:
         self.status = status
         self.headers = headers
@@ -163,25 +176,19 @@ class OpenSyncResponse:
         self.url = url
         self.redact = redact
         self.expires: float | None = None
-        self._close = close
-        self._slot = slot
-        self._body = self._read(body)
+        self.body = self._read(body)
+        self._source = source
 
-    def begun(self) -> None:
-        """Note that the answer has begun: the deadline bounds it no more."""
+    def lift_deadline(self) -> None:
+        """Let the answer take its time: it has begun, and the deadline bounds it no more."""
         self.expires = None
-        if self._slot is not None:
-            self._slot.begun()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._body
+        self._source.lift_deadline()
 
     def _read(self, body: Any) -> Iterator[bytes]:
         try:
-            if self.expires is not None:
-                body = self._in_time(body)
-            for data in body:
+            for data in body if self.expires is None else self._in_time(body):
                 yield data
+            self._source.is_read = True
         except transport_errors() as error:
             failure = to_connection_error(error, self.url, self.redact)
         else:
@@ -202,7 +209,7 @@ class OpenSyncResponse:
     def close(self) -> None:
         """Close the response; its connection is used again only if the body was read to its end."""
         try:
-            self._close()
+            self._source.close()
         except transport_errors():
             pass  # the connection broke while it was being given up
 
@@ -210,15 +217,32 @@ class OpenSyncResponse:
         return f"<OpenSyncResponse {self.status} {self.url}>"
 
 
+class _TheirResponse:
+    """The response of an injected client, which bounds and keeps its connections itself."""
+
+    is_read = False
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    def lift_deadline(self) -> None:
+        """Nothing to lift: their timeouts are those of single steps."""
+
+    def close(self) -> None:
+        self._response.close()
+
+
 class _SlotStream(httpx.SyncByteStream):
-    """The body of an answer on a connection of our own, as a response of httpx has it."""
+    """The body of an answer on a connection of our own, in the form that auth flows read."""
 
     def __init__(self, slot: SyncSlot) -> None:
         self.slot = slot
 
     def __iter__(self) -> Iterator[bytes]:
-        for data in self.slot:
+        stream: Any = self.slot.response.stream
+        for data in stream:
             yield data
+        self.slot.is_read = True
 
     def close(self) -> None:
         self.slot.close()

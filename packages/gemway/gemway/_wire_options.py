@@ -17,7 +17,7 @@ from gemway._json_objects import JsonObject, camelised_members, members, merge_d
 from gemway._option_reader import from_generation_config
 from gemway._schema import Dialect, response_schema
 from gemway._tools import sanitize_tool_name
-from gemway._warn_once import warn_once
+from gemway._warnings import warn_once
 
 
 def to_generation_config(options: Mapping[str, Any], *, model: str, dialect: Dialect = "json_schema") -> JsonObject:
@@ -423,7 +423,8 @@ def _of_others(choice: Mapping[str, Any], names: Sequence[str]) -> JsonObject:
         inner = choice.get("allowedTools", choice)
         inner = inner if isinstance(inner, Mapping) else choice
         mode = "ANY" if inner.get("mode") == "required" else "VALIDATED"
-        tools = inner.get("tools") if isinstance(inner.get("tools"), list | tuple) else ()
+        tools = inner.get("tools")
+        tools = tools if isinstance(tools, list | tuple) else ()
         return {**_only([_name_in(tool) for tool in tools if isinstance(tool, Mapping)], names), "mode": mode}
     if name := _name_in(choice):
         return _only([name], names)

@@ -1,29 +1,31 @@
 """The names that people need who write an adapter for a framework. They are as stable as those of `gemway` itself."""
 
-from gemway._accumulate import Accumulator
+from gemway._accumulate import Accumulator, TextChunk
 from gemway._checks import refuse_invalid
 from gemway._config import environment_key, resolve_base_url, resolve_model
 from gemway._conversation import arrange
 from gemway._embeddings import split_embedding_options
-from gemway._json_objects import merge_deep
+from gemway._json_objects import from_store, merge_deep
 from gemway._media import inline_part, remote_urls, to_part, with_media
 from gemway._model_options import CallChanges, ClientHolder, ModelOptions
 from gemway._option_reader import SECRET_OPTIONS, canonical, hide_secrets, override
 from gemway._options import OPTIONS, OtherNames, accepts, option
 from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping, fingerprint
-from gemway._requests import BLOCKED, refuse_blocked
+from gemway._requests import BLOCKED, FINISH_PROBLEMS, refuse_blocked
+from gemway._schema import inline_root_reference
 from gemway._sniff import decode_base64, sniff_mime_type
-from gemway._text_chunks import TextChunk
-from gemway._tools import sanitize_tool_name
-from gemway._warn_once import warn
+from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media
+from gemway._warnings import warn, warn_once
 from gemway._wire_options import to_generation_config, to_safety_settings, to_tool_config
+from gemway.types import find_answered_call
 
 __all__ = [
     "Accumulator",
     "BLOCKED",
     "CallChanges",
     "ClientHolder",
+    "FINISH_PROBLEMS",
     "ModelOptions",
     "OPTIONS",
     "OtherNames",
@@ -36,9 +38,12 @@ __all__ = [
     "canonical",
     "decode_base64",
     "environment_key",
+    "find_answered_call",
     "fingerprint",
+    "from_store",
     "hide_secrets",
     "inline_part",
+    "inline_root_reference",
     "merge_deep",
     "option",
     "override",
@@ -47,13 +52,16 @@ __all__ = [
     "remote_urls",
     "resolve_base_url",
     "resolve_model",
+    "restore_arguments",
     "sanitize_tool_name",
     "sniff_mime_type",
     "split_embedding_options",
+    "split_result_media",
     "to_generation_config",
     "to_part",
     "to_safety_settings",
     "to_tool_config",
     "warn",
+    "warn_once",
     "with_media",
 ]

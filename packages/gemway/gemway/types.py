@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import inf, isfinite
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
@@ -173,8 +173,10 @@ class GenerateContentResponse(WireType):
             if part.function_call:
                 calls.append(part.function_call)
             elif part.function_response:
-                answered = next((call for call in calls if _answers(part.function_response, call)), None)
-                calls = [call for call in calls if call is not answered]
+                result = part.function_response
+                at = find_answered_call(result.name, result.id, [(call.name, call.id) for call in calls])
+                if at is not None:
+                    del calls[at]
         return calls
 
     @property
@@ -198,7 +200,7 @@ class GenerateContentResponse(WireType):
         """How the HTTP exchange went: attempts, seconds waited, request id. In a stream, the first chunk knows it."""
         return None
 
-    def came_by(self, exchange: Exchange | None) -> GenerateContentResponse:
+    def with_call_record(self, exchange: Exchange | None) -> GenerateContentResponse:
         """Note how the HTTP exchange went, and return the response itself."""
         self.__dict__["exchange"] = exchange  # a private attribute would cost 3 us per chunk of a stream
         return self
@@ -1051,6 +1053,21 @@ def finish_reason_name(reason: Enum | None) -> str | None:
     return None if reason is None else _FINISH_REASONS.get(reason, str(reason))
 
 
-def _answers(response: FunctionResponse, call: FunctionCall) -> bool:
-    """Whether *response* is the result of *call*: by id if both have one, else by name."""
-    return response.id == call.id if response.id and call.id else response.name == call.name
+def find_answered_call(
+    name: str | None, call_id: str | None, calls: Sequence[tuple[str | None, str | None]]
+) -> int | None:
+    """Return the place of the call that a function response in the model's own turn answers, or None.
+
+    Servers with tools of their own (MCP) send the call and its response in one turn; such a call is not the client's to
+    answer (ai.google.dev/gemini-api/docs/function-calling). Where both have an id, the ids decide; else the names do,
+    and of several calls of one name the nearest before the response is meant.
+
+    Args:
+        name, call_id: of the response.
+        calls: name and id of the calls before it in the same turn that have no response yet, in their order.
+    """
+    for place in range(len(calls) - 1, -1, -1):
+        its_name, its_id = calls[place]
+        if call_id == its_id if call_id and its_id else name == its_name:
+            return place
+    return None

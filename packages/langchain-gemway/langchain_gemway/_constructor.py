@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ConstructorOptions(TypedDict, total=False):
-    """What `ChatGemway(...)` accepts; `gemway.canonical` says which names mean the same."""
+    """What `ChatGemway(...)` accepts; `gemway.adapters.canonical` says which names mean the same."""
 
     model: str | None
     model_name: str | None

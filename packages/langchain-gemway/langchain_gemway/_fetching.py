@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gemway import MediaFetcher, WireRequest, remote_urls, with_media
+from gemway import MediaFetcher
+from gemway.adapters import WireRequest, remote_urls, with_media
 
 
 def fetched(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from gemway import UnsupportedContentError, capabilities, from_store, split_result_media
+from gemway import UnsupportedContentError, capabilities
+from gemway.adapters import from_store, split_result_media
 from gemway.adapters import arrange, sanitize_tool_name
 from langchain_core.messages import AIMessage, BaseMessage
 

@@ -12,8 +12,17 @@ from functools import cache
 from typing import Any, Final, cast
 
 import gemway
-from gemway import Dialect, WireRequest, capabilities, merge_deep, to_generation_config, to_safety_settings
-from gemway.adapters import SECRET_OPTIONS, fingerprint, hide_secrets
+import gemway.adapters
+from gemway import Dialect, capabilities
+from gemway.adapters import (
+    SECRET_OPTIONS,
+    WireRequest,
+    fingerprint,
+    hide_secrets,
+    merge_deep,
+    to_generation_config,
+    to_safety_settings,
+)
 from langchain_core.messages import BaseMessage
 
 from langchain_gemway._messages import LateSystem, to_request
@@ -57,7 +66,7 @@ def cache_key_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_changes(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a call under their canonical names."""
-    changes = gemway.canonical(
+    changes = gemway.adapters.canonical(
         {name: value for name, value in kwargs.items() if name not in _LANGCHAINS}, known=_CALL_ONLY, where="ChatGemway"
     )
     if changes.get("parallel_tool_calls") is False:
@@ -146,8 +155,8 @@ def to_body(
 def _tool_config(options: Mapping[str, Any], tools: BoundTools | None, model: str) -> dict[str, Any] | None:
     given = options.get("tool_config")
     if tools is None:
-        return gemway.to_tool_config(None, names=(), tool_config=given) if given is not None else None
-    config = gemway.to_tool_config(
+        return gemway.adapters.to_tool_config(None, names=(), tool_config=given) if given is not None else None
+    config = gemway.adapters.to_tool_config(
         options.get("tool_choice"), names=tools.names, strict=options.get("strict"), tool_config=given
     )
     if tools.names and tools.server_tools and capabilities(model).tools_with_server_tools:

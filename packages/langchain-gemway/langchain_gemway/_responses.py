@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
-from gemway import BLOCKED, FINISH_PROBLEMS, EmptyResponseError, capabilities
+from gemway import EmptyResponseError, capabilities
+from gemway.adapters import BLOCKED, FINISH_PROBLEMS
 from gemway.adapters import Accumulator, TextChunk
 from gemway.types import Candidate, GenerateContentResponse, ModalityTokenCount, Part, UsageMetadata, finish_reason_name
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import gemway
+import gemway.adapters
 from gemway import AsyncClient, Client, ConfigurationError
 from gemway.adapters import SecretMapping, hide_secrets, refuse_invalid
 from langchain_core.language_models import BaseChatModel, ModelProfile
@@ -133,8 +134,8 @@ class GatewayModel(BaseChatModel):
                 raise TypeError(f"{name} takes its options by name, such as {name}(model=...)")
             is_restored = kwargs.pop("is_restored", False)
             options = {**_own_defaults(type(self)), **_canonical(kwargs, type(self))}
-            options["model"] = gemway.resolve_model(options.get("model"))
-            options["base_url"] = gemway.resolve_base_url(options.get("base_url"))
+            options["model"] = gemway.adapters.resolve_model(options.get("model"))
+            options["base_url"] = gemway.adapters.resolve_base_url(options.get("base_url"))
             is_from_environment = _find_key(options, lenient=is_restored)
             with refuse_invalid(type(self).__name__):
                 super().__init__(**options)
@@ -258,8 +259,8 @@ _CLIENT_CHANGES = frozenset(CLIENT_OPTIONS) - {"timeout", "max_retries", "deadli
 
 def _canonical(kwargs: Mapping[str, Any], cls: type[GatewayModel]) -> dict[str, Any]:
     """Return the options of the constructor by the names of the fields."""
-    known = (set(cls.model_fields) - gemway.OPTIONS.keys()) | {"stream_usage"}
-    options = gemway.canonical(kwargs, known=known, where=cls.__name__)
+    known = (set(cls.model_fields) - gemway.adapters.OPTIONS.keys()) | {"stream_usage"}
+    options = gemway.adapters.canonical(kwargs, known=known, where=cls.__name__)
     options.pop("stream_usage", None)
     if "retry_budget" in kwargs:
         options["retry_budget"] = kwargs["retry_budget"]
@@ -293,7 +294,7 @@ def _find_key(options: dict[str, Any], *, lenient: bool) -> bool:
     if options.get("api_key") is not None or options.get("auth") is not None:
         return False
     try:
-        options["api_key"] = SecretStr(gemway.environment_key().reveal())
+        options["api_key"] = SecretStr(gemway.adapters.environment_key().reveal())
     except ConfigurationError:
         if not lenient:
             raise

@@ -11,7 +11,7 @@ from enum import Enum
 from operator import itemgetter
 from typing import Any, Final, Literal, cast, get_origin
 
-from gemway import BLOCKED, inline_root_reference, restore_arguments
+from gemway.adapters import BLOCKED, inline_root_reference, restore_arguments
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, BaseMessageChunk

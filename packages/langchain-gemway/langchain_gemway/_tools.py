@@ -13,14 +13,8 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from gemway import (
-    ConfigurationError,
-    Dialect,
-    function_declaration,
-    inline_root_reference,
-    restore_arguments,
-    sanitize_tool_name,
-)
+from gemway import ConfigurationError, Dialect, function_declaration
+from gemway.adapters import inline_root_reference, restore_arguments, sanitize_tool_name
 from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import BaseModel
 

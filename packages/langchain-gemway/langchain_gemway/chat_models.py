@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from typing import TYPE_CHECKING, Any
 
 import gemway
-from gemway import WireRequest
-from gemway.adapters import fingerprint, hide_secrets
+import gemway.adapters
+from gemway.adapters import WireRequest, fingerprint, hide_secrets
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -281,7 +281,7 @@ class ChatGemway(GatewayModel):
         changes = to_changes(kwargs) if kwargs else {}
         options = self._options()
         if changes:
-            options = gemway.override(options, changes)
+            options = gemway.adapters.override(options, changes)
         if stop is not None:
             options["stop"] = stop
         model = changes.get("model") or self.model
@@ -325,7 +325,7 @@ class ChatGemway(GatewayModel):
         hide_call_secrets(kwargs)
         bound = to_bound_tools(tools, self.schema_dialect) or BoundTools([])
         if tool_choice is not None and bound:
-            gemway.to_tool_config(tool_choice, names=bound.names)
+            gemway.adapters.to_tool_config(tool_choice, names=bound.names)
         given = {"tool_choice": tool_choice, "strict": strict, "parallel_tool_calls": parallel_tool_calls}
         named = {name: value for name, value in given.items() if value is not None}
         runnable: Runnable[LanguageModelInput, AIMessage] = self.bind(tools=bound, **named, **kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import gemway
+import gemway.adapters
 from gemway import AsyncClient, Client
 from gemway.adapters import hide_secrets, refuse_invalid, split_embedding_options
 from langchain_core.embeddings import Embeddings
@@ -59,7 +60,7 @@ class GemwayEmbeddings(BaseModel, Embeddings):
         def __init__(self, **kwargs: Any) -> None:
             hide_secrets(kwargs, known=type(self).model_fields)
             own, shared = split_embedding_options(kwargs, known=type(self).model_fields, where="GemwayEmbeddings")
-            own["model"] = gemway.resolve_model(own.get("model"))
+            own["model"] = gemway.adapters.resolve_model(own.get("model"))
             with refuse_invalid("GemwayEmbeddings"):
                 super().__init__(**own)
             http_client, http_async_client = shared.pop("http_client", None), shared.pop("http_async_client", None)

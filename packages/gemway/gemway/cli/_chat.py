@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from gemway import Accumulator, Client, GemwayError, arrange, capabilities, types
+from gemway import Client, GemwayError, capabilities, types
+from gemway.adapters import Accumulator, arrange
 from gemway.cli._keeping import Keeper, measured
 from gemway.cli._screen import failed, notes, one_line, plain, screen
 

@@ -70,7 +70,7 @@ def _told(path: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or not isinstance(record.get("prompt"), str):
         return None
-    types = {**dict.fromkeys(_TOLD, str), "tokens": int, "seconds": (int, float)}
+    types: dict[str, Any] = {**dict.fromkeys(_TOLD, str), "tokens": int, "seconds": (int, float)}
     is_ours = all(record.get(name) is None or isinstance(record[name], kind) for name, kind in types.items())
     return record if is_ours and isinstance(record.get("sources") or [], list) else None
 

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from gemway import Image, sniff_mime_type, types
+from gemway import Image, types
+from gemway.adapters import sniff_mime_type
 from gemway.cli._screen import failed, warn
 
 

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Any
 
-from gemway._answer import Opened
 from gemway._async_transport import AsyncTransport
+from gemway._call import CallState, GatewayFacts, OpenResponse
 from gemway._config import CallOptions, ClientConfig
 from gemway._exceptions import APIConnectionError, APIError
-from gemway._retry import Attempts, Memory
 from gemway.google._requests import GoogleCall
 from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response
 
@@ -20,7 +19,7 @@ class AsyncSender:
 
     def __init__(self, setup: ClientConfig) -> None:
         self._setup = setup
-        self._memory = Memory()
+        self._facts = GatewayFacts()
         self._transport = AsyncTransport(setup)
 
     async def send(self, library: Any, call: GoogleCall, options: CallOptions) -> Any:
@@ -45,21 +44,21 @@ class AsyncSender:
         """Give the connections back. A later call opens new ones."""
         await self._transport.aclose()
 
-    def _response(self, library: Any, opened: Opened) -> Any:
-        translator: Any = opened.answer
+    def _response(self, library: Any, opened: OpenResponse) -> Any:
+        translator: Any = opened.parser
         if translator.complete:
             return library.Response(200, headers=translator.headers, content=b"".join(opened.first))
         stream = _stream_class(library)(self._frames(library, opened), opened.exchange)
         return library.Response(200, headers=translator.headers, stream=stream)
 
-    async def _frames(self, library: Any, opened: Opened) -> AsyncIterator[bytes]:
-        translator: Any = opened.answer
+    async def _frames(self, library: Any, opened: OpenResponse) -> AsyncIterator[bytes]:
+        translator: Any = opened.parser
         failure = None
         try:
             for frame in opened.first:
                 yield frame
             if not translator.ended:
-                async for data in opened.exchange:
+                async for data in opened.exchange.body:
                     for frame in translator.feed(data):
                         yield frame
                     if translator.ended:
@@ -73,42 +72,33 @@ class AsyncSender:
         if failure is not None:
             raise failure
 
-    async def _open(self, call: GoogleCall, options: CallOptions) -> Opened:
+    async def _open(self, call: GoogleCall, options: CallOptions) -> OpenResponse:
         """Send *call*, again where the key was refused or the options say so, until an answer begins."""
-        attempts = Attempts(
-            call,
-            options,
-            self._setup.settings,
-            now=self._transport.now(),
-            random=self._transport.random,
-            memory=self._memory,
-            budget=self._transport.budget,
-            key_can_change=self._transport.key_can_change,
-            on_retry=self._setup.on_retry,
-        )
+        transport, settings = self._transport, self._setup.settings
+        state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
         while True:
             try:
-                return await self._attempt(attempts, wants_stream=call.streaming)
+                return await self._attempt(state, wants_stream=call.streaming)
             except APIError as error:
                 failure = error
-            delay = attempts.after(failure.with_traceback(None), self._transport.now())
+            delay = state.next_delay(failure.with_traceback(None), self._transport.now())
             if delay:
                 await self._transport.sleep(delay)
 
-    async def _attempt(self, attempts: Attempts, *, wants_stream: bool) -> Opened:
+    async def _attempt(self, state: CallState, *, wants_stream: bool) -> OpenResponse:
         """Send once and read until the first event is there, or the whole answer."""
-        exchange = await self._transport.send(attempts)
+        exchange = await self._transport.send(state)
         try:
-            translator = ResponseTranslator(attempts.call, exchange, self._setup.settings, wants_stream=wants_stream)
-            async for data in exchange:
+            translator = ResponseTranslator(state.call, exchange, self._setup.settings, wants_stream=wants_stream)
+            async for data in exchange.body:
                 if first := translator.feed(data):
-                    return attempts.opened(exchange, translator, first)
+                    return state.succeed(exchange, translator, first)
             first = translator.finish()
         except BaseException:
             await exchange.aclose()
             raise
         await exchange.aclose()
-        return attempts.opened(exchange, translator, first)
+        return state.succeed(exchange, translator, first)
 
 
 @lru_cache(maxsize=4)

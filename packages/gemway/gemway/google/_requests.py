@@ -50,26 +50,20 @@ class GoogleCall(Call):
     """One request of Google's client, as the gateway is to get it.
 
     Attributes:
-        verb: the HTTP method.
         action: what is asked of a model (`generateContent`), or `""`.
     """
 
-    verb: str = "POST"
     action: str = ""
-
-    @property
-    def method(self) -> str:
-        return self.verb
 
     @property
     def names_one_model(self) -> bool:
         """Whether this asks for the description of one model."""
-        return self.verb == "GET" and bool(self.model) and not self.action
+        return self.method == "GET" and bool(self.model) and not self.action
 
     @property
     def lists_models(self) -> bool:
         """Whether this asks for a page of the list of models."""
-        return self.verb == "GET" and re.fullmatch(r"/v1(beta)?/models(\?.*)?", self.path) is not None
+        return self.method == "GET" and re.fullmatch(r"/v1(beta)?/models(\?.*)?", self.path) is not None
 
 
 def to_call(
@@ -95,7 +89,7 @@ def to_call(
         makes_pictures=pictures,
         slow=pictures or (bool(action) and thinks_long(model, wire or {})),
         headers=plain,
-        verb=verb,
+        method=verb,
         action=action,
     )
     return call, secret

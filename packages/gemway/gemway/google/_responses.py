@@ -9,7 +9,6 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from gemway._accumulate import fold
-from gemway._answer import Inflater, UnreadableEncodingError
 from gemway._config import Settings
 from gemway._error_bodies import (
     KEPT_BODY_BYTES,
@@ -36,6 +35,7 @@ from gemway._exceptions import (
     UnprocessableEntityError,
 )
 from gemway._protocol import is_missing_stream_route
+from gemway._response import Inflater, UnreadableEncodingError
 from gemway._sse import EventDecoder, EventTooLargeError
 from gemway.google._requests import GoogleCall, model_resource, under_v1
 from gemway.types import GenerateContentResponse
@@ -145,7 +145,7 @@ class ResponseTranslator:
     def _is_verbatim(self) -> bool:
         """Whether the body is no JSON and is not to be: a file that is downloaded."""
         kind = self._headers.get("content-type", "")
-        return self._call.verb == "GET" and not self._call.model and not re.search("json|text/|^$", kind)
+        return self._call.method == "GET" and not self._call.model and not re.search("json|text/|^$", kind)
 
     def _keep(self, data: bytes) -> None:
         self._size += len(data)
@@ -203,7 +203,7 @@ class ResponseTranslator:
                 f"{self._status} from {self._url}: the gateway redirects, and redirects are never followed, so that"
                 " neither key nor prompt travels. Set base_url to the final address."
             )
-        if self._is_verbatim or (not body and self._call.verb == "DELETE"):
+        if self._is_verbatim or (not body and self._call.method == "DELETE"):
             return body
         body = self._json(body.strip())
         return to_frame(body) if self._wants_stream else body

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from gemway._answer import Opened
+from gemway._call import CallState, GatewayFacts, OpenResponse
 from gemway._config import CallOptions, ClientConfig
 from gemway._exceptions import APIConnectionError, APIError
-from gemway._retry import Attempts, Memory
 from gemway._transport import SyncTransport
 from gemway.google._requests import GoogleCall
 from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response
@@ -20,7 +19,7 @@ class SyncSender:
 
     def __init__(self, setup: ClientConfig) -> None:
         self._setup = setup
-        self._memory = Memory()
+        self._facts = GatewayFacts()
         self._transport = SyncTransport(setup)
 
     def send(self, library: Any, call: GoogleCall, options: CallOptions) -> Any:
@@ -45,21 +44,21 @@ class SyncSender:
         """Give the connections back. A later call opens new ones."""
         self._transport.close()
 
-    def _response(self, library: Any, opened: Opened) -> Any:
-        translator: Any = opened.answer
+    def _response(self, library: Any, opened: OpenResponse) -> Any:
+        translator: Any = opened.parser
         if translator.complete:
             return library.Response(200, headers=translator.headers, content=b"".join(opened.first))
         stream = _stream_class(library)(self._frames(library, opened), opened.exchange)
         return library.Response(200, headers=translator.headers, stream=stream)
 
-    def _frames(self, library: Any, opened: Opened) -> Iterator[bytes]:
-        translator: Any = opened.answer
+    def _frames(self, library: Any, opened: OpenResponse) -> Iterator[bytes]:
+        translator: Any = opened.parser
         failure = None
         try:
             for frame in opened.first:
                 yield frame
             if not translator.ended:
-                for data in opened.exchange:
+                for data in opened.exchange.body:
                     for frame in translator.feed(data):
                         yield frame
                     if translator.ended:
@@ -73,42 +72,33 @@ class SyncSender:
         if failure is not None:
             raise failure
 
-    def _open(self, call: GoogleCall, options: CallOptions) -> Opened:
+    def _open(self, call: GoogleCall, options: CallOptions) -> OpenResponse:
         """Send *call*, again where the key was refused or the options say so, until an answer begins."""
-        attempts = Attempts(
-            call,
-            options,
-            self._setup.settings,
-            now=self._transport.now(),
-            random=self._transport.random,
-            memory=self._memory,
-            budget=self._transport.budget,
-            key_can_change=self._transport.key_can_change,
-            on_retry=self._setup.on_retry,
-        )
+        transport, settings = self._transport, self._setup.settings
+        state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
         while True:
             try:
-                return self._attempt(attempts, wants_stream=call.streaming)
+                return self._attempt(state, wants_stream=call.streaming)
             except APIError as error:
                 failure = error
-            delay = attempts.after(failure.with_traceback(None), self._transport.now())
+            delay = state.next_delay(failure.with_traceback(None), self._transport.now())
             if delay:
                 self._transport.sleep(delay)
 
-    def _attempt(self, attempts: Attempts, *, wants_stream: bool) -> Opened:
+    def _attempt(self, state: CallState, *, wants_stream: bool) -> OpenResponse:
         """Send once and read until the first event is there, or the whole answer."""
-        exchange = self._transport.send(attempts)
+        exchange = self._transport.send(state)
         try:
-            translator = ResponseTranslator(attempts.call, exchange, self._setup.settings, wants_stream=wants_stream)
-            for data in exchange:
+            translator = ResponseTranslator(state.call, exchange, self._setup.settings, wants_stream=wants_stream)
+            for data in exchange.body:
                 if first := translator.feed(data):
-                    return attempts.opened(exchange, translator, first)
+                    return state.succeed(exchange, translator, first)
             first = translator.finish()
         except BaseException:
             exchange.close()
             raise
         exchange.close()
-        return attempts.opened(exchange, translator, first)
+        return state.succeed(exchange, translator, first)
 
 
 @lru_cache(maxsize=4)

@@ -11,6 +11,7 @@ from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.embeddings.multi_modal_base import MultiModalEmbedding
 
 import gemway
+import gemway.adapters
 from gemway import AsyncClient, Client
 from gemway.adapters import hide_secrets, refuse_invalid, split_embedding_options
 
@@ -69,7 +70,7 @@ class GemwayEmbedding(MultiModalEmbedding):
             named = {**options, "model": model or options.pop("model_name", None)}
             named.pop("model_name", None)
             own, shared = split_embedding_options(named, known=type(self).model_fields, where="GemwayEmbedding")
-            name = gemway.resolve_model(own.pop("model", None))
+            name = gemway.adapters.resolve_model(own.pop("model", None))
             if "batch_size" in shared:
                 kept["embed_batch_size"] = shared.pop("batch_size")
             with refuse_invalid("GemwayEmbedding"):

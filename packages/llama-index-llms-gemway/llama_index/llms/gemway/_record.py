@@ -26,7 +26,7 @@ from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from gemway import from_store
+from gemway.adapters import from_store
 
 RECORD: Final = "gemway_parts"
 """The record's key in a ThinkingBlock's `additional_information`."""

@@ -33,7 +33,8 @@ from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, Record, wi
 from llama_index.llms.gemway._tools import WireTools, read_legacy_calls
 from pydantic_core import from_json
 
-from gemway import BLOCKED, FINISH_PROBLEMS, Accumulator, EmptyResponseError, TextChunk, inline_part, refuse_blocked
+from gemway import EmptyResponseError
+from gemway.adapters import BLOCKED, FINISH_PROBLEMS, Accumulator, TextChunk, inline_part, refuse_blocked
 from gemway.adapters import warn
 from gemway.types import (
     Blob,

@@ -19,7 +19,8 @@ from llama_index.core.types import Model
 from llama_index.llms.gemway._tools import to_wire_tools
 from pydantic_core import from_json, to_json
 
-from gemway import BLOCKED, Dialect, response_schema
+from gemway import Dialect, response_schema
+from gemway.adapters import BLOCKED
 
 
 class ResponseFormat(dict[str, Any]):

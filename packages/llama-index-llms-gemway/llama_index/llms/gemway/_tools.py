@@ -8,14 +8,8 @@ from weakref import WeakKeyDictionary
 
 from llama_index.core.tools import BaseTool, FunctionTool
 
-from gemway import (
-    Dialect,
-    UnsupportedContentError,
-    from_store,
-    function_declaration,
-    inline_root_reference,
-    restore_arguments,
-)
+from gemway import Dialect, UnsupportedContentError, function_declaration
+from gemway.adapters import from_store, inline_root_reference, restore_arguments
 
 _Declaration = dict[str, Any]
 

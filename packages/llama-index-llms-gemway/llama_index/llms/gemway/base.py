@@ -53,18 +53,8 @@ from llama_index.llms.gemway._structured import (
 from llama_index.llms.gemway._tools import each_tool, to_wire_tools
 from pydantic_core import PydanticUndefined
 
-from gemway import (
-    AsyncClient,
-    Client,
-    ConfigurationError,
-    Dialect,
-    TextChunk,
-    canonical,
-    capabilities,
-    remote_urls,
-    resolve_model,
-    with_media,
-)
+from gemway import AsyncClient, Client, ConfigurationError, Dialect, capabilities
+from gemway.adapters import TextChunk, canonical, remote_urls, resolve_model, with_media
 from gemway.adapters import OPTIONS, hide_secrets, refuse_invalid, resolve_base_url
 
 if TYPE_CHECKING:

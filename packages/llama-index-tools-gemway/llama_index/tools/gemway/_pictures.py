@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 
-from gemway import Image, decode_base64
+from gemway import Image
+from gemway.adapters import decode_base64
 
 _ID: Final = re.compile(r"\bimg-[0-9a-f]{16}\b")
 _ID_AS_WRITTEN: Final = re.compile(r"(?<![0-9a-z])(?:img-)?([0-9a-f]{16})(?![0-9a-z])")

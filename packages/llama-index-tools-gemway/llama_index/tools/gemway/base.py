@@ -20,9 +20,8 @@ from gemway import (
     EmptyResponseError,
     Image,
     UnsupportedContentError,
-    canonical,
 )
-from gemway.adapters import hide_secrets
+from gemway.adapters import canonical, hide_secrets
 from gemway.types import GenerateContentResponse
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from gemway._sniff import decode_base64, sniff_mime_type
 from gemway.types import Blob, Candidate, Content, GenerateContentResponse, Part
 
 
-def may_hide_pictures(data: bytes) -> bool:
-    """Tell whether there may be a hidden picture in the bytes of an answer.
+def may_embed_images(data: bytes) -> bool:
+    """Tell whether there may be a embedded image in the bytes of an answer.
 
     Python finds one byte 20 times as fast as several, and what is asked here may be 25 MB of base64, which has no
     semicolon.
@@ -31,26 +31,26 @@ _URL: Final = r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=_%-]{64,}"
 _PICTURE: Final = re.compile(rf'!\[(?:[^\]!]|!(?!\[))*\]\(\s*({_URL})\s*(?:"[^"]*"\s*)?\)|\A\s*({_URL})\s*\Z')
 
 
-def with_pictures_revealed(response: GenerateContentResponse) -> GenerateContentResponse:
+def extract_embedded_images(response: GenerateContentResponse) -> GenerateContentResponse:
     """Return *response* with the pictures in its texts as parts of their own; the same object if there are none."""
     candidates = response.candidates or []
-    revealed = [_revealed_candidate(candidate) for candidate in candidates]
-    if all(new is old for new, old in zip(revealed, candidates, strict=True)):
+    extracted = [_extract_from_candidate(candidate) for candidate in candidates]
+    if all(new is old for new, old in zip(extracted, candidates, strict=True)):
         return response
-    return response.model_copy(update={"candidates": revealed})
+    return response.model_copy(update={"candidates": extracted})
 
 
-def _revealed_candidate(candidate: Candidate) -> Candidate:
+def _extract_from_candidate(candidate: Candidate) -> Candidate:
     content = candidate.content
     if content is None or not content.parts:
         return candidate
-    parts = [piece for part in content.parts for piece in _pieces(part)]
+    parts = [piece for part in content.parts for piece in _split_part(part)]
     if len(parts) == len(content.parts) and all(new is old for new, old in zip(parts, content.parts, strict=True)):
         return candidate
     return candidate.model_copy(update={"content": content.model_copy(update={"parts": parts})})
 
 
-def _pieces(part: Part, *, is_whole: bool = True) -> list[Part]:
+def _split_part(part: Part, *, is_whole: bool = True) -> list[Part]:
     """Return *part*, or the texts and pictures that it holds, in order; its signature stays on the last of them.
 
     White space between pictures goes, unless more of the text is to come (*is_whole* is False).
@@ -73,15 +73,15 @@ def _pieces(part: Part, *, is_whole: bool = True) -> list[Part]:
     return pieces
 
 
-# What an event contains in which a hidden picture may begin: its first two characters, or a text that ends between them.
+# What an event contains in which a embedded image may begin: its first two characters, or a text that ends between them.
 _STARTS: Final = (b"![", b'!"')
-# The end of a text that may be the beginning of a hidden picture, and one that certainly is.
+# The end of a text that may be the beginning of a embedded image, and one that certainly is.
 _MAYBE: Final = re.compile(r"!\[[^\]\n]{0,200}(\](\(\s{0,9}(d(a(t(a(:[\w/.+;-]{0,99})?)?)?)?)?)?)?\Z")
 _SURELY: Final = re.compile(r"!\[[^\]\n]{0,200}\]\(\s{0,9}data:image/[\w.+-]+;base64,[^)]*\Z")
 
 
-class PictureSeeker:
-    """Holds the end of a stream's text back where it may be the beginning of a hidden picture, until that is settled.
+class EmbeddedImageBuffer:
+    """Holds the end of a stream's text back where it may be the beginning of a embedded image, until that is settled.
 
     Looks at what the first candidate says. What is held back is bounded by *most* characters.
     """
@@ -92,11 +92,11 @@ class PictureSeeker:
         self._size = 0
         self._is_picture = False
 
-    def concerns(self, event: bytes) -> bool:
+    def may_start(self, event: bytes) -> bool:
         """Whether the message of *event* is to be passed through here: nearly never."""
         return bool(self._held) or (b"!" in event and (_STARTS[0] in event or _STARTS[1] in event))
 
-    def passed(self, message: GenerateContentResponse) -> GenerateContentResponse:
+    def push(self, message: GenerateContentResponse) -> GenerateContentResponse:
         """Return *message* with what was held back before it, without what is to be held back now."""
         candidate = message.candidates[0] if message.candidates else Candidate()
         if candidate.index:  # another one than the first
@@ -104,7 +104,7 @@ class PictureSeeker:
         content = candidate.content or Content(role="model")
         parts = [whole for part in content.parts or () for whole in self._take(part)]
         if candidate.finish_reason:
-            parts += self._released()
+            parts += self._release()
         if parts == (content.parts or []):
             return message
         said = candidate.model_copy(update={"content": content.model_copy(update={"parts": parts})})
@@ -112,7 +112,7 @@ class PictureSeeker:
 
     def _take(self, part: Part) -> list[Part]:
         if part.text is None or part.model_fields_set != {"text"}:
-            return [*self._released(), part]
+            return [*self._release(), part]
         self._held.append(part.text)
         self._size += len(part.text)
         if self._is_picture and ")" not in part.text and self._size <= self._most:
@@ -126,9 +126,9 @@ class PictureSeeker:
         if at >= 0 and len(text) <= self._most:
             self._held, self._size = [text[at:]], len(text) - at
             text = text[:at]
-        return _pieces(Part(text=text), is_whole=False) if text else []
+        return _split_part(Part(text=text), is_whole=False) if text else []
 
-    def _released(self) -> list[Part]:
+    def _release(self) -> list[Part]:
         text, self._held, self._size, self._is_picture = "".join(self._held), [], 0, False
         return [Part(text=text)] if text else []
 

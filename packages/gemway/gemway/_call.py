@@ -1,0 +1,203 @@
+"""The state of one call: what to send next, how long it may take, and when to give up. Pure: no clock of its own.
+
+A call is repeated only until its answer begins. `_send` in `_client.py` ensures that by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from gemway._checks import DEFAULT_TIMEOUTS, Timeouts
+from gemway._config import CallOptions, Settings
+from gemway._conversation import with_sentinels
+from gemway._embeddings import EmbedRoute
+from gemway._exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
+from gemway._log import log_repetition
+from gemway._protocol import Call, is_missing_stream_route, is_signature_error, with_wire, without_stream
+from gemway._response import ResponseParser, StreamParser
+from gemway._retry import RetryBudget, RetryEvent, RetryPolicy
+from gemway.types import Exchange, GenerateContentResponse
+
+
+@dataclass
+class GatewayFacts:
+    """What a client has learnt about its gateway: whether it has no route for streams, and how it embeds."""
+
+    no_stream_route: bool = False
+    embed_route: EmbedRoute | None = None
+
+
+@dataclass(frozen=True)
+class RetryContext:
+    """What all calls of one client have in common when they are repeated.
+
+    Attributes:
+        random: the source of jitter.
+        budget: what keeps retries from becoming a storm, or None.
+        key_can_change: whether a refused key is worth another call, because a callable gives it.
+        on_retry: the user's hook, called before each wait.
+    """
+
+    random: Random
+    budget: RetryBudget | None = None
+    key_can_change: bool = False
+    on_retry: Callable[[RetryEvent], object] | None = None
+
+
+@dataclass
+class OpenResponse:
+    """A response whose answer has begun.
+
+    Attributes:
+        exchange: the open HTTP response; closed already if the answer is complete.
+        parser: reads the rest of it.
+        first: the first message, or the whole answer of a unary call.
+        rest: more messages that came with the first.
+    """
+
+    exchange: Any
+    parser: Any
+    first: Any
+    rest: Iterable[Any] = ()
+
+
+class CallState:
+    """The attempts of one call.
+
+    Attributes:
+        call: what to send next.
+        headers: the user's headers for this call.
+        count: how many requests were sent.
+        waited: seconds slept between them.
+        expires: the moment at which an answer must be there, or None.
+        has_timeouts: whether the user set timeouts (injected clients keep their own if not).
+        refused_at: when the request was sent that was refused with a 401 and is to be sent with a new key, or None.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        options: CallOptions,
+        settings: Settings,
+        facts: GatewayFacts,
+        context: RetryContext,
+        now: float,
+    ) -> None:
+        self._wants_stream = call.streaming
+        self.call = without_stream(call) if call.streaming and facts.no_stream_route else call
+        self.headers = options.headers
+        self.count = 0
+        self.waited = 0.0
+        self.refused_at: float | None = None
+        self._sent_at = now
+        self._settings = settings
+        self._facts = facts
+        self._context = context
+        retries = settings.max_retries if options.max_retries is None else options.max_retries
+        self._policy = RetryPolicy(retries, settings.retry_image_timeouts)
+        deadline = settings.deadline if options.deadline is None else options.deadline
+        self.expires = None if deadline is None else now + deadline
+        timeout = settings.timeout if options.timeout is None else options.timeout
+        self.has_timeouts = timeout is not None
+        self._timeouts = timeout or DEFAULT_TIMEOUTS[call.slow]
+        self._failures = 0
+        self._may_change_key = context.key_can_change
+        self._sentinels_sent = False
+
+    def start_attempt(self, now: float) -> Timeouts:
+        """Count one more request and return how long it may take. Raises `APITimeoutError` past the deadline."""
+        self._sent_at = now
+        if self.expires is None:
+            self.count += 1
+            return self._timeouts
+        remaining = self.expires - now
+        if remaining <= 0:
+            raise self._with_attempt_count(_deadline_error())
+        self.count += 1
+        connect, read, write = self._timeouts
+        return Timeouts(min(connect, remaining), min(read, remaining), min(write, remaining))
+
+    def parser_for(self, exchange: Any) -> ResponseParser | StreamParser:
+        """Return the parser for the bytes of *exchange*. An error is never a stream, whatever was asked for."""
+        kind = StreamParser if self.call.streaming and exchange.status < 300 else ResponseParser
+        return kind(self.call, exchange, self._settings, silence=self._timeouts.read, expires=self.expires)
+
+    def succeed(self, exchange: Any, parser: Any, first: Any, rest: Iterable[Any] = ()) -> OpenResponse:
+        """Note that an answer has begun, and return it. Nothing is repeated from here on."""
+        if self._context.budget is not None:
+            self._context.budget.give_back()
+        if self._wants_stream:
+            self._facts.no_stream_route |= not self.call.streaming
+            exchange.lift_deadline()
+        if isinstance(first, GenerateContentResponse):
+            keeps_text = not self.call.seeks_pictures
+            parser.record = Exchange(exchange.status, parser.request_id, self.count, self.waited, keeps_text)
+            first.with_call_record(parser.record)
+        return OpenResponse(exchange, parser, first, rest)
+
+    def next_delay(self, error: APIError, now: float) -> float:
+        """Return the seconds to wait before the next attempt; raise *error* if there is none."""
+        remaining = None if self.expires is None else self.expires - now
+        if remaining is not None and remaining <= 0 and isinstance(error, APITimeoutError):
+            error.phase = "deadline"
+        sent = self.call
+        change = self._change_request(error)
+        delay = 0.0 if change else self._retry_delay(error, remaining)
+        if delay is None:
+            raise self._with_attempt_count(error)
+        log_repetition(sent, self.count, error, delay, change)
+        if self._context.on_retry is not None:
+            self._context.on_retry(RetryEvent(self.count, delay, error))
+        self.waited += delay
+        return delay
+
+    def _change_request(self, error: APIError) -> str | None:
+        """Change what the next attempt sends if the failure asks for that, and name the change. Each change once.
+
+        These attempts come on top of `max_retries`: they are other requests, not repetitions of the same one.
+        """
+        self.refused_at = None
+        if self._may_change_key and isinstance(error, AuthenticationError):
+            self._may_change_key, self.refused_at = False, self._sent_at
+            return "asking for a new key"
+        if self.call.streaming and is_missing_stream_route(error):
+            self.call = without_stream(self.call)
+            return "no route for streams, asking for the whole answer"
+        # Gateways that change the upstream key or channel make valid signatures fail (docs.apiyi.com).
+        if not self._sentinels_sent and is_signature_error(error) and self.call.wire is not None:
+            self._sentinels_sent = True
+            contents = self.call.wire["contents"]
+            replaced = with_sentinels(contents, model=self.call.model)
+            if replaced != contents:
+                self.call = with_wire(self.call, {**self.call.wire, "contents": replaced})
+                return "replacing thought signatures of another channel"
+        return None
+
+    def _retry_delay(self, error: APIError, remaining: float | None) -> float | None:
+        self._failures += 1
+        delay = self._policy.delay(
+            self._failures,
+            error,
+            makes_pictures=self.call.makes_pictures,
+            remaining=remaining,
+            random=self._context.random,
+        )
+        budget = self._context.budget
+        if delay is not None and budget is not None and not budget.take(error):
+            error.budget_exhausted = True
+            return None
+        return delay
+
+    def _with_attempt_count(self, error: APIError) -> APIError:
+        error.attempts, error.waited = max(self.count, 1), self.waited
+        return error
+
+
+def _deadline_error() -> APIConnectionError:
+    error = APITimeoutError("the deadline passed before an answer came")
+    error.phase = "deadline"
+    error.is_retryable = True
+    return error
