@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic_core import PydanticSerializationError, to_json
 
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import without_decimals
+from gemway._json import without_decimals
 
 PIECE: Final = 2**18
 """How many bytes of a large body are handed over at a time."""

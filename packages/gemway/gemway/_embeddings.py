@@ -32,7 +32,7 @@ from gemway._exceptions import (
     UnprocessableEntityError,
     UnsupportedContentError,
 )
-from gemway._json_objects import merge_deep
+from gemway._json import merge_deep
 from gemway._media import to_part
 from gemway._option_reader import canonical
 from gemway._options import OPTIONS

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, PydanticUserError, ValidationError, creat
 from pydantic_core import to_jsonable_python
 
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import JsonObject
+from gemway._json import JsonObject
 from gemway._schema import function_declaration
 from gemway._tools import restore_arguments, sanitize_tool_name
 from gemway.types import FunctionCall

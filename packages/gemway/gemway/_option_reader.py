@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import JsonObject, camelised, members, merge_deep, snake
+from gemway._json import JsonObject, camelised, members, merge_deep, snake
 from gemway._options import ALIASES, IGNORED, OPTIONS, ROWS, Mask, unexpected
 from gemway._redaction import MaskedUrl, SecretMapping, Unreadable
 from gemway._warnings import warn_once

@@ -19,6 +19,7 @@ from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
 from gemway._config import Settings
 from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
+from gemway._json import merge_deep
 from gemway._request_forms import is_request_form, to_request
 from gemway._tools import unique_declarations
 from gemway.types import GenerateContentRequest
@@ -172,7 +173,7 @@ def to_wire(request: Any, settings: Settings, model: str, config: Any = None) ->
     if config is not None and not isinstance(config, Mapping):
         raise ConfigurationError(f"generationConfig must be an object, not {type(config).__name__}")
     if settings.extra_body:
-        wire = merged(wire, settings.extra_body)
+        wire = merge_deep(wire, settings.extra_body)
     if tools := wire.get("tools"):
         wire = _with_unique_tools(wire, tools)
     if settings.inline_data_casing == "snake":
@@ -215,15 +216,6 @@ def _validated(request: Any, model: str, config: Any) -> dict[str, Any]:
     except (RecursionError, PydanticSerializationError):
         message = "the request is nested too deeply, or contains itself"
     raise ConfigurationError(message)
-
-
-def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *body* with *extra* merged into it, objects key by key, everything else replaced."""
-    result = dict(body)
-    for key, value in extra.items():
-        mine = result.get(key)
-        result[key] = merged(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
-    return result
 
 
 def with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:

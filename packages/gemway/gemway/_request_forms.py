@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gemway._exceptions import ConfigurationError
 from gemway._functions import PythonFunction, is_python_function
-from gemway._json_objects import JsonObject, camel, members, merge_deep
+from gemway._json import JsonObject, camel, members, merge_deep
 from gemway._media import to_part
 from gemway._wire_options import to_generation_config, to_safety_settings
 from gemway.types import Content, GenerateContentRequest, Part, WireType

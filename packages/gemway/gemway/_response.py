@@ -12,7 +12,6 @@ from itertools import chain
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
 from pydantic_core import from_json, to_json
 
 from gemway._accumulate import Accumulator, TextChunk, fold
@@ -35,7 +34,7 @@ from gemway._exceptions import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from gemway._json_repairs import repaired
+from gemway._json import camel, repair_response
 from gemway._protocol import Call
 from gemway._sse import EventDecoder, EventTooLargeError, JsonBalance
 from gemway._warnings import warn
@@ -180,7 +179,7 @@ class ResponseParser:
             message = GenerateContentResponse.model_validate_json(data)
         except ValidationError as error:
             problem = error
-            message = repaired(data, error)
+            message = repair_response(data, error)
         if message is not None:
             if message.candidates or (_is_gemini(message) and not is_error(message.model_extra)):
                 return extract_embedded_images(message) if self._finds_images and may_embed_images(data) else message
@@ -450,7 +449,7 @@ class StreamParser(ResponseParser):
             try:
                 yield GenerateContentResponse.model_validate_json(event)
             except ValidationError as error:
-                if (message := repaired(event, error)) is not None:
+                if (message := repair_response(event, error)) is not None:
                     yield message
 
     def _text_chunk(self, event: bytes) -> TextChunk | None:
@@ -477,7 +476,7 @@ def _is_heartbeat(message: GenerateContentResponse) -> bool:
     """Whether a message carries nothing, for example `{"type": "ping"}`, only a version or only a time."""
     extra = message.model_extra or {}
     return not is_error(extra) and _FIELDS_OF_HEARTBEATS.issuperset(
-        (*extra, *map(to_camel, message.model_fields_set - {"usage_metadata"}))
+        (*extra, *map(camel, message.model_fields_set - {"usage_metadata"}))
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from gemway._capabilities import capabilities
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import JsonObject
+from gemway._json import JsonObject
 
 _LONGEST: Final = 64  # 128 in the current docs; 64 in older ones and for other providers' models
 

@@ -8,7 +8,7 @@ from typing import Any
 from gemway._config import CALL_OPTIONS, CallOptions
 from gemway._exceptions import ConfigurationError
 from gemway._functions import PythonFunction, python_functions
-from gemway._json_objects import JsonObject
+from gemway._json import JsonObject
 from gemway._request_forms import calls_automatically, config_with, to_content, to_contents, to_request, tools_of
 from gemway.types import Content, FunctionCall, GenerateContentResponse
 

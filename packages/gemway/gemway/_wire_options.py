@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gemway._capabilities import Capabilities, capabilities
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import JsonObject, camelised_members, members, merge_deep, wire_word
+from gemway._json import JsonObject, camelised_members, members, merge_deep, wire_word
 from gemway._option_reader import from_generation_config
 from gemway._schema import Dialect, response_schema
 from gemway._tools import sanitize_tool_name

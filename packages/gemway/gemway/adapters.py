@@ -5,7 +5,7 @@ from gemway._checks import refuse_invalid
 from gemway._config import environment_key, resolve_base_url, resolve_model
 from gemway._conversation import arrange
 from gemway._embeddings import split_embedding_options
-from gemway._json_objects import from_store, merge_deep
+from gemway._json import from_store, merge_deep
 from gemway._media import inline_part, remote_urls, to_part, with_media
 from gemway._model_options import CallChanges, ClientHolder, ModelOptions
 from gemway._option_reader import SECRET_OPTIONS, canonical, hide_secrets, override

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import JsonObject
-from gemway._schema.json_types import types_of
-from gemway._schema.notes import compact, joined, one_of, sentences
-from gemway._schema.references import target_of
+from gemway._json import JsonObject
+from gemway._schema.normalising import compact, join_descriptions, one_of, sentences, types_of
+from gemway._schema.reading import target_of
 
 
 class SchemaError(ConfigurationError):
@@ -34,20 +33,20 @@ class _Lowering:
 
     def lower(self, node: JsonObject) -> JsonObject:
         if "$ref" in node:
-            return self._inlined(target_of(node["$ref"]))
+            return self._inline_definition(target_of(node["$ref"]))
         lowered = {keyword: value for keyword, value in node.items() if keyword in _KEYWORDS}
         _lower_type(lowered)
         _lower_enum(lowered)
         if lowered.get("format") in {"date", "time"}:
-            _note(lowered, f"Format: {lowered.pop('format')}.")
+            _add_sentence(lowered, f"Format: {lowered.pop('format')}.")
         self._lower_object(node, lowered)
         self._lower_array(node, lowered)
         lowered = self._lower_any_of(node, lowered)
         if "type" not in lowered and "anyOf" not in lowered:
-            return {**_ANY_VALUE, **_remarks(lowered)}
+            return {**_ANY_VALUE, **_description_and_null(lowered)}
         return lowered
 
-    def _inlined(self, name: str) -> JsonObject:
+    def _inline_definition(self, name: str) -> JsonObject:
         if name not in self._lowered:
             self._lowered[name] = None
             self._lowered[name] = self.lower(self._definitions[name])
@@ -70,7 +69,7 @@ class _Lowering:
         if isinstance(others, dict):
             lowered.setdefault("type", "object")
             kind = compact(self.lower(others)) if others else "any JSON value"
-            _note(lowered, f"{'Any other' if properties else 'Any'} key is allowed; the values are {kind}.")
+            _add_sentence(lowered, f"{'Any other' if properties else 'Any'} key is allowed; the values are {kind}.")
 
     def _lower_array(self, node: JsonObject, lowered: JsonObject) -> None:
         positions = [self.lower(item) for item in node.get("prefixItems", ())]
@@ -79,7 +78,7 @@ class _Lowering:
             lowered.setdefault("minItems", len(positions))
             if not node.get("items"):
                 lowered.setdefault("maxItems", len(positions))
-            _note(lowered, f"In this order: {', '.join(map(compact, positions))}.")
+            _add_sentence(lowered, f"In this order: {', '.join(map(compact, positions))}.")
         elif "items" in node:
             lowered["items"] = self.lower(node["items"])
         if "items" in lowered:
@@ -93,15 +92,15 @@ class _Lowering:
         if len(branches) < len(node["anyOf"]):
             lowered["nullable"] = True
         if lowered.keys() & _STRUCTURE:
-            _note(lowered, f"Also matches one of {', '.join(map(compact, branches))}.")
+            _add_sentence(lowered, f"Also matches one of {', '.join(map(compact, branches))}.")
             return lowered
-        kept = _remarks(lowered)
+        kept = _description_and_null(lowered)
         alternatives = _alternatives(branches)
-        text = joined(kept.get("description", ""), alternatives.get("description", ""))
+        text = join_descriptions(kept.get("description", ""), alternatives.get("description", ""))
         return {**alternatives, **kept, **({"description": text} if text else {})}
 
 
-def _remarks(lowered: JsonObject) -> JsonObject:
+def _description_and_null(lowered: JsonObject) -> JsonObject:
     return {word: value for word, value in lowered.items() if word in {"description", "nullable"}}
 
 
@@ -113,7 +112,7 @@ def _lower_type(lowered: JsonObject) -> None:
         types.remove("null")
         if not types:
             types = ["string"]
-            _note(lowered, "Always null.")
+            _add_sentence(lowered, "Always null.")
     if len(types) == 1:
         lowered["type"] = types[0]
     else:
@@ -125,7 +124,7 @@ def _lower_enum(lowered: JsonObject) -> None:
     values = lowered.get("enum")
     if values and not isinstance(values[0], str):
         del lowered["enum"]
-        _note(lowered, one_of(values))
+        _add_sentence(lowered, one_of(values))
         lowered["minimum"] = max(min(values), lowered.get("minimum", min(values)))
         lowered["maximum"] = min(max(values), lowered.get("maximum", max(values)))
 
@@ -135,7 +134,7 @@ def _alternatives(branches: list[JsonObject]) -> JsonObject:
     return distinct[0] if len(distinct) == 1 else {"anyOf": distinct} if distinct else {"type": "string"}
 
 
-def _note(lowered: JsonObject, sentence: str) -> None:
+def _add_sentence(lowered: JsonObject, sentence: str) -> None:
     lowered["description"] = sentences(lowered.get("description", ""), sentence)
 
 

@@ -8,12 +8,22 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from gemway._json_objects import JsonObject
-from gemway._schema.json_types import split_by_type, types_of
-from gemway._schema.merging import INLINED, both, only_annotations
-from gemway._schema.notes import NOTES, SAID_IN_WORDS, compact, described, take_notes
-from gemway._schema.references import break_required_loops, reachable, spelled_out, with_refs_alone
-from gemway._schema.spelling import upgraded
+from gemway._json import JsonObject
+from gemway._schema.normalising import (
+    INLINED,
+    KEYWORD_SENTENCES,
+    NOTES,
+    compact,
+    description_of,
+    intersection,
+    join_descriptions,
+    normalised,
+    refuses_nothing,
+    sentences,
+    split_by_type,
+    take_notes,
+    types_of,
+)
 
 _DEEPEST: Final = 4  # references replaced by what they stand for, inside one another
 
@@ -40,7 +50,7 @@ class _Reader:
         while len(definitions) < len(self._targets):
             for name in list(self._targets)[len(definitions) :]:
                 definitions[name] = self._convert(self._targets[name])
-        root = spelled_out(root, definitions)
+        root = resolve_root(root, definitions)
         break_required_loops(definitions)
         if used := reachable(root, definitions):
             root["$defs"] = used
@@ -48,22 +58,22 @@ class _Reader:
 
     def _convert(self, schema: Any) -> JsonObject:
         """Return one schema, with all below it, in the dialect's words."""
-        node = split_by_type(self._flattened(upgraded(schema)))
+        node = split_by_type(self._without_all_of(normalised(schema)))
         outside, self._inside = self._inside, self._inside | node.pop(INLINED, frozenset())
         converted: JsonObject = {}
         for keyword, value in node.items():
-            if say := SAID_IN_WORDS.get(keyword):
-                take_notes(node, *say(value))
+            if describe := KEYWORD_SENTENCES.get(keyword):
+                take_notes(node, *describe(value))
             elif convert := _CONVERT.get(keyword):
                 converted[keyword] = convert(self, value)
         self._inside = outside
         _set_bounds(node, converted)
         _set_text_rules(node, converted)
-        if description := described(node):
+        if description := description_of(node):
             converted["description"] = description
         if "array" in types_of(converted) and "prefixItems" not in converted:
             converted.setdefault("items", {})  # a list without items is refused
-        return with_refs_alone(converted)
+        return isolate_references(converted)
 
     # -- references
 
@@ -88,50 +98,50 @@ class _Reader:
         if pointer == "#" or pointer.startswith("#/"):
             target = self._root
             for step in pointer.split("/")[1:]:
-                target = _child(target, unquote(step).replace("~1", "/").replace("~0", "~"))
+                target = _child_at(target, unquote(step).replace("~1", "/").replace("~0", "~"))
             if target is not None:
                 return target
         if self._index is None:
-            self._index = dict(_named(self._root))
+            self._index = dict(_named_schemas(self._root))
         return self._index.get(pointer, self._index.get(pointer.rsplit("/", 1)[-1], {}))
 
     # -- allOf
 
-    def _flattened(self, node: JsonObject) -> JsonObject:
+    def _without_all_of(self, node: JsonObject) -> JsonObject:
         """Return *node* without `allOf`: Gemini has no word for it."""
-        members = [upgraded(member) for member in node.pop("allOf", ())]
+        members = [normalised(member) for member in node.pop("allOf", ())]
         if "$ref" in node and (members or "anyOf" in node):
             members.append({NOTES: (), "$ref": node.pop("$ref")})
         for member in members:
-            node = self._merged(node, self._flattened(member), alone=len(members) == 1)
+            node = self._merge_member(node, self._without_all_of(member), alone=len(members) == 1)
         return node
 
-    def _merged(self, node: JsonObject, member: JsonObject, *, alone: bool) -> JsonObject:
+    def _merge_member(self, node: JsonObject, member: JsonObject, *, alone: bool) -> JsonObject:
         """Return both schemas as one. References are replaced by what they stand for, unless one stands alone."""
-        if "$ref" not in member or (alone and only_annotations(node)):
-            return both(node, member)
+        if "$ref" not in member or (alone and refuses_nothing(node)):
+            return intersection(node, member)
         pointer = member.pop("$ref")
-        target = self._looked_up(pointer)
+        target = self._inline_target(pointer)
         if target is not None:
-            return both(both(node, member), target)
+            return intersection(intersection(node, member), target)
         if "anyOf" in node or "$ref" in node:
-            return both(node, {**member, NOTES: (*member[NOTES], f"Also matches {pointer}.")})
-        return {**both(node, member), "$ref": pointer}
+            return intersection(node, {**member, NOTES: (*member[NOTES], f"Also matches {pointer}.")})
+        return {**intersection(node, member), "$ref": pointer}
 
-    def _looked_up(self, pointer: str) -> JsonObject | None:
+    def _inline_target(self, pointer: str) -> JsonObject | None:
         """Return what *pointer* stands for, without `allOf`; None where schemas inside one another would not end."""
         if pointer in self._inside or len(self._inside) >= _DEEPEST:
             return None
         if pointer not in self._flat:
-            self._flat[pointer] = upgraded({})  # until it is known: a schema that includes itself adds nothing
-            target = self._flattened(upgraded(self._resolve(pointer)))
+            self._flat[pointer] = normalised({})  # until it is known: a schema that includes itself adds nothing
+            target = self._without_all_of(normalised(self._resolve(pointer)))
             if "$ref" in target:
-                target = self._merged({NOTES: ()}, target, alone=False)
+                target = self._merge_member({NOTES: ()}, target, alone=False)
             self._flat[pointer] = {**target, INLINED: target.get(INLINED, frozenset()) | {pointer}}
         return dict(self._flat[pointer])
 
 
-def _child(node: Any, step: str) -> Any:
+def _child_at(node: Any, step: str) -> Any:
     if isinstance(node, Mapping):
         return node.get(step)
     if isinstance(node, list) and step.isdigit() and int(step) < len(node):
@@ -139,7 +149,7 @@ def _child(node: Any, step: str) -> Any:
     return None
 
 
-def _named(node: Any) -> Iterator[tuple[str, Any]]:
+def _named_schemas(node: Any) -> Iterator[tuple[str, Any]]:
     """Yield what a reference may mean that is no path from the root: anchors, ids, and definitions deeper inside."""
     pending = [node]
     while pending:
@@ -208,3 +218,112 @@ _CONVERT: Final[dict[str, Callable[[_Reader, Any], Any]]] = {
     **dict.fromkeys(("prefixItems", "anyOf"), lambda reader, schemas: [reader._convert(schema) for schema in schemas]),
     "propertyOrdering": lambda _, names: list(names),
 }
+
+
+# References inside a schema that is read: which ones are needed, and which ones Google refuses
+
+
+def resolve_root(root: JsonObject, definitions: Mapping[str, JsonObject]) -> JsonObject:
+    """Return *root* as an object, not as a reference to one: the parameters of a function must be an object."""
+    seen: set[str] = set()
+    while name := _definition_behind(root):
+        description = root.get("description", "")
+        root = {} if name in seen else dict(definitions[name])  # a reference to itself says nothing
+        seen.add(name)
+        if description:
+            root["description"] = join_descriptions(description, root.get("description", ""))
+    return root
+
+
+def _definition_behind(node: JsonObject) -> str | None:
+    """Return the definition that *node* is, apart from its description."""
+    if node.keys() <= {"anyOf", "description"} and len(node.get("anyOf", ())) == 1:
+        node = node["anyOf"][0]
+    return target_of(node["$ref"]) if "$ref" in node else None
+
+
+def reachable(root: JsonObject, definitions: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    """Return the definitions that *root* refers to, directly or not."""
+    used: dict[str, JsonObject] = {}
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        name = target_of(node.get("$ref", ""))
+        if name and name not in used:
+            used[name] = definitions[name]
+            pending.append(used[name])
+        pending += children_of(node)
+    return {name: used[name] for name in definitions if name in used}
+
+
+def break_required_loops(definitions: Mapping[str, JsonObject]) -> None:
+    """Make the properties optional that close a loop of required ones, and say so in words.
+
+    Google answers 400 "ref loops are only supported if they include optional or nullable property values, or a
+    potentially-zero-length array items" (quoted in juspay/juspay-mcp#132).
+    """
+    entered: set[str] = set()
+    finished: set[str] = set()
+
+    def visit(name: str, last_owner: JsonObject | None, last_key: str) -> None:
+        entered.add(name)
+        for target, owner, key in _unavoidable_references(definitions[name], last_owner, last_key):
+            if target not in entered:
+                visit(target, owner, key)
+            elif target not in finished and owner is not None:
+                _make_optional(owner, key)
+        finished.add(name)
+
+    for name in definitions:
+        if name not in entered:
+            visit(name, None, "")
+
+
+def _unavoidable_references(
+    node: JsonObject, owner: JsonObject | None, key: str
+) -> Iterator[tuple[str, JsonObject | None, str]]:
+    """Yield the references that every value follows, each with the object and the required property it hangs on."""
+    if "$ref" in node:
+        yield target_of(node["$ref"]), owner, key
+    branches = node.get("anyOf", ())
+    if "null" in types_of(node) or {"type": "null"} in branches:
+        return
+    for branch in branches:
+        yield from _unavoidable_references(branch, owner, key)
+    for name in node.get("required", ()):
+        yield from _unavoidable_references(node["properties"][name], node, name)
+    if node.get("minItems", 0) > 0:
+        for item in (*node.get("prefixItems", ()), node.get("items", {})):
+            yield from _unavoidable_references(item, owner, key)
+
+
+def _make_optional(owner: JsonObject, key: str) -> None:
+    owner["required"] = [name for name in owner["required"] if name != key]
+    if not owner["required"]:
+        del owner["required"]
+    child = dict(owner["properties"][key])
+    child["description"] = sentences(child.get("description", ""), "Always given.")
+    owner["properties"][key] = isolate_references(child)
+
+
+def isolate_references(converted: JsonObject) -> JsonObject:
+    """Move a reference into an `anyOf` of its own: beside `$ref` no other keyword may stand."""
+    if "$ref" not in converted or len(converted) == 1:
+        return converted
+    reference = {"$ref": converted.pop("$ref")}
+    return converted if "anyOf" in converted else {"anyOf": [reference], **converted}
+
+
+def children_of(node: JsonObject) -> Iterator[JsonObject]:
+    """Yield the schemas right inside *node*."""
+    yield from node.get("properties", {}).values()
+    yield from node.get("anyOf", ())
+    yield from node.get("prefixItems", ())
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(node.get(keyword), dict):
+            yield node[keyword]
+
+
+def target_of(reference: str) -> str:
+    """Return the name of the definition that *reference* stands for."""
+    return reference.removeprefix("#/$defs/")

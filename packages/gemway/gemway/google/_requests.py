@@ -16,8 +16,8 @@ from gemway._capabilities import capabilities
 from gemway._checks import checked_headers, to_timeouts
 from gemway._config import CallOptions, Settings
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import camel
-from gemway._protocol import Call, asks_for_pictures, merged, thinks_long, with_snake_inline_data
+from gemway._json import camel, merge_deep
+from gemway._protocol import Call, asks_for_pictures, thinks_long, with_snake_inline_data
 
 PLACEHOLDER: Final = "replaced-by-gemway"
 """Stands for an API key in the objects of Google's client, which do not start without one."""
@@ -143,7 +143,7 @@ def _read(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, by
     if not isinstance(wire, dict):
         return None, body
     if settings.extra_body:
-        wire = merged(wire, settings.extra_body)
+        wire = merge_deep(wire, settings.extra_body)
     if settings.inline_data_casing == "snake" and isinstance(wire.get("contents"), list):
         wire["contents"] = [with_snake_inline_data(content) for content in wire["contents"]]
     return wire, _with_large_data(encode(wire), large) if large else encode(wire)

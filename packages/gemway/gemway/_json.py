@@ -1,17 +1,21 @@
-"""JSON objects with camelCase names, out of dicts, Google's objects and dataclasses. Pure."""
+"""JSON objects: camelCase names, deep merges, values that message stores changed, answers that are nearly valid. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from operator import is_
 from typing import Any, Final
 
+from pydantic import ValidationError
+from pydantic_core import from_json
+
 from gemway._exceptions import ConfigurationError
+from gemway.types import GenerateContentResponse
 
 JsonObject = dict[str, Any]
 
@@ -77,14 +81,14 @@ def merge_deep(body: Mapping[str, Any], extra: Mapping[str, Any]) -> JsonObject:
     return merged
 
 
-# What stores make of JSON
+# Message stores change JSON
 
 
 def from_store(value: Any) -> Any:
-    """Return a value that a message carried as it was before a store changed it.
+    """Return a value of a message as it was before a message store changed it.
 
-    Some stores keep nested values as JSON text, and some bring numbers back as `Decimal`. Text that is not JSON comes
-    back as it is: callers check the type.
+    Some stores keep nested values as JSON text, and some return numbers as `Decimal`. Text that is not JSON is returned
+    unchanged, so callers must check the type.
     """
     if value is None:
         return None
@@ -97,9 +101,9 @@ def from_store(value: Any) -> Any:
 
 
 def without_decimals(value: Any) -> Any:
-    """Return JSON data with decimals as numbers: databases such as DynamoDB bring numbers back as `Decimal`.
+    """Return JSON data with decimals as numbers: databases such as DynamoDB return numbers as `Decimal`.
 
-    What holds none is returned as it is, not as a copy.
+    Data without decimals is returned itself, not as a copy.
     """
     if isinstance(value, dict):
         plain = value
@@ -119,3 +123,83 @@ def without_decimals(value: Any) -> Any:
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _MOST_DIGITS: Final = 30  # int() of a decimal such as 1e999999 would fill the memory
+
+
+# Answers that are nearly valid. Repaired only after validation failed, so that valid answers pay nothing.
+
+
+_ROUNDS: Final = 4
+_MOST_PROBLEMS: Final = 100
+# An escaped pair, half of a pair, or any other escape: halves are found where escapes really begin.
+_ESCAPE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.S
+)
+_BYTES_OF_HALF: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_REPLACEMENT: Final = rb"\ufffd"
+
+
+def repair_response(data: bytes, error: ValidationError) -> GenerateContentResponse | None:
+    """Return the message that *data* was meant to be, or None. *error* is the reason why it is not valid.
+
+    - Half a surrogate (a lone `\\ud83d`) becomes U+FFFD: it would spoil every store.
+    - One object in place of a list is a list of one (hajimi sends `candidates` so).
+    - Counts as text or with fractions are numbers; what is no number is left out.
+    """
+    if error.errors(include_input=False, include_url=False, include_context=False)[0]["type"] == "json_invalid":
+        data = without_half_surrogates(data)
+    try:
+        payload = from_json(data)
+    except ValueError:
+        return None
+    for _ in range(_ROUNDS):
+        try:
+            return GenerateContentResponse.model_validate(payload)
+        except ValidationError as problems:
+            errors = problems.errors(include_url=False, include_context=False)[:_MOST_PROBLEMS]
+        if not all(_repair_value(payload, problem) for problem in errors):
+            return None
+    return None
+
+
+def without_half_surrogates(data: bytes) -> bytes:
+    """Return JSON with half surrogates, escaped or as bytes, replaced by U+FFFD. Other invalid bytes stay an error."""
+    escapes = _ESCAPE.sub(lambda escape: _REPLACEMENT if escape[1] else escape[0], data)
+    return _BYTES_OF_HALF.sub(lambda _: _REPLACEMENT, escapes)
+
+
+def _repair_value(payload: Any, problem: Mapping[str, Any]) -> bool:
+    """Change the one value that *problem* is about. Return whether that could be done."""
+    *path, last = problem["loc"] or (None,)
+    holder = _value_at(payload, path)
+    if not isinstance(holder, (dict, list)) or last is None:
+        return False
+    try:
+        value = holder[last]
+    except (LookupError, TypeError):
+        return False
+    kind = problem["type"]
+    if kind == "list_type" and isinstance(value, dict):
+        holder[last] = [value]
+    elif kind.startswith(("int_", "float_")) and isinstance(holder, dict):
+        holder[last] = _number(value)
+    else:
+        return False
+    return True
+
+
+def _value_at(payload: Any, path: Sequence[Any]) -> Any:
+    try:
+        for step in path:
+            payload = payload[step]
+    except (LookupError, TypeError):
+        return None
+    return payload
+
+
+def _number(value: Any) -> int | float | None:
+    """Return the whole number that *value* is meant to be, or None."""
+    try:
+        number = float(str(value)[:40].replace(",", ""))
+        return int(number)
+    except (ValueError, OverflowError):
+        return None
