@@ -5,6 +5,7 @@ import json
 from collections import Counter
 
 import pytest
+from gemway import ConfigurationError, UnsupportedContentError
 from gemway._body import encode
 from gemway._conversation import SENTINEL, _in_order, _merged, _rearranged, arrange, with_sentinels
 from gemway.types import GenerateContentRequest
@@ -378,6 +379,51 @@ def test_a_call_beside_a_server_pair_is_the_clients():
     contents = [user("a"), model(call("mcp", "1"), *SERVER_PAIR), user(result("mine", "1"))]
 
     assert arrange(contents, model=GEMINI_2)[1:] == [model(call("mcp"), *SERVER_PAIR), user(sent("mine", "mcp"))]
+
+
+# Wrong types
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (None, "contents must be a list of contents, not NoneType"),
+        (5, "contents must be a list of contents, not int"),
+        ("hello", "contents[0] must be an object with role and parts, not str"),
+        ([None], "contents[0] must be an object with role and parts, not NoneType"),
+        ([user("a"), {"role": "model", "parts": "hello"}], "contents[1].parts must be a list of parts, not str"),
+        ([{"role": "user", "parts": 5}], "contents[0].parts must be a list of parts, not int"),
+        ([{"role": "user", "parts": ["hello"]}], "contents[0].parts[0] must be an object, not str"),
+        ([{"role": "user", "parts": [None]}], "contents[0].parts[0] must be an object, not NoneType"),
+        (
+            [{"role": "model", "parts": [{"functionCall": "f"}]}],
+            "contents[0].parts[0].functionCall must be an object, not str",
+        ),
+        (
+            [user("a"), model(call("f", "1")), {"role": "user", "parts": [{"functionResponse": 1, "call_id": "1"}]}],
+            "contents[2].parts[0].functionResponse must be an object, not int",
+        ),
+        ([{"role": [], "parts": []}], "contents holds a role, an id or a name that is not text"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_type_is_a_named_error(contents, message):
+    """The error says which content, part or call is no object, and what it is."""
+    with pytest.raises(UnsupportedContentError) as caught:
+        arrange(contents, model=GEMINI_3)
+
+    assert str(caught.value) == message
+
+
+def test_a_model_that_is_no_text_is_a_named_error():
+    """The model decides about signatures, so it must be a name."""
+    with pytest.raises(ConfigurationError, match="model must be a name"):
+        arrange([user("a")], model=None)
+
+
+def test_contents_may_come_from_a_generator():
+    """Any iterable of contents will do."""
+    assert arrange(iter([user("a")]), model=GEMINI_3) == [user("a")]
 
 
 # Signatures

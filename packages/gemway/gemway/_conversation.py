@@ -13,12 +13,13 @@ with results and is never sent.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from gemway._capabilities import capabilities
+from gemway._exceptions import ConfigurationError, UnsupportedContentError
 from gemway.types import find_answered_call
 
 SENTINEL: Final = "skip_thought_signature_validator"
@@ -39,19 +40,52 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
 
     The parts of the arguments are never changed and may be shared between calls. Arranging twice changes
     nothing more.
+
+    Raises:
+        ConfigurationError: *model* is not text.
+        UnsupportedContentError: a content, a part or a call is not an object. The message says which one.
     """
-    accepts = capabilities(model)
-    turns = _merged(
-        [("model" if one.get("role") in _MODEL_ROLES else "user", one.get("parts") or []) for one in contents]
-    )
-    if _signs_text(model):
-        turns = [_with_signed_text(turn) for turn in _merged(_with_unsigned_pictures_shown(turns))]
-    arranged = _with_results_after_calls(turns)
-    if accepts.requires_signatures:
-        _sign_first_calls(arranged)
-    answer_is_due = not accepts.prefill or (bool(turns) and turns[-1][0] == "user")
-    bounded = _start_and_end_with_user(arranged, answer_is_due=answer_is_due)
-    return [{"role": role, "parts": parts} for role, parts in bounded]
+    if not isinstance(model, str):
+        raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
+    contents = contents if isinstance(contents, list) or not isinstance(contents, Iterable) else list(contents)
+    try:
+        turns = _merged(
+            [("model" if one.get("role") in _MODEL_ROLES else "user", one.get("parts") or []) for one in contents]
+        )
+        if _signs_text(model):
+            turns = [_with_signed_text(turn) for turn in _merged(_with_unsigned_pictures_shown(turns))]
+        arranged = _with_results_after_calls(turns)
+        accepts = capabilities(model)
+        if accepts.requires_signatures:
+            _sign_first_calls(arranged)
+    except (AttributeError, KeyError, TypeError):
+        # Looking at every part before would cost each message of a long history; so the fault is looked for afterwards.
+        problem = _find_problem(contents)
+    else:
+        answer_is_due = not accepts.prefill or (bool(turns) and turns[-1][0] == "user")
+        bounded = _start_and_end_with_user(arranged, answer_is_due=answer_is_due)
+        return [{"role": role, "parts": parts} for role, parts in bounded]
+    raise UnsupportedContentError(problem)
+
+
+def _find_problem(contents: object) -> str:
+    """Return what is wrong with the types in *contents*, and where."""
+    if not isinstance(contents, list):
+        return f"contents must be a list of contents, not {type(contents).__name__}"
+    for at, content in enumerate(contents):
+        if not isinstance(content, Mapping):
+            return f"contents[{at}] must be an object with role and parts, not {type(content).__name__}"
+        parts = content.get("parts") or []
+        if not isinstance(parts, list | tuple):
+            return f"contents[{at}].parts must be a list of parts, not {type(parts).__name__}"
+        for place, part in enumerate(parts):
+            where = f"contents[{at}].parts[{place}]"
+            if not isinstance(part, Mapping):
+                return f"{where} must be an object, not {type(part).__name__}"
+            for name in ("functionCall", "functionResponse"):
+                if name in part and not isinstance(part[name], Mapping):
+                    return f"{where}.{name} must be an object, not {type(part[name]).__name__}"
+    return "contents holds a role, an id or a name that is not text"
 
 
 # Merging
