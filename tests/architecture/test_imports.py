@@ -29,7 +29,7 @@ PURE = {
     "_protocol",
     "_redaction",
     "_request_forms",
-    "_requests",
+    "_image_requests",
     "_response",
     "_retry",
     "_schema",

@@ -39,7 +39,7 @@ from gemway._exceptions import (
 )
 from gemway._fetcher import MediaFetcher
 from gemway._image import Image
-from gemway._requests import IMAGE_MODEL
+from gemway._image_requests import IMAGE_MODEL
 from gemway._retry import RetryEvent
 from gemway._schema import Dialect, SchemaError, function_declaration, response_schema, to_schema
 from gemway._version import __version__

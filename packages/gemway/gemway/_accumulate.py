@@ -71,16 +71,16 @@ class Accumulator:
         self._usage: dict[str, Any] = {}
         self._candidates: dict[int, _CandidateFold] = {}
         self._exchange: Exchange | None = None
-        self._late: dict[str, Any] = {}  # what text chunks said beside their text, as wire JSON
-        self._late_usage: dict[str, Any] = {}
+        self._pending_metadata: dict[str, Any] = {}  # metadata of text chunks, as wire JSON that is not validated yet
+        self._pending_usage: dict[str, Any] = {}
 
     def add(self, chunk: GenerateContentResponse) -> list[Part]:
         """Take the next chunk; return the parts of the first candidate that it completes.
 
         Parts of streamed calls are held back until the call is whole; all others pass as they are.
         """
-        if self._late:
-            self._settle()
+        if self._pending_metadata:
+            self._apply_pending()
         if self._exchange is None:
             self._exchange = chunk.__dict__.get("exchange")  # only the first chunk knows it
         _update(self._top, chunk, without=_FOLDED)
@@ -105,8 +105,8 @@ class Accumulator:
         if first is None:
             first = self._candidates[0] = _CandidateFold(wire["candidates"][0].get("index"))
         first.add_text(chunk.text, wire["candidates"][0]["content"])
-        self._late.update(wire)
-        self._late_usage.update(wire.get("usageMetadata", _NOTHING))
+        self._pending_metadata.update(wire)
+        self._pending_usage.update(wire.get("usageMetadata", _NOTHING))
 
     def finish(self) -> list[Part]:
         """Return the parts that were still open when the stream ended."""
@@ -116,14 +116,14 @@ class Accumulator:
     @property
     def usage(self) -> UsageMetadata | None:
         """The usage so far, or None."""
-        if self._late:
-            self._settle()
+        if self._pending_metadata:
+            self._apply_pending()
         return UsageMetadata.model_construct(**self._usage) if self._usage else None
 
     def response(self) -> GenerateContentResponse:
         """Return the response folded so far."""
-        if self._late:
-            self._settle()
+        if self._pending_metadata:
+            self._apply_pending()
         fields = dict(sorted(self._top.items()))
         if self._candidates:
             fields["candidates"] = [self._candidates[index].candidate() for index in sorted(self._candidates)]
@@ -134,19 +134,19 @@ class Accumulator:
             folded = extract_embedded_images(folded)  # a picture that was hidden in text may have come in pieces
         return folded.with_call_record(self._exchange)
 
-    def _settle(self) -> None:
-        """Take what text chunks said beside their text. Raises `ResponseValidationError` if it is not valid."""
-        late = {**self._late, "candidates": None, "usageMetadata": self._late_usage or None}
-        self._late, self._late_usage = {}, {}
+    def _apply_pending(self) -> None:
+        """Validate and apply the metadata of text chunks. Raises `ResponseValidationError` if it is not valid."""
+        wire = {**self._pending_metadata, "candidates": None, "usageMetadata": self._pending_usage or None}
+        self._pending_metadata, self._pending_usage = {}, {}
         try:
-            said = GenerateContentResponse.model_validate(late)
+            metadata = GenerateContentResponse.model_validate(wire)
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, problem["loc"]))
             raise ResponseValidationError(f"the stream held no valid chunk ({where}: {problem['msg']})") from None
-        _update(self._top, said, without=_FOLDED)
-        if said.usage_metadata is not None:
-            self._add_usage(said.usage_metadata)
+        _update(self._top, metadata, without=_FOLDED)
+        if metadata.usage_metadata is not None:
+            self._add_usage(metadata.usage_metadata)
 
     def _add_usage(self, usage: UsageMetadata) -> None:
         cached = self._usage.get("cached_content_token_count")
@@ -164,8 +164,8 @@ _PLAIN_CANDIDATE = frozenset({"content", "index"})
 
 def _update(target: dict[str, Any], message: WireType, without: frozenset[str] = frozenset()) -> None:
     """Write the fields of *message* that were sent and are not null, unknown ones included."""
-    values, unknown = message.__dict__, message.__pydantic_extra__ or {}
-    for name in message.__pydantic_fields_set__:
+    values, unknown = message.__dict__, message.model_extra or {}
+    for name in message.model_fields_set:
         if name not in without:
             value = values[name] if name in values else unknown.get(name)
             if value is not None:
@@ -185,13 +185,13 @@ class _CandidateFold:
         self._call: _CallFold | None = None
 
     def add(self, candidate: Candidate) -> list[Part]:
-        if not candidate.__pydantic_fields_set__ <= _PLAIN_CANDIDATE:  # the first and the last chunk
-            self._say(candidate)
+        if not candidate.model_fields_set <= _PLAIN_CANDIDATE:  # the first and the last chunk
+            self._update_fields(candidate)
         content = candidate.content
         if content is None:
             return []
         self._has_content = True
-        if content.role != self._content.get("role") or content.__pydantic_extra__:
+        if content.role != self._content.get("role") or content.model_extra:
             _update(self._content, content, without=_PARTS)
         complete = [whole for part in content.parts or () for whole in self._take(part)]
         if len(self._parts) + len(complete) > _MOST_PARTS:
@@ -212,7 +212,7 @@ class _CandidateFold:
             self._text_part = Part(text=text)
         self._texts.append(text)
 
-    def _say(self, candidate: Candidate) -> None:
+    def _update_fields(self, candidate: Candidate) -> None:
         reason = self._fields.get("finish_reason")
         _update(self._fields, candidate, without=_CONTENT)
         if reason and not self._fields["finish_reason"]:
@@ -315,7 +315,7 @@ class _CallFold:
         self._write(call)
 
     def part(self) -> Part:
-        fields = _present(self._call, "partial_args", "will_continue", "args")
+        fields = _set_fields(self._call, "partial_args", "will_continue", "args")
         args: Any = self._args
         if self._unreadable is not None:
             args = self._unreadable  # text, which no adapter takes for valid arguments
@@ -327,7 +327,7 @@ class _CallFold:
         if args is not None:
             fields["args"] = args
         call = FunctionCall.model_construct(**fields)
-        others = _present(self._part, "function_call", "thought_signature")
+        others = _set_fields(self._part, "function_call", "thought_signature")
         if self._signature:
             others["thought_signature"] = self._signature
         return Part.model_construct(function_call=call, **others)
@@ -388,7 +388,7 @@ def _put(target: Any, path: str, value: Any) -> bool:
     return True
 
 
-def _present(message: WireType, *without: str) -> dict[str, Any]:
+def _set_fields(message: WireType, *without: str) -> dict[str, Any]:
     """Return the fields of *message* that were sent and are not null."""
     fields: dict[str, Any] = {}
     _update(fields, message, frozenset(without))

@@ -8,11 +8,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gemway import _protocol as protocol
-from gemway import _requests as requests
 from gemway._accumulate import Accumulator, TextChunk
 from gemway._call import CallState, GatewayFacts, OpenResponse
 from gemway._config import CallOptions, ClientConfig
-from gemway._continuation import Continuation, joined
+from gemway._continuation import FollowUps, merge_responses
 from gemway._embeddings import (
     MAX_BATCH_INPUTS,
     EmbeddingBatch,
@@ -23,6 +22,7 @@ from gemway._embeddings import (
 )
 from gemway._exceptions import APIError, NotFoundError
 from gemway._functions import sync_outcome
+from gemway._image_requests import IMAGE_MODEL, image_request, require_pictures
 from gemway._options import ClientOptions, accepts
 from gemway._turns import ChatSettings, Turns, split_options, to_history
 from gemway.types import Content, GenerateContentRequest, GenerateContentResponse
@@ -90,7 +90,7 @@ class Client:
         chosen = CallOptions.of(options, "generate_content")
         call = protocol.generate_content(model, request, self._setup.settings, config=config)
         if self._setup.settings.max_continuations:
-            return joined([answer for answer in self._continued(call, chosen)])
+            return merge_responses([response for response in self._continued(call, chosen)])
         opened = self._send(call, chosen)
         message: GenerateContentResponse = opened.first
         return message
@@ -129,7 +129,7 @@ class Client:
         self,
         prompt: str,
         *,
-        model: str = requests.IMAGE_MODEL,
+        model: str = IMAGE_MODEL,
         aspect_ratio: str | None = None,
         image_size: str | None = None,
         images: Iterable[Any] | Any = (),
@@ -151,12 +151,10 @@ class Client:
             EmptyResponseError: the answer holds no picture; the message holds the model's words.
         """
         chosen = CallOptions.of(options, "generate_image")
-        request = requests.image_request(
-            prompt, model, aspect_ratio, image_size, images, with_text=with_text, history=history
-        )
+        request = image_request(prompt, model, aspect_ratio, image_size, images, with_text=with_text, history=history)
         call = protocol.generate_content(model, request, self._setup.settings)
         opened = self._send(call, chosen)
-        return requests.with_pictures(opened.first, aspect_ratio)
+        return require_pictures(opened.first, aspect_ratio)
 
     def count_tokens(
         self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
@@ -246,7 +244,7 @@ class Client:
         chosen = CallOptions.of(options, "list_models")
         names: list[str] = []
         call: protocol.Call | None = protocol.list_models()
-        for _ in range(requests.MAX_PAGES):
+        for _ in range(protocol.MAX_PAGES):
             if call is None:
                 break
             page, call = protocol.to_models(call, self._listed(call, chosen))
@@ -321,16 +319,16 @@ class Client:
             raise failure.with_traceback(None)
 
     def _continued(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
-        """Yield what *call* brings, and send follow-up requests where the model stopped with CONTINUATION."""
-        hops = Continuation(call, self._setup.settings.max_continuations)
-        while hops.call is not None:
-            chunks = self._chunks(hops.begin(), options)
+        """Yield the messages of *call*, and of follow-up requests while the model stops with CONTINUATION."""
+        follow_ups = FollowUps(call, self._setup.settings.max_continuations)
+        while follow_ups.call is not None:
+            chunks = self._chunks(follow_ups.next_request(), options)
             try:
                 for chunk in chunks:
-                    yield hops.passed(chunk)
+                    yield follow_ups.observe(chunk)
             finally:
                 chunks.close()  # also if the consumer leaves early
-            hops.ended()
+            follow_ups.finish()
 
     def _json(self, call: protocol.Call, options: CallOptions) -> Any:
         opened = self._send(call, options)

@@ -1,7 +1,7 @@
-"""Go on where a model stopped with CONTINUATION: the same request again, with the token it gave. Pure.
+"""Follow-up requests for an answer that stops with CONTINUATION: the same request with the token of the answer. Pure.
 
-https://ai.google.dev/api/generate-content, Candidate.continuationToken. Usage is cumulative within one
-request and is summed over the requests; the answers are joined.
+https://ai.google.dev/api/generate-content, Candidate.continuationToken. Usage is cumulative within one request and is
+added up over the requests; the answers are merged into one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from gemway.types import GenerateContentResponse, UsageMetadata
 UNFINISHED = "CONTINUATION"
 
 
-class Continuation:
-    """The requests that one answer takes: the first, and at most so many more.
+class FollowUps:
+    """The requests for one answer: the first, and at most *most* follow-ups.
 
     Attributes:
         call: what to send next, or None when the answer is complete.
@@ -30,14 +30,14 @@ class Continuation:
         self._usage: UsageMetadata | None = None
         self._spent: UsageMetadata | None = None
 
-    def begin(self) -> Call:
-        """Return what to send now."""
+    def next_request(self) -> Call:
+        """Return the request to send now."""
         self._sent, self.call = self.call or self._sent, None
         self._token = self._usage = None
         return self._sent
 
-    def passed(self, message: GenerateContentResponse) -> GenerateContentResponse:
-        """Look at a message on its way to the user; return it with the usage of the requests before."""
+    def observe(self, message: GenerateContentResponse) -> GenerateContentResponse:
+        """Note the token and usage of *message*, and return it with the usage of earlier requests added."""
         if not self._left and self._spent is None:
             return message
         for candidate in message.candidates or ():
@@ -45,22 +45,22 @@ class Continuation:
         self._usage = message.usage_metadata or self._usage
         if self._spent is None or message.usage_metadata is None:
             return message
-        return message.model_copy(update={"usage_metadata": summed(self._spent, message.usage_metadata)})
+        return message.model_copy(update={"usage_metadata": add_usage(self._spent, message.usage_metadata)})
 
-    def ended(self) -> None:
-        """Note that one request's answer is complete; `call` is set if another is to follow."""
+    def finish(self) -> None:
+        """Note that the answer to one request is complete. If a follow-up is needed, `call` is the next request."""
         if self._token and self._left and self._sent.wire is not None:
             self._left -= 1
             self.call = with_wire(self._sent, {**self._sent.wire, "continuationToken": self._token})
-            self._spent = summed(self._spent, self._usage) if self._usage else self._spent
+            self._spent = add_usage(self._spent, self._usage) if self._usage else self._spent
 
 
-def joined(answers: list[GenerateContentResponse]) -> GenerateContentResponse:
-    """Return the one answer that several hops amount to; their usage is summed already."""
+def merge_responses(answers: list[GenerateContentResponse]) -> GenerateContentResponse:
+    """Return the answers to all requests as one; their usage is added up already."""
     return answers[0] if len(answers) == 1 else fold(answers)
 
 
-def summed(before: UsageMetadata | None, after: UsageMetadata) -> UsageMetadata:
+def add_usage(before: UsageMetadata | None, after: UsageMetadata) -> UsageMetadata:
     """Return the usage of two requests together: counts are added, details are those of both."""
     if before is None:
         return after

@@ -117,10 +117,13 @@ class APIError(GemwayError):
         attempts: how many requests were sent.
         waited: seconds slept between them.
         budget_exhausted: whether the retry budget stopped further attempts.
-        partial: what had arrived of a stream before this happened, folded into one response, or None.
+        partial: what had arrived of a stream before this happened, folded into one response; for embeddings the result
+            with the vectors that had arrived; or None.
+        input_index: the place of the input that an embedding request failed for, or None.
     """
 
     is_retryable = False
+    input_index: int | None = None
 
     def __init__(
         self,
@@ -145,7 +148,7 @@ class APIError(GemwayError):
         self.attempts = 1
         self.waited = 0.0
         self.budget_exhausted = False
-        self.partial: GenerateContentResponse | None = None
+        self.partial: Any = None
 
     def __str__(self) -> str:
         notes = []

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -23,6 +23,9 @@ from gemway._json import merge_deep
 from gemway._request_forms import is_request_form, to_request
 from gemway._tools import unique_declarations
 from gemway.types import GenerateContentRequest
+
+MAX_PAGES: Final = 100
+"""The most pages of a list of models. A gateway that repeats its page token would keep a client busy for ever."""
 
 # One segment of a model name. Gateways add brackets, commas and words of any language to names
 # ("[vip]gemini-2.5-pro", "gemini-2.5-pro(8192)"): everything is sent, percent-encoded, but what no encoding keeps

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
@@ -29,6 +30,7 @@ from gemway._exceptions import (
     APIConnectionError,
     APIError,
     APITimeoutError,
+    ContentBlockedError,
     EmptyResponseError,
     ResponseValidationError,
     StreamInterruptedError,
@@ -462,6 +464,59 @@ class StreamParser(ResponseParser):
 
 
 _LARGE_EVENT: Final = 2**20
+
+
+# How an answer may end
+
+
+BLOCKED: Final = frozenset(
+    {
+        *("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "ESCALATION", "MODEL_ARMOR"),
+        *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
+    }
+)
+"""Finish reasons that mean that a filter took the answer (ai.google.dev/api/generate-content, FinishReason)."""
+
+FINISH_PROBLEMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "MALFORMED_FUNCTION_CALL": "the model wrote a tool call that cannot be read; ask again, or pass strict=True",
+        "UNEXPECTED_TOOL_CALL": "the model called a tool that the request does not declare; declare it, or pass"
+        " tool_choice='none'",
+        "TOO_MANY_TOOL_CALLS": "the server stopped a long series of its own tool calls; ask for less at once",
+        "MISSING_THOUGHT_SIGNATURE": "the history has lost a thought signature; send the model's messages back as they"
+        " came, with everything that they carry",
+        "MALFORMED_RESPONSE": "the model's answer cannot be read; ask again",
+    }
+)
+"""Finish reasons of answers that went wrong, blocked ones aside, each with the problem and the next step."""
+
+_MOST_WORDS: Final = 1000
+
+
+def refuse_blocked(response: GenerateContentResponse) -> None:
+    """Raise `ContentBlockedError` if the prompt or the answer was blocked."""
+    reason = response.block_reason or response.finish_reason
+    if response.block_reason or (reason in BLOCKED and not response.images):
+        subject = "prompt" if response.block_reason else "answer"
+        raise ContentBlockedError(
+            f"the {subject} was blocked ({reason}){words_of(response)}", reason=str(reason), response=response
+        )
+
+
+def words_of(response: GenerateContentResponse) -> str:
+    """Return what the server or the model wrote about a refusal, as the end of an error message."""
+    candidate = response.candidates[0] if response.candidates else None
+    feedback = response.prompt_feedback
+    texts = (
+        candidate.finish_message if candidate else None,
+        feedback.block_reason_message if feedback else None,
+        response.text.strip(),
+    )
+    words = next(filter(None, texts), "")
+    return f": {words[:_MOST_WORDS].rstrip('.')}" if words else ""
+
+
+# The shape of messages
 
 
 def _is_gemini(message: GenerateContentResponse) -> bool:

@@ -12,7 +12,7 @@ from gemway._option_reader import SECRET_OPTIONS, canonical, hide_secrets, overr
 from gemway._options import OPTIONS, OtherNames, accepts, option
 from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping, fingerprint
-from gemway._requests import BLOCKED, FINISH_PROBLEMS, refuse_blocked
+from gemway._response import BLOCKED, FINISH_PROBLEMS, refuse_blocked
 from gemway._schema import inline_root_reference
 from gemway._sniff import decode_base64, sniff_mime_type
 from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media

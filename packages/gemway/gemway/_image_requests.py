@@ -1,56 +1,26 @@
-"""Requests that gemway builds itself, and what their answers must hold. Pure."""
+"""Requests for pictures, and the checks of their answers. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from gemway._capabilities import capabilities
 from gemway._conversation import arrange
-from gemway._exceptions import ContentBlockedError, EmptyResponseError, UnsupportedContentError
+from gemway._exceptions import EmptyResponseError, UnsupportedContentError
 from gemway._media import to_part
 from gemway._protocol import WireRequest, model_path
+from gemway._response import FINISH_PROBLEMS, refuse_blocked, words_of
 from gemway._warnings import warn
 from gemway._wire_options import to_generation_config
 from gemway.types import Content, GenerateContentResponse, Part
 
 IMAGE_MODEL: Final = "gemini-3.1-flash-image-preview"
-MAX_PAGES: Final = 100
-_MOST_WORDS: Final = 1000
 _RATIO_TOLERANCE: Final = 0.05
 _TRY_AGAIN: Final = "try again (models sometimes return no image) or rephrase the prompt"
-# Finish reasons that mean: a filter took the answer (ai.google.dev, FinishReason).
-BLOCKED: Final = frozenset(
-    {
-        "SAFETY",
-        "RECITATION",
-        "BLOCKLIST",
-        "PROHIBITED_CONTENT",
-        "SPII",
-        "LANGUAGE",
-        "ESCALATION",
-        "MODEL_ARMOR",
-        "IMAGE_SAFETY",
-        "IMAGE_PROHIBITED_CONTENT",
-        "IMAGE_RECITATION",
-    }
-)
-FINISH_PROBLEMS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "MALFORMED_FUNCTION_CALL": "the model wrote a tool call that cannot be read; ask again, or pass strict=True",
-        "UNEXPECTED_TOOL_CALL": "the model called a tool that the request does not declare; declare it, or pass"
-        " tool_choice='none'",
-        "TOO_MANY_TOOL_CALLS": "the server stopped a long series of its own tool calls; ask for less at once",
-        "MISSING_THOUGHT_SIGNATURE": "the history has lost a thought signature; send the model's messages back as they"
-        " came, with everything that they carry",
-        "MALFORMED_RESPONSE": "the model's answer cannot be read; ask again",
-    }
-)
-"""Finish reasons of answers that went wrong, blocked ones aside: what happened, and the next step."""
 
 
 def image_request(
@@ -72,14 +42,13 @@ def image_request(
     if "image" not in capabilities(model).outputs:
         warn(f"{model} is not known to generate images; sending the request anyway")
     config: dict[str, Any] = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}
-    asked = (("aspect_ratio", aspect_ratio), ("image_size", image_size))
-    image_config = {name: value for name, value in asked if value}
-    if image_config:
-        config["image_config"] = image_config
+    image_config = {"aspect_ratio": aspect_ratio, "image_size": image_size}
+    if any(image_config.values()):
+        config["image_config"] = {name: value for name, value in image_config.items() if value}
     if isinstance(history, (str, Mapping)) or not isinstance(history, Iterable):
         raise UnsupportedContentError(f"history must be a list of earlier turns, not {type(history).__name__}")
-    shown = [part for image in _each(images) for part in _picture_parts(image)]
-    contents = [*map(_turn, history), {"role": "user", "parts": [{"text": prompt}, *shown]}]
+    pictures = [part for image in _each(images) for part in _picture_parts(image)]
+    contents = [*map(_turn, history), {"role": "user", "parts": [{"text": prompt}, *pictures]}]
     return WireRequest(
         contents=arrange(contents, model=model) if len(contents) > 1 else contents,
         generationConfig=to_generation_config(config, model=model),
@@ -87,7 +56,7 @@ def image_request(
 
 
 def _each(images: Any) -> Iterable[Any]:
-    """Return *images*, or the one picture that was given instead of a list, as a list."""
+    """Return *images* as a list, also if it is a single picture."""
     single = isinstance(images, (str, bytes, bytearray, memoryview, GenerateContentResponse))
     return [images] if single or not isinstance(images, Iterable) else images
 
@@ -120,19 +89,19 @@ def _turn(entry: Any) -> dict[str, Any]:
 
 
 def _is_draft(part: Part) -> bool:
-    """Whether *part* is a thought that the model need not see again: thought pictures are megabytes."""
+    """Whether *part* is a thought without signature. The model need not see it again, and thought pictures are megabytes."""
     return bool(part.thought) and not part.thought_signature
 
 
-def with_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -> GenerateContentResponse:
-    """Return *response* if it holds a picture; raise what its lack means."""
+def require_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -> GenerateContentResponse:
+    """Return *response* if it holds a picture, else raise an error that says why there is none."""
     refuse_blocked(response)
     if not response.images:
         advice = FINISH_PROBLEMS.get(str(response.finish_reason), _TRY_AGAIN)
         if url := _picture_url(response):
             advice = f"the gateway names a picture by URL instead, which is not fetched: {url}"
         raise EmptyResponseError(
-            f"the answer holds no picture (finish reason {response.finish_reason}){_words(response)}; {advice}",
+            f"the answer holds no picture (finish reason {response.finish_reason}){words_of(response)}; {advice}",
             finish_reason=response.finish_reason,
             response=response,
         )
@@ -146,7 +115,7 @@ _MARKDOWN_PICTURE: Final = re.compile(r"!\[[^\]\n]{0,200}\]\((https?://[^\s)]{1,
 
 
 def _picture_url(response: GenerateContentResponse) -> str | None:
-    """Return the address that stands for a picture: some gateways keep pictures on a host of their own.
+    """Return the URL that a gateway sent instead of a picture, or None.
 
     flow2api answers with `fileData` where it could not load the picture, gemini-balance with a Markdown image.
     """
@@ -154,31 +123,8 @@ def _picture_url(response: GenerateContentResponse) -> str | None:
         file = part.file_data
         if file and file.file_uri and (file.mime_type or "image/").lower().startswith("image/"):
             return file.file_uri
-    found = _MARKDOWN_PICTURE.search(response.text)
-    return found[1] if found else None
-
-
-def refuse_blocked(response: GenerateContentResponse) -> None:
-    """Raise `ContentBlockedError` if the prompt or the answer was blocked."""
-    reason = response.block_reason or response.finish_reason
-    if response.block_reason or (reason in BLOCKED and not response.images):
-        what = "prompt" if response.block_reason else "answer"
-        raise ContentBlockedError(
-            f"the {what} was blocked ({reason}){_words(response)}", reason=str(reason), response=response
-        )
-
-
-def _words(response: GenerateContentResponse) -> str:
-    """Return what model or server said instead of a picture, for a message."""
-    candidate = response.candidates[0] if response.candidates else None
-    feedback = response.prompt_feedback
-    told = (
-        candidate.finish_message if candidate else None,
-        feedback.block_reason_message if feedback else None,
-        response.text.strip(),
-    )
-    words = next(filter(None, told), "")
-    return f": {words[:_MOST_WORDS].rstrip('.')}" if words else ""
+    markdown = _MARKDOWN_PICTURE.search(response.text)
+    return markdown[1] if markdown else None
 
 
 def _compare_ratio(response: GenerateContentResponse, aspect_ratio: str) -> None:
@@ -189,7 +135,7 @@ def _compare_ratio(response: GenerateContentResponse, aspect_ratio: str) -> None
         wrong = [size for size in sizes if abs(size[0] / size[1] * high / wide - 1) > _RATIO_TOLERANCE]
     except (ValueError, ZeroDivisionError):
         return
-    # 21:9 at 512 pixels is documented as 792x168; the table is Google's, so what it says is right.
+    # Google's table gives 792x168 for 21:9 at 512 pixels, although that is another ratio, so it counts as right.
     if wrong and (aspect_ratio, wrong[0]) != ("21:9", (792, 168)):
         warn(
             f"asked for a picture of {aspect_ratio} and got {wrong[0][0]}x{wrong[0][1]} pixels;"
