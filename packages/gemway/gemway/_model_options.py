@@ -22,14 +22,14 @@ from gemway._checks import refuse_invalid
 from gemway._client import Client
 from gemway._config import CALL_OPTIONS, environment_key, resolve_base_url, resolve_model
 from gemway._exceptions import ConfigurationError
-from gemway._json_objects import JsonObject, merge_deep
+from gemway._json import JsonObject, merge_deep
 from gemway._media import remote_urls, with_media
 from gemway._option_reader import canonical, hide_secrets, override
 from gemway._options import OPTIONS, ROWS, AdapterOptions, RequestOptions
 from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping
 from gemway._schema import Dialect
-from gemway._warn_once import warn
+from gemway._warnings import warn
 from gemway._wire_options import to_generation_config, to_safety_settings
 
 if TYPE_CHECKING:

@@ -23,8 +23,7 @@ import uuid
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from gemway.adapters import from_store
-from gemway.adapters import decode_base64, inline_part
+from gemway.adapters import decode_base64, from_store, inline_part
 from gemway.types import Blob, CodeExecutionResult, ExecutableCode, FileData, FunctionCall, FunctionResponse, Part
 from gemway.types import ToolCall as ServerToolCall
 from gemway.types import ToolResponse as ServerToolResponse

@@ -12,8 +12,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from gemway import UnsupportedContentError, capabilities
-from gemway.adapters import from_store, split_result_media
-from gemway.adapters import arrange, sanitize_tool_name
+from gemway.adapters import arrange, from_store, sanitize_tool_name, split_result_media
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_gemway._blocks import (

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from gemway import EmptyResponseError, capabilities
-from gemway.adapters import BLOCKED, FINISH_PROBLEMS
-from gemway.adapters import Accumulator, TextChunk
+from gemway.adapters import BLOCKED, FINISH_PROBLEMS, Accumulator, TextChunk
 from gemway.types import Candidate, GenerateContentResponse, ModalityTokenCount, Part, UsageMetadata, finish_reason_name
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 from langchain_core.messages.ai import UsageMetadata as LangChainUsage

@@ -27,7 +27,7 @@ from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, read_recor
 from llama_index.llms.gemway._tools import read_legacy_calls
 
 from gemway import Capabilities, UnsupportedContentError, capabilities
-from gemway.adapters import (decode_base64, inline_part, sanitize_tool_name, sniff_mime_type, split_result_media, to_part)
+from gemway.adapters import decode_base64, inline_part, sanitize_tool_name, sniff_mime_type, split_result_media, to_part
 
 Part: TypeAlias = dict[str, Any]
 Content: TypeAlias = dict[str, Any]

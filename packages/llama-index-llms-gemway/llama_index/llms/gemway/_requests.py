@@ -13,8 +13,17 @@ from llama_index.llms.gemway._structured import ResponseFormat, response_format
 from llama_index.llms.gemway._tools import WireTools, to_wire_tools
 
 from gemway import Dialect
-from gemway.adapters import (WireRequest, arrange, canonical, merge_deep, override, to_generation_config, to_safety_settings, to_tool_config)
-from gemway.adapters import warn
+from gemway.adapters import (
+    WireRequest,
+    arrange,
+    canonical,
+    merge_deep,
+    override,
+    to_generation_config,
+    to_safety_settings,
+    to_tool_config,
+    warn,
+)
 
 REQUEST_OPTIONS: Final = (
     *("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "n", "presence_penalty", "frequency_penalty"),

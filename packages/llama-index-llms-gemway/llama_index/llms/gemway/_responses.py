@@ -34,8 +34,7 @@ from llama_index.llms.gemway._tools import WireTools, read_legacy_calls
 from pydantic_core import from_json
 
 from gemway import EmptyResponseError
-from gemway.adapters import BLOCKED, FINISH_PROBLEMS, Accumulator, TextChunk, inline_part, refuse_blocked
-from gemway.adapters import warn
+from gemway.adapters import BLOCKED, FINISH_PROBLEMS, Accumulator, TextChunk, inline_part, refuse_blocked, warn
 from gemway.types import (
     Blob,
     FunctionCall,

@@ -54,8 +54,17 @@ from llama_index.llms.gemway._tools import each_tool, to_wire_tools
 from pydantic_core import PydanticUndefined
 
 from gemway import AsyncClient, Client, ConfigurationError, Dialect, capabilities
-from gemway.adapters import TextChunk, canonical, remote_urls, resolve_model, with_media
-from gemway.adapters import OPTIONS, hide_secrets, refuse_invalid, resolve_base_url
+from gemway.adapters import (
+    OPTIONS,
+    TextChunk,
+    canonical,
+    hide_secrets,
+    refuse_invalid,
+    remote_urls,
+    resolve_base_url,
+    resolve_model,
+    with_media,
+)
 
 if TYPE_CHECKING:
     from llama_index.core.tools import BaseTool
