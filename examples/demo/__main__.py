@@ -24,7 +24,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     own = bool(os.environ.get("GEMWAY_BASE_URL") and os.environ.get("GEMWAY_API_KEY"))
     address = configure(chunk_delay=0.02)
-    screen, report = Screen(), Report(folder, address=address, models=(MODEL, IMAGE_MODEL))
+    screen, report = Screen(), Report(folder, address=address, models=(MODEL, IMAGE_MODEL), is_emulated=not own)
     screen.title(address, "your gateway" if own else "an emulator, started for this demo", (MODEL, IMAGE_MODEL))
     begin = time.monotonic()
     for number, part in enumerate(PARTS, 1):

@@ -10,13 +10,32 @@ from pathlib import Path
 from typing import Any
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-section { border: 1px solid #ddd; border-radius: .5rem; padding: 1rem 1.25rem; margin: 1.5rem 0; }
-h2 { margin: 0 0 .5rem; font-size: 1.15rem; } h3 { margin: 1rem 0 .25rem; font-size: .9rem; color: #666; }
-pre { white-space: pre-wrap; background: #f6f6f6; padding: .75rem; border-radius: .4rem; margin: 0; }
-img { max-width: 100%; border-radius: .4rem; display: block; } figure { margin: .75rem 0; }
-figcaption, .tokens { color: #666; font-size: .85rem; } ul { margin: 0; padding-left: 1.2rem; }
+:root { color-scheme: light dark; --ink: #1f2330; --soft: #667085; --line: #e2e5ee; --card: #fff; --page: #f5f6fa;
+  --code: #f2f4f9; --accent: #4f46e5; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ef; --soft: #98a1b3; --line: #2a3040; --card: #171b25;
+  --page: #0e1118; --code: #1f2532; --accent: #a5b4fc; } }
+* { box-sizing: border-box; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 56rem; margin: 0 auto; padding: 2.5rem 1rem 4rem;
+  color: var(--ink); background: var(--page); }
+h1 { margin: 0; font-size: 1.9rem; letter-spacing: -.02em; }
+.about { color: var(--soft); margin: .25rem 0 1rem; overflow-wrap: anywhere; }
+.note { border-left: 4px solid var(--accent); background: var(--card); padding: .75rem 1rem; border-radius: .4rem; }
+section { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.25rem 1.5rem;
+  margin: 1.5rem 0; box-shadow: 0 1px 3px rgb(0 0 0 / .06); }
+h2 { margin: 0 0 .75rem; font-size: 1.15rem; color: var(--accent); }
+h3 { margin: 1rem 0 .3rem; font-size: .75rem; text-transform: uppercase; letter-spacing: .06em; color: var(--soft); }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; background: var(--code); padding: .75rem 1rem;
+  border-radius: .5rem; margin: 0; }
+img { max-width: 100%; height: auto; border-radius: .5rem; display: block; }
+figure { margin: 1rem 0 0; } figcaption, .tokens { color: var(--soft); font-size: .85rem; }
+figcaption { margin-top: .35rem; } .tokens { margin: 1rem 0 0; } ul { margin: 0; padding-left: 1.2rem; }
 """
+# What the reader of the page must know, where no language model answered.
+EMULATED = (
+    "An emulator on this machine answered. It has no language model: it picks sentences from the prompt, calls the tools"
+    " that the prompt names, and draws its pictures itself. Set GEMWAY_BASE_URL and GEMWAY_API_KEY to see your gateway's"
+    " answers here."
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +69,9 @@ class Exchange:
 class Report:
     """Collects exchanges, keeps their pictures in *folder* and writes the page."""
 
-    def __init__(self, folder: Path, *, address: str, models: tuple[str, str]) -> None:
+    def __init__(self, folder: Path, *, address: str, models: tuple[str, str], is_emulated: bool) -> None:
         self._folder = folder
+        self._note = EMULATED if is_emulated else ""
         self._about = f"{address}, models {models[0]} and {models[1]}"
         self.exchanges: list[Exchange] = []
 
@@ -73,8 +93,10 @@ class Report:
         sections = "\n".join(_section(exchange) for exchange in self.exchanges)
         page.write_text(
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>gemway demo</title>\n'
-            f"<style>{STYLE}</style></head>\n<body><h1>gemway demo</h1><p>{escape(self._about)}</p>\n"
-            f"{sections}\n</body></html>\n",
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{STYLE}</style></head>\n'
+            f'<body><h1>gemway demo</h1><p class="about">{escape(self._about)}</p>\n'
+            + (f'<p class="note">{escape(self._note)}</p>\n' if self._note else "")
+            + f"{sections}\n</body></html>\n",
             encoding="utf-8",
         )
         return page

@@ -122,6 +122,10 @@ def check_demo(printed: str, folder: Path) -> None:
 def test_the_demo_runs_on_its_own(tmp_path):
     """The demo starts an emulator, shows four parts, and leaves pictures and a page that needs no other file."""
     check_demo(run("-m", "examples.demo", folder=tmp_path), tmp_path)
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "An emulator on this machine answered" in page
+    assert 'name="viewport"' in page
+    assert "prefers-color-scheme: dark" in page
 
 
 def test_the_demo_runs_against_a_gateway(emulator, tmp_path):
@@ -138,6 +142,7 @@ def test_the_demo_runs_against_a_gateway(emulator, tmp_path):
     )
 
     check_demo(printed, tmp_path)
+    assert "An emulator" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert len(emulator.requests) >= 8
     assert {entry.headers["authorization"] for entry in emulator.requests} == {"Bearer sk-of-my-gateway"}
     assert "sk-of-my-gateway" not in printed + (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
