@@ -179,8 +179,7 @@ class Pace:
         elif ticket.started >= self._window.began:
             self._count(ticket, now, signal)
             if signal == "refused" and retry_after is not None:
-                self._cuts_help = True
-                self._cut_rate(now)
+                self._heed_hint(now)
             else:
                 self._judge(now)
 
@@ -215,6 +214,14 @@ class Pace:
             window.refused += 1
         else:
             window.trouble += 1
+
+    def _heed_hint(self, now: float) -> None:
+        """Slow down at once: a gateway that names a time counts calls. A few calls do not show how many it allows."""
+        if self.rate is not None or self._window.started >= _ENOUGH:
+            self._cuts_help = True
+            self._cut_rate(now)
+        else:
+            self._window = _Window(max(now, self.held_until))
 
     def _judge(self, now: float) -> None:
         """At the end of a window, adjust rate and limit to what happened in it."""
