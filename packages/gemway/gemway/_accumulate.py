@@ -27,7 +27,7 @@ from gemway.types import (
 )
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
-# What one answer may hold. Google makes at most 8 candidates; lists of arguments arrive in order, so that an index
+# Limits for one answer. Google sends at most 8 candidates; lists of arguments arrive in order, so that an index
 # far behind the end of its list is an error or an attack.
 _MOST_CANDIDATES = 64
 _MOST_PARTS = 2048
@@ -64,7 +64,7 @@ class TextChunk:
 
 
 class Accumulator:
-    """Folds chunk by chunk, in linear time: what it returns is built when it is asked for."""
+    """Folds chunk by chunk, in linear time. The response is built only when you call `response`."""
 
     def __init__(self) -> None:
         self._top: dict[str, Any] = {}
@@ -284,7 +284,7 @@ _TEXT_FIELDS = frozenset({"text", "thought", "thought_signature"})
 
 
 def _is_empty(part: Part) -> bool:
-    """Whether a part says nothing, so that a call may go on behind it."""
+    """Whether a part is empty, so that a call may continue after it."""
     return not part.text and part.model_fields_set <= {"text", "thought"}
 
 
@@ -320,7 +320,7 @@ class _CallFold:
         if self._unreadable is not None:
             args = self._unreadable  # text, which no adapter takes for valid arguments
         elif self._fragments:
-            # What is no JSON stays text, and with that an invalid call.
+            # Text that is not JSON stays text, which makes the call invalid.
             args = FunctionCall.model_validate({"args": "".join(self._fragments)}).args
         elif self.may_go_on:
             args = self._args if isinstance(self._call.args, dict) or self._args else self._call.args

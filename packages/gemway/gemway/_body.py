@@ -167,7 +167,7 @@ def _filled(head: bytes, large: list[str], others: list[bytes]) -> LargeBody:
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether *text* is the same in JSON: ASCII without anything to escape, as base64 is."""
+    """Whether JSON needs no escapes for *text*: base64, for example, is ASCII without quotes or backslashes."""
     if not text.isascii():
         return False
     steps = range(0, len(text), _LARGE_TEXT)

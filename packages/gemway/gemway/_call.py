@@ -24,7 +24,7 @@ from gemway.types import Exchange, GenerateContentResponse
 
 @dataclass
 class GatewayFacts:
-    """What a client has learnt about its gateway: whether it has no route for streams, and how it embeds."""
+    """Facts that a client has learned about its gateway."""
 
     no_stream_route: bool = False
     embed_route: EmbedRoute | None = None
@@ -32,11 +32,11 @@ class GatewayFacts:
 
 @dataclass(frozen=True)
 class RetryContext:
-    """What all calls of one client have in common when they are repeated.
+    """The parts of retrying that all calls of one client share.
 
     Attributes:
         random: the source of jitter.
-        budget: what keeps retries from becoming a storm, or None.
+        budget: limits retries during an outage, or None.
         key_can_change: whether a refused key is worth another call, because a callable gives it.
         on_retry: the user's hook, called before each wait.
     """
@@ -68,13 +68,13 @@ class CallState:
     """The attempts of one call.
 
     Attributes:
-        call: what to send next.
+        call: the request to send next.
         headers: the user's headers for this call.
         count: how many requests were sent.
         waited: seconds slept between them.
         expires: the moment at which an answer must be there, or None.
         has_timeouts: whether the user set timeouts (injected clients keep their own if not).
-        refused_at: when the request was sent that was refused with a 401 and is to be sent with a new key, or None.
+        refused_at: when the request was sent whose key was refused with a 401, if the next attempt needs a new key.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class CallState:
         return Timeouts(min(connect, remaining), min(read, remaining), min(write, remaining))
 
     def parser_for(self, exchange: Any) -> ResponseParser | StreamParser:
-        """Return the parser for the bytes of *exchange*. An error is never a stream, whatever was asked for."""
+        """Return the parser for the bytes of *exchange*. An error response is never a stream, even if the request asked for one."""
         kind = StreamParser if self.call.streaming and exchange.status < 300 else ResponseParser
         return kind(self.call, exchange, self._settings, silence=self._timeouts.read, expires=self.expires)
 

@@ -57,7 +57,7 @@ class Client:
 
     @cached_property
     def _transport(self) -> SyncTransport:
-        """What sends; made at the first call, so that importing and constructing stay cheap."""
+        """The transport, made at the first call, so that importing and constructing stay cheap."""
         from gemway._transport import SyncTransport
 
         return SyncTransport(self._setup)
@@ -75,7 +75,7 @@ class Client:
         config: Any = None,
         **options: Any,
     ) -> GenerateContentResponse:
-        """Ask *model* once and return its whole answer.
+        """Send one request to *model* and return its whole answer.
 
         Args:
             request: a `types.GenerateContentRequest`, or its JSON as a dict in either spelling. Its members may be
@@ -87,11 +87,11 @@ class Client:
             APIError: one of its subclasses, see `gemway._exceptions`.
             ConfigurationError: for a request that cannot be sent.
         """
-        chosen = CallOptions.of(options, "generate_content")
+        call_options = CallOptions.of(options, "generate_content")
         call = protocol.generate_content(model, request, self._setup.settings, config=config)
         if self._setup.settings.max_continuations:
-            return merge_responses([response for response in self._continued(call, chosen)])
-        opened = self._send(call, chosen)
+            return merge_responses([response for response in self._continued(call, call_options)])
+        opened = self._send(call, call_options)
         message: GenerateContentResponse = opened.first
         return message
 
@@ -103,27 +103,27 @@ class Client:
         config: Any = None,
         **options: Any,
     ) -> Stream[GenerateContentResponse]:
-        """Ask *model* and return an iterator over the chunks of its answer, which is a context manager too.
+        """Send one request to *model* and return an iterator over the chunks of its answer, which is also a context manager.
 
-        The request is checked now and sent at the first `next` or on entering the context; leaving it early
-        closes the connection. Raises as `generate_content`, and `StreamInterruptedError` where a stream
+        The request is checked now and sent at the first `next` or when you enter the context. Leaving it early
+        closes the connection. Raises the errors of `generate_content`, and `StreamInterruptedError` if the stream
         breaks off after its first chunk.
         """
-        chosen = CallOptions.of(options, "stream_generate_content")
+        call_options = CallOptions.of(options, "stream_generate_content")
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, config=config)
-        return Stream(self._stream(call, chosen))
+        return Stream(self._stream(call, call_options))
 
     def stream_chunks(
         self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
     ) -> Stream[GenerateContentResponse | TextChunk]:
-        """As `stream_generate_content`, but chunks that only add text come unread, as plain JSON.
+        """As `stream_generate_content`, but chunks that only add text stay plain JSON (`TextChunk`).
 
-        For adapters that make objects of their own of every chunk; `Accumulator` folds both kinds. The first
+        For adapters that build their own objects from every chunk; `Accumulator` folds both kinds. The first
         chunk is always a response.
         """
-        chosen = CallOptions.of(options, "stream_chunks")
+        call_options = CallOptions.of(options, "stream_chunks")
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, text_chunks=True)
-        return Stream(self._stream(call, chosen))
+        return Stream(self._stream(call, call_options))
 
     def generate_image(
         self,
@@ -137,23 +137,23 @@ class Client:
         history: Iterable[Any] = (),
         **options: Any,
     ) -> GenerateContentResponse:
-        """Make a picture after *prompt*, or change *images*; the response has `.images`.
+        """Generate an image from *prompt*, or edit *images*. The results are in `response.images`.
 
         Args:
             aspect_ratio: such as `"16:9"`; the model's choice if None.
             image_size: `"512"`, `"1K"`, `"2K"` or `"4K"`; the model's choice if None.
-            images: pictures to start from: bytes, `pathlib.Path`, `data:` URLs, Pillow images, earlier results.
-            with_text: let the model write, too.
-            history: the conversation so far: prompts as text and the responses to them, or contents.
+            images: the images to edit: bytes, `pathlib.Path`, `data:` URLs, Pillow images, earlier results.
+            with_text: also allow text in the answer.
+            history: the conversation so far: prompts as text with the responses to them, or contents.
 
         Raises:
             ContentBlockedError: the prompt or the picture was refused.
             EmptyResponseError: the answer holds no picture; the message holds the model's words.
         """
-        chosen = CallOptions.of(options, "generate_image")
+        call_options = CallOptions.of(options, "generate_image")
         request = image_request(prompt, model, aspect_ratio, image_size, images, with_text=with_text, history=history)
         call = protocol.generate_content(model, request, self._setup.settings)
-        opened = self._send(call, chosen)
+        opened = self._send(call, call_options)
         return require_pictures(opened.first, aspect_ratio)
 
     def count_tokens(
@@ -161,10 +161,10 @@ class Client:
     ) -> int | None:
         """Return how many tokens a prompt has, or None if the gateway cannot count.
 
-        Only ever called by the user: some gateways answer a count with a billed generation.
+        gemway never calls this itself: some gateways answer it with a billed generation.
         """
-        chosen = CallOptions.of(options, "count_tokens")
-        payload = self._json(protocol.count_tokens(model, request, self._setup.settings), chosen)
+        call_options = CallOptions.of(options, "count_tokens")
+        payload = self._json(protocol.count_tokens(model, request, self._setup.settings), call_options)
         return protocol.to_token_count(payload)
 
     def embed_content(  # noqa: PLR0913 - the options of an embedding request
@@ -208,8 +208,8 @@ class Client:
             ResponseValidationError: the number of vectors, their width or their numbers are wrong.
             UnsupportedContentError: an input is empty, or cannot be sent on this route.
         """
-        chosen = CallOptions.of(options, "embed_content")
-        asked = EmbeddingOptions(
+        call_options = CallOptions.of(options, "embed_content")
+        embedding_options = EmbeddingOptions(
             model,
             task_type,
             title,
@@ -221,15 +221,15 @@ class Client:
             concurrency,
             self._setup.settings.extra_body,
         )
-        job = EmbeddingJob(contents, asked, self._facts.embed_route)
+        job = EmbeddingJob(contents, embedding_options, self._facts.embed_route)
         while batches := job.next_batches():
-            self._transport.together(partial(self._embed, job, chosen), batches, concurrency)
+            self._transport.together(partial(self._embed, job, call_options), batches, concurrency)
         if job.route_is_known:
             self._facts.embed_route = job.route
         return job.result()
 
     def _embed(self, job: EmbeddingJob, options: CallOptions, batch: EmbeddingBatch) -> None:
-        """Send one batch of inputs, and give the job what came back."""
+        """Send one batch of inputs, and pass the response or the error to the job."""
         if job.has_failed:
             return
         try:
@@ -241,18 +241,18 @@ class Client:
 
     def list_models(self, **options: Any) -> list[str]:
         """Return the names of the gateway's models, without `models/`."""
-        chosen = CallOptions.of(options, "list_models")
+        call_options = CallOptions.of(options, "list_models")
         names: list[str] = []
         call: protocol.Call | None = protocol.list_models()
         for _ in range(protocol.MAX_PAGES):
             if call is None:
                 break
-            page, call = protocol.to_models(call, self._listed(call, chosen))
+            page, call = protocol.to_models(call, self._listed(call, call_options))
             names += page
         return names
 
     def _listed(self, call: protocol.Call, options: CallOptions) -> Any:
-        """Return one page; some gateways list models under /v1 only."""
+        """Return one page. LiteLLM and its kin list models under /v1 only, so a 404 is followed by one more try there."""
         try:
             return self._json(call, options)
         except NotFoundError:
@@ -268,11 +268,11 @@ class Client:
         max_function_rounds: int = 10,
         **options: Any,
     ) -> Chat:
-        """Return a conversation with *model*, which is empty or goes on from *history*.
+        """Return a conversation with *model*, which starts empty or continues *history*.
 
         Args:
             config: google-genai's `GenerateContentConfig`, or a dict with its fields.
-            history: the conversation so far: texts of the user, and contents.
+            history: the conversation so far: the user's texts, and contents.
             max_function_rounds: how often for one message Python functions among the tools are called by themselves,
                 and their results sent back; 0 for never.
             options: fields of the configuration (`tools`, `system_instruction`, `temperature`, ...), and the options
@@ -285,7 +285,7 @@ class Client:
         return Chat(self, ChatSettings(model, config, fields, max_function_rounds), model, to_history(history), calls)
 
     def close(self) -> None:
-        """Give this client's connections back. A later call opens new ones."""
+        """Release this client's connections. A later call opens new ones."""
         if "_transport" in self.__dict__:
             self._transport.close()
 
@@ -296,7 +296,7 @@ class Client:
         return self._chunks(call, options)
 
     def _chunks(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
-        """Yield the messages of one answer. What breaks off after the first is an error with `.partial`."""
+        """Yield the messages of one answer. An error after the first message has `.partial`."""
         opened = self._send(call, options)
         exchange, parser = opened.exchange, opened.parser
         try:
@@ -378,7 +378,7 @@ class Client:
 
 
 class Stream(Generic[T]):
-    """The chunks of an answer, as they arrive. Iterate over it, or use it as a context manager too."""
+    """The chunks of an answer as they arrive. Iterate over it; in a `with` block it is closed at the end."""
 
     def __init__(self, chunks: Generator[T, None, None]) -> None:
         self._chunks = chunks
@@ -393,7 +393,7 @@ class Stream(Generic[T]):
         return self._held.pop() if self._held else next(self._chunks)
 
     def close(self) -> None:
-        """Stop here: the connection is closed, and the rest of the answer is lost."""
+        """Close the connection. The rest of the answer is lost."""
         self._chunks.close()
 
     def __enter__(self) -> Self:
@@ -412,8 +412,8 @@ class Chat:
     """A conversation with one model; made by `Client.chat`.
 
     Attributes:
-        model: the model that is asked.
-        history: the contents so far, with thought signatures. A message that fails leaves it as it was.
+        model: the name of the model.
+        history: the contents so far, with thought signatures. A message that fails does not change it.
     """
 
     def __init__(

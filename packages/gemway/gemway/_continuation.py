@@ -19,7 +19,7 @@ class FollowUps:
     """The requests for one answer: the first, and at most *most* follow-ups.
 
     Attributes:
-        call: what to send next, or None when the answer is complete.
+        call: the request to send next, or None when the answer is complete.
     """
 
     def __init__(self, call: Call, most: int) -> None:

@@ -4,10 +4,10 @@ Frameworks allow histories that generateContent refuses with 400: results far fr
 results, several turns of one role in a row, a start or an end with the model. `arrange` takes contents in the
 order of the conversation and returns contents that alternate, in which each turn with function calls is followed
 at once by one user turn that begins with exactly its results, in call order (ai.google.dev, Function calling;
-google-gemini/gemini-cli#3814, #17208, #26486). Nothing that was said, shown, called or answered is left out.
+google-gemini/gemini-cli#3814, #17208, #26486). No text, media, call or result is left out.
 
-A part may carry `call_id` beside its payload: the framework's id of the call that it belongs to. It pairs calls
-with results and is never sent.
+A part may carry `call_id` next to its payload: the framework's id of the call that it belongs to. It pairs calls with
+results and is never sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gemway._exceptions import ConfigurationError, UnsupportedContentError
 from gemway.types import find_answered_call
 
 SENTINEL: Final = "skip_thought_signature_validator"
-"""Stands for a signature that is not to be had (ai.google.dev, Thought signatures, FAQ)."""
+"""Takes the place of a signature that does not exist (ai.google.dev/gemini-api/docs/thought-signatures, FAQ)."""
 
 Part: TypeAlias = dict[str, Any]
 Content: TypeAlias = dict[str, Any]
@@ -102,9 +102,9 @@ def _merged(turns: Iterable[_Turn]) -> list[_Turn]:
         role, parts = turn
         if role != role_before:
             has_empty = _has_empty(parts)
-            kept = (role, _extended([], parts)) if has_empty else turn
-            if kept[1]:
-                merged.append(kept)
+            own_turn = (role, _extended([], parts)) if has_empty else turn
+            if own_turn[1]:
+                merged.append(own_turn)
                 role_before, is_own = role, has_empty
         elif parts:
             target = merged[-1][1] if is_own else [*merged[-1][1]]
@@ -127,7 +127,7 @@ def _is_empty(part: Part) -> bool:
 
 
 def _has_empty(parts: Iterable[Part]) -> bool:
-    for part in parts:  # noqa: SIM110 - all() and any() take twice as long, and this is asked of every turn
+    for part in parts:  # noqa: SIM110 - all() and any() take twice as long, and this runs for every turn
         if part.get("text") == "" or _MODIFIERS.issuperset(part):
             return True
     return False
@@ -137,7 +137,7 @@ _MODIFIERS: Final = frozenset({"thought", "thoughtSignature"})
 
 
 def _add_empty(target: list[Part], part: Part) -> None:
-    """Keep what matters of a part without content: its signature, on the part before it if that has none.
+    """Keep the signature of a part without content, on the part before it if that has none.
 
     Streams end with such a part, and relays of Claude sign thoughts with one (CLIProxyAPI). Gateways that drop empty
     text would send a signature without a part.
@@ -152,7 +152,7 @@ def _add_empty(target: list[Part], part: Part) -> None:
 
 
 def _can_be_signed(part: Part, *, by: Part) -> bool:
-    """Tell whether the signature at the end of an answer belongs to *part*: visible text or a picture."""
+    """Whether the signature at the end of an answer can belong to *part*: visible text or a picture."""
     if "thoughtSignature" in part or part.get("thought") != by.get("thought"):
         return False
     return "text" in part or "inlineData" in part
@@ -163,7 +163,7 @@ def _can_be_signed(part: Part, *, by: Part) -> bool:
 
 @dataclass(slots=True, eq=False)
 class _CallOrResult:
-    """One end of a function call: the call, or its result and what was shown with it.
+    """One end of a function call: the call, or its result with the media that belong to it.
 
     `key` is the framework's id of the call, else the server's.
     """
@@ -205,12 +205,12 @@ def _in_order(turns: list[_Turn]) -> list[_Turn] | None:
             if waiting or any("functionResponse" in part for part in parts):
                 return None
             waiting = [part for part in parts if "functionCall" in part]
-            said: list[Part] | None = parts if _is_plain(parts) else [_sendable(part) for part in parts]
+            sendable: list[Part] | None = parts if _is_plain(parts) else [_sendable(part) for part in parts]
         else:
-            said, waiting = _results_in_order(waiting, parts), []
-        if said is None:
+            sendable, waiting = _results_in_order(waiting, parts), []
+        if sendable is None:
             return None
-        answered.append(turn if said is parts else (role, said))
+        answered.append(turn if sendable is parts else (role, sendable))
     return None if waiting else answered
 
 
@@ -220,13 +220,13 @@ def _results_in_order(calls: list[Part], parts: list[Part]) -> list[Part] | None
         return None
     if not calls:
         return parts
-    said = []
+    results = []
     for call, part in zip(calls, parts, strict=False):
         result = part.get("functionResponse")
         if result is None or "call_id" not in part or part["call_id"] != call.get("call_id"):
             return None
-        said.append(_response(call["functionCall"], part, result))
-    return [*said, *parts[len(calls) :]]
+        results.append(_response(call["functionCall"], part, result))
+    return [*results, *parts[len(calls) :]]
 
 
 def _rearranged(turns: list[_Turn]) -> Iterator[_Turn]:
@@ -243,7 +243,7 @@ def _rearranged(turns: list[_Turn]) -> Iterator[_Turn]:
 
 
 def _is_plain(parts: list[Part]) -> bool:
-    for part in parts:  # noqa: SIM110 - all() takes twice as long, and this is asked of every turn
+    for part in parts:  # noqa: SIM110 - all() takes twice as long, and this runs for every turn
         if "functionCall" in part or "functionResponse" in part or "call_id" in part:
             return False
     return True
@@ -305,7 +305,7 @@ def _sendable(part: Part) -> Part:
 
 
 def _attach(shown: list[Part], step: _ParsedTurn) -> None:
-    """Give what names a call, a picture say, to its result in the same turn; the rest stays in the turn."""
+    """Move parts that name a call, for example pictures, to its result in the same turn; others stay in the turn."""
     results = {result.key: result for result in step.results}
     for part in shown:
         if result := results.get(part["call_id"]):
@@ -322,8 +322,8 @@ def _pair_all(steps: Collection[_ParsedTurn]) -> None:
         return
     _pair(reversed([*steps]), results, attrgetter("key"))
     # A second result for a call that has one already is not the result of another call of the same tool.
-    known = {call.key for step in steps for call in step.calls}
-    strays = [result for result in results if result.key is None or result.key not in known]
+    called_keys = {call.key for step in steps for call in step.calls}
+    strays = [result for result in results if result.key is None or result.key not in called_keys]
     _pair(steps, strays, attrgetter("name"))
     _pair(steps, [result for result in strays if not result.name], lambda end: "any")
 
@@ -348,7 +348,7 @@ def _pair(
 
 
 def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
-    """Yield a model turn, then results, what was shown with them, and results that stood on the wrong side."""
+    """Yield a model turn, then its results with their media, then results that stood on the wrong side."""
     yield "model", [item for item in step.items if not isinstance(item, _CallOrResult)]
     for call in step.calls:
         result = call.partner
@@ -371,16 +371,16 @@ def _response(call: dict[str, Any], part: Part, result: dict[str, Any]) -> Part:
 
 
 def _parts_left_behind(item: Part | _CallOrResult) -> Iterable[Part]:
-    """Return what *item* leaves in its place: nothing if it is a result that went to its call.
+    """Return the parts that remain in the place of *item*: none if it is a result that moved to its call.
 
-    A result whose call is not in the conversation is told as text, with its media: a lone response is refused.
+    A result whose call is not in the conversation becomes text with its media, because Gemini refuses a lone response.
     """
     if not isinstance(item, _CallOrResult):
         return (item,)
     if item.partner:
         return ()
-    said = json.dumps(item.payload.get("response"), ensure_ascii=False, default=str)
-    text = f"Result of an earlier call of the tool {item.name or '(name unknown)'}: {said}"
+    payload = json.dumps(item.payload.get("response"), ensure_ascii=False, default=str)
+    text = f"Result of an earlier call of the tool {item.name or '(name unknown)'}: {payload}"
     return ({"text": text}, *(item.payload.get("parts") or ()), *item.shown)
 
 
@@ -405,7 +405,7 @@ def _with_signed_text(turn: _Turn, *, every_part: bool = False) -> _Turn:
 
     Gemini 3 image models answer 400 "Text part is missing a thought_signature" to a greeting that was typed in, to the
     answer of another model, and to text that was edited (googleapis/js-genai#1116). A stream cuts one text into several
-    parts of which one is signed, so text next to signed text is left alone, unless *every_part* is to be signed.
+    parts of which one is signed, so text next to signed text is left alone, unless *every_part* is True.
     """
     role, parts = turn
     if role != "model":
@@ -454,7 +454,7 @@ def _sign_first_calls(turns: list[_Turn]) -> None:
 def _current_turn(turns: list[_Turn]) -> int:
     """Return where the current turn starts: at the last user content that is more than function responses.
 
-    What stands beside a response (a picture, a word after an interrupted call) counts with the response: a
+    Parts in the same turn as a response (a picture, a word after an interrupted call) count with the response: a
     sentinel too many is ignored, one too few is a 400.
     """
     for at in range(len(turns) - 1, -1, -1):
@@ -501,7 +501,7 @@ def _without_signature(part: Part, is_current: bool) -> Part:
 
 
 def _start_and_end_with_user(turns: list[_Turn], *, answer_is_due: bool) -> list[_Turn]:
-    """Begin with the user, and end with the user where the model is to answer rather than to go on writing."""
+    """Begin with the user, and end with the user if the model should answer rather than continue its own text."""
     if turns and turns[0][0] == "model":
         turns = [("user", [{"text": _OPENING}]), *turns]
     if turns and turns[-1][0] == "model" and answer_is_due:

@@ -19,7 +19,7 @@ from gemway._version import __version__
 
 
 class SyncKey:
-    """Where the key comes from; a callable is asked for each request, and once for all after a 401."""
+    """The user's callable that returns the key. It is called for each request, and after a 401 once for all that wait."""
 
     def __init__(self, source: Any, scheme: str) -> None:
         self._source = source
@@ -50,7 +50,7 @@ class SyncKey:
 
 
 class AsyncKey:
-    """Where the key comes from; a callable is asked for each request, and once for all after a 401."""
+    """The user's callable that returns the key. It is called for each request, and after a 401 once for all that wait."""
 
     def __init__(self, source: Any, scheme: str) -> None:
         self._source = source

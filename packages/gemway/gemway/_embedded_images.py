@@ -1,4 +1,4 @@
-"""Find pictures that a gateway wrote into the text of an answer, and make them parts. Pure.
+"""Find images that a gateway embedded in the text of an answer, and turn them into parts. Pure.
 
 Gateways that convert from another provider's format answer `![image](data:image/png;base64,...)` where Gemini
 sends an inlineData part (new-api undoes it in its newer versions, `normalizeGeminiMarkdownImages`).
@@ -16,10 +16,9 @@ from gemway.types import Blob, Candidate, Content, GenerateContentResponse, Part
 
 
 def may_embed_images(data: bytes) -> bool:
-    """Tell whether there may be a embedded image in the bytes of an answer.
+    """Whether the bytes of an answer may embed an image.
 
-    Python finds one byte 20 times as fast as several, and what is asked here may be 25 MB of base64, which has no
-    semicolon.
+    Python finds one byte 20 times as fast as several, and *data* may be 25 MB of base64, which has no semicolon.
     """
     return b";" in data and b"data:image" in data
 
@@ -32,7 +31,7 @@ _PICTURE: Final = re.compile(rf'!\[(?:[^\]!]|!(?!\[))*\]\(\s*({_URL})\s*(?:"[^"]
 
 
 def extract_embedded_images(response: GenerateContentResponse) -> GenerateContentResponse:
-    """Return *response* with the pictures in its texts as parts of their own; the same object if there are none."""
+    """Return *response* with embedded images as parts of their own; the same object if there are none."""
     candidates = response.candidates or []
     extracted = [_extract_from_candidate(candidate) for candidate in candidates]
     if all(new is old for new, old in zip(extracted, candidates, strict=True)):
@@ -51,9 +50,9 @@ def _extract_from_candidate(candidate: Candidate) -> Candidate:
 
 
 def _split_part(part: Part, *, is_whole: bool = True) -> list[Part]:
-    """Return *part*, or the texts and pictures that it holds, in order; its signature stays on the last of them.
+    """Return *part*, or its texts and images in order. The signature stays on the last of them.
 
-    White space between pictures goes, unless more of the text is to come (*is_whole* is False).
+    White space between images is dropped, unless more text may follow (*is_whole* is False).
     """
     if not part.text or "data:image" not in part.text:
         return [part]
@@ -73,17 +72,17 @@ def _split_part(part: Part, *, is_whole: bool = True) -> list[Part]:
     return pieces
 
 
-# What an event contains in which a embedded image may begin: its first two characters, or a text that ends between them.
+# An event in which an embedded image may start contains its first two characters, or a text that ends between them.
 _STARTS: Final = (b"![", b'!"')
-# The end of a text that may be the beginning of a embedded image, and one that certainly is.
+# The end of a text that may be the start of an embedded image, and one that certainly is.
 _MAYBE: Final = re.compile(r"!\[[^\]\n]{0,200}(\](\(\s{0,9}(d(a(t(a(:[\w/.+;-]{0,99})?)?)?)?)?)?)?\Z")
 _SURELY: Final = re.compile(r"!\[[^\]\n]{0,200}\]\(\s{0,9}data:image/[\w.+-]+;base64,[^)]*\Z")
 
 
 class EmbeddedImageBuffer:
-    """Holds the end of a stream's text back where it may be the beginning of a embedded image, until that is settled.
+    """Buffers the tail of streamed text while it could still be the start of an embedded image.
 
-    Looks at what the first candidate says. What is held back is bounded by *most* characters.
+    Only the first candidate is searched. At most *most* characters are buffered.
     """
 
     def __init__(self, most: int) -> None:
@@ -93,13 +92,13 @@ class EmbeddedImageBuffer:
         self._is_picture = False
 
     def may_start(self, event: bytes) -> bool:
-        """Whether the message of *event* is to be passed through here: nearly never."""
+        """Whether the message of *event* must go through `push`. Nearly none has to."""
         return bool(self._held) or (b"!" in event and (_STARTS[0] in event or _STARTS[1] in event))
 
     def push(self, message: GenerateContentResponse) -> GenerateContentResponse:
-        """Return *message* with what was held back before it, without what is to be held back now."""
+        """Return *message* with the text that was buffered before it, and without the text that is buffered now."""
         candidate = message.candidates[0] if message.candidates else Candidate()
-        if candidate.index:  # another one than the first
+        if candidate.index:  # not the first one
             return message
         content = candidate.content or Content(role="model")
         parts = [whole for part in content.parts or () for whole in self._take(part)]
@@ -107,8 +106,8 @@ class EmbeddedImageBuffer:
             parts += self._release()
         if parts == (content.parts or []):
             return message
-        said = candidate.model_copy(update={"content": content.model_copy(update={"parts": parts})})
-        return message.model_copy(update={"candidates": [said, *(message.candidates or ())[1:]]})
+        remaining = candidate.model_copy(update={"content": content.model_copy(update={"parts": parts})})
+        return message.model_copy(update={"candidates": [remaining, *(message.candidates or ())[1:]]})
 
     def _take(self, part: Part) -> list[Part]:
         if part.text is None or part.model_fields_set != {"text"}:
@@ -116,7 +115,7 @@ class EmbeddedImageBuffer:
         self._held.append(part.text)
         self._size += len(part.text)
         if self._is_picture and ")" not in part.text and self._size <= self._most:
-            return []  # the middle of a picture: what came before is not looked at again
+            return []  # the middle of an image: searching the buffer again would take quadratic time
         text = "".join(self._held)
         self._held, self._size = [], 0
         at = text.rfind("![")
@@ -134,13 +133,13 @@ class EmbeddedImageBuffer:
 
 
 def _blob(url: str) -> Blob | None:
-    """Return the picture of a data: URL, or None if its bytes are no picture: an example in a text about markdown."""
-    told, encoded = split_data_url(url)
+    """Return the image of a data: URL, or None if its bytes are no image, as in an example about Markdown."""
+    declared_type, encoded = split_data_url(url)
     try:
-        found = sniff_mime_type(decode_base64(encoded[:64]))
+        sniffed_type = sniff_mime_type(decode_base64(encoded[:64]))
     except ValueError:
-        found = None
-    return Blob(mime_type=found or told, data=encoded) if found else None
+        sniffed_type = None
+    return Blob(mime_type=sniffed_type or declared_type, data=encoded) if sniffed_type else None
 
 
 def _text(text: str, is_whole: bool) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Fetch media that a message names by URL: only when asked to, only from public addresses, within limits.
+"""Download media that a message names by URL: only if you pass a fetcher, only from public addresses, within limits.
 
 Each host name is resolved once, checked, and connected to by the address that was checked, so that a second
 answer of the name server cannot lead elsewhere. Redirects are followed by the same rules, one by one.
@@ -64,10 +64,10 @@ class MediaFetcher:
 
     async def afetch(self, urls: Iterable[str], *, deadline: float | None = None) -> dict[str, tuple[str, bytes]]:
         """Return the same as `fetch`, all at the same time and without blocking the event loop."""
-        wanted = list(dict.fromkeys(urls))
+        distinct_urls = list(dict.fromkeys(urls))
         expires = self._expires(deadline)
-        files = await asyncio.gather(*(self._afetch(url, expires) for url in wanted))
-        return dict(zip(wanted, files, strict=True))
+        files = await asyncio.gather(*(self._afetch(url, expires) for url in distinct_urls))
+        return dict(zip(distinct_urls, files, strict=True))
 
     def _expires(self, deadline: float | None) -> float:
         return time.monotonic() + (self.deadline if deadline is None else min(deadline, self.deadline))
@@ -80,8 +80,8 @@ class MediaFetcher:
         download = _Download(self, url, expires)
         try:
             while True:
-                found = socket.getaddrinfo(*download.host_and_port(), type=socket.SOCK_STREAM)
-                request = download.request(found)
+                addresses = socket.getaddrinfo(*download.host_and_port(), type=socket.SOCK_STREAM)
+                request = download.request(addresses)
                 network = SyncNetwork()
                 network.expires = expires
                 with (
@@ -123,7 +123,7 @@ class MediaFetcher:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """Return what a download may fail with: the network, the answer (ValueError, zlib), the deadline."""
+    """Return the exceptions of a download that fails: network, deadline, and answers that cannot be read."""
     import httpcore
 
     network = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
@@ -131,7 +131,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
 
 class _Download:
-    """One file on its way: where to ask next, what is refused, what has arrived. Waits for nothing."""
+    """The state of one download: the next address, the rules, and the bytes so far. Waits for nothing."""
 
     def __init__(self, limits: MediaFetcher, url: str, expires: float) -> None:
         self._limits = limits
@@ -194,7 +194,7 @@ class _Download:
         }
 
     def trust(self) -> Any:
-        """Return what certificates are checked by, or None where there will be none."""
+        """Return the SSL context that checks certificates, or None for plain http."""
         if self._parsed().scheme != "https":
             return None
         import httpx
@@ -219,7 +219,7 @@ class _Download:
         return True
 
     def _inflater(self) -> Any:
-        """Return what undoes the compression that came unasked; one layer that can be undone in steps, or none."""
+        """Return the decompressor for an answer that is compressed although we asked for none: one layer, in steps, or None."""
         encoding = self._headers.get("content-encoding", "").strip().lower()
         if encoding in ("", "identity"):
             return None
@@ -247,7 +247,7 @@ class _Download:
             has_more = bool(data) or len(piece) == _INFLATED_AT_ONCE
 
     def media(self) -> tuple[str, bytes]:
-        """Return MIME type and bytes: what the bytes are counts more than what the server calls them."""
+        """Return MIME type and bytes. The bytes themselves count more than the type that the server declares."""
         if self._machine is not None and not self._machine.eof:
             raise self._refused("is cut off: its compressed data has no end")
         data = b"".join(self._pieces)

@@ -39,7 +39,7 @@ class PythonFunction:
         self.declaration: JsonObject = function_declaration(self.name, description, schema)
 
     def __call__(self, args: Mapping[str, Any]) -> Any:
-        """Return what the function gives for the arguments of a model's call, converted to its annotations."""
+        """Call the function with the arguments of a model's call, converted to its annotations, and return its result."""
         filled = self._model.model_validate(restore_arguments(dict(args), self._schema))
         names = filled.model_fields_set
         return self._function(**{name: getattr(filled, name) for name in type(filled).model_fields if name in names})
@@ -57,7 +57,7 @@ def is_python_function(tool: Any) -> bool:
 
 
 def sync_outcome(functions: Mapping[str, PythonFunction], call: FunctionCall) -> JsonObject:
-    """Run *call* and return its result as a part to send back; what the function raises goes back to the model."""
+    """Run *call* and return its result as a part to send back. If the function raises, the model gets the error."""
     try:
         result = functions[call.name or ""](call.args or {})
         if inspect.isawaitable(result):
@@ -71,7 +71,7 @@ def sync_outcome(functions: Mapping[str, PythonFunction], call: FunctionCall) ->
 
 
 async def async_outcome(functions: Mapping[str, PythonFunction], call: FunctionCall) -> JsonObject:
-    """Run *call* and return its result as a part to send back; what the function raises goes back to the model."""
+    """Run *call* and return its result as a part to send back. If the function raises, the model gets the error."""
     try:
         result = functions[call.name or ""](call.args or {})
         if isinstance(result, Awaitable):
@@ -119,22 +119,22 @@ def _parameters_of(function: Callable[..., Any], name: str, descriptions: Mappin
 
 
 def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says of the function, and of each argument."""
+    """Return the descriptions of the function and of each argument in a docstring."""
     summary: list[str] = []
     arguments: dict[str, str] = {}
     section, last = "", ""
     for line in text.splitlines():
-        if found := _SECTION.match(line):
-            section, last = found[1] or "other", ""
-        elif found := _SPHINX.match(line):
-            section, last = ("Args", found[1]) if found[1] else ("other", "")
+        if match := _SECTION.match(line):
+            section, last = match[1] or "other", ""
+        elif match := _SPHINX.match(line):
+            section, last = ("Args", match[1]) if match[1] else ("other", "")
             if last:
-                arguments[last] = found[2]
+                arguments[last] = match[2]
         elif not section:
             summary.append(line)
-        elif section != "other" and (found := _ARGUMENT.match(line)):
-            last = found[1]
-            arguments[last] = found[2]
+        elif section != "other" and (match := _ARGUMENT.match(line)):
+            last = match[1]
+            arguments[last] = match[2]
         elif last and line.strip():
             arguments[last] += f" {line.strip()}"
     return "\n".join(summary).strip(), arguments

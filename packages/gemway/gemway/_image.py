@@ -24,7 +24,7 @@ _EXTENSIONS = {
     "image/bmp": ".bmp",
     "image/tiff": ".tiff",
 }
-# What a page or a notebook may show as a picture. SVG is left out: shown inline it is a document that runs scripts.
+# Types that a page or a notebook may show. SVG is not one of them: inline it is a document that can run scripts.
 SHOWN_TYPES = frozenset(_EXTENSIONS)
 _EXTENSIONS["image/svg+xml"] = ".svg"
 _SAME = {".jpg": ".jpeg", ".tiff": ".tif"}
@@ -38,8 +38,8 @@ class Image:
     """A picture that was generated, or one to send.
 
     Args:
-        data: the bytes, or their base64 text in any alphabet (decoded only when asked for).
-        mime_type: such as `"image/png"`; found in the bytes when it is not told.
+        data: the bytes, or their base64 text in any alphabet (decoded on first use).
+        mime_type: for example `"image/png"`; detected from the bytes if None.
     """
 
     def __init__(self, data: bytes | str, mime_type: str | None = None) -> None:
@@ -55,7 +55,7 @@ class Image:
 
     @property
     def base64(self) -> str:
-        """The bytes as standard base64 text with padding. What came clean over the wire is passed on uncopied."""
+        """The bytes as standard base64 text with padding. Text that is clean already is returned without a copy."""
         if self._encoded is not None:
             return clean_base64(self._encoded)
         return b64encode(self.data).decode("ascii")
@@ -67,7 +67,7 @@ class Image:
             return declared
         try:
             return sniff_mime_type(self._beginning(_HEAD_DIGITS)) or _UNKNOWN
-        except ValueError:  # no base64; .data will say so
+        except ValueError:  # not base64; `.data` raises the error
             return _UNKNOWN
 
     def _beginning(self, digits: int) -> bytes:
@@ -99,7 +99,7 @@ class Image:
         return self._size[1]
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the picture to *path* and return where it is.
+        """Write the picture to *path* and return the path of the file.
 
         The extension becomes the right one: `fox.png` is written as `fox.jpg` if the picture is a JPEG, and a name
         without a picture's extension gets one. An existing file is never replaced unless *overwrite* is set:
@@ -111,7 +111,7 @@ class Image:
             with target.open("wb" if overwrite else "xb") as file:
                 file.write(data)
         except FileExistsError as error:
-            advice = "is there already; choose another name or pass overwrite=True"
+            advice = "already exists; choose another name or pass overwrite=True"
             raise FileExistsError(error.errno, advice, str(target)) from None
         return target
 
@@ -136,9 +136,9 @@ class Image:
         return pil.open(BytesIO(self.data))
 
     def to_safe_base64(self) -> str | None:
-        """Return base64 text that can stand in HTML, or None for what is no picture that a page may show.
+        """Return base64 text that is safe inside HTML, or None if this is no picture that a page may show.
 
-        `base64` passes on what a server sent where that looks right; this decodes and encodes it as a whole.
+        `base64` passes a server's text on if it looks right; this one decodes and encodes all of it.
         """
         if self.mime_type not in SHOWN_TYPES:
             return None
@@ -149,8 +149,8 @@ class Image:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Show the picture in a notebook, without Pillow or IPython; as text if it is none that may be shown."""
-        shown = self.to_safe_base64()
-        return {self.mime_type: shown, "text/plain": repr(self)} if shown else {"text/plain": repr(self)}
+        encoded = self.to_safe_base64()
+        return {self.mime_type: encoded, "text/plain": repr(self)} if encoded else {"text/plain": repr(self)}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and (self.data, self.mime_type) == (other.data, other.mime_type)
@@ -164,7 +164,7 @@ class Image:
 
     @property
     def _bytes(self) -> int:
-        """How many bytes there are; while they are not decoded, as the length of their base64 says."""
+        """The number of bytes; computed from the length of the base64 text while it is not decoded."""
         if self._encoded is None or "data" in self.__dict__:
             return len(self.data)
         return len(self._encoded.rstrip("=")) * 3 // 4

@@ -117,7 +117,7 @@ _MARKDOWN_PICTURE: Final = re.compile(r"!\[[^\]\n]{0,200}\]\((https?://[^\s)]{1,
 def _picture_url(response: GenerateContentResponse) -> str | None:
     """Return the URL that a gateway sent instead of a picture, or None.
 
-    flow2api answers with `fileData` where it could not load the picture, gemini-balance with a Markdown image.
+    flow2api answers with `fileData` if it could not load the picture, gemini-balance with a Markdown image.
     """
     for part in response.parts:
         file = part.file_data

@@ -21,7 +21,7 @@ JsonObject = dict[str, Any]
 
 
 def members(value: Any, name: str) -> JsonObject:
-    """Return what a dict, a pydantic object or a dataclass holds and is not None, by camelCase names, one level deep.
+    """Return the members of a dict, a pydantic object or a dataclass that are not None, by camelCase names, one level deep.
 
     Raises:
         ConfigurationError: something else; the message calls it *name*.

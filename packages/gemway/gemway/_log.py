@@ -12,7 +12,7 @@ from gemway._exceptions import APIError
 from gemway._protocol import Call
 
 LOGGER: Final = logging.getLogger("gemway")
-LOGGER.addHandler(logging.NullHandler())  # a library says nothing until it is asked to
+LOGGER.addHandler(logging.NullHandler())  # a library stays silent until the user configures logging
 
 
 def log_request(call: Call, outcome: int | str, seconds: float, request_id: str | None = None) -> None:

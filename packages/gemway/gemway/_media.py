@@ -21,12 +21,12 @@ _GOOGLE_HOSTS: Final = frozenset(
 
 
 def to_part(media: Any, *, mime_type: str | None = None) -> dict[str, Any]:
-    """Return the wire part for *media*: `inlineData` for bytes, `fileData` for what stays where it is.
+    """Return the wire part for *media*: `inlineData` for bytes, `fileData` for a reference.
 
     Args:
         media: bytes, a `data:` URL, an http(s), `gs://` or Files API URI (sent by reference), a `pathlib.Path`
             (read now), a `gemway.Image` or a Pillow image.
-        mime_type: such as `"image/png"`; without it the bytes or the ending of the address tell.
+        mime_type: for example `"image/png"`; if None it is detected from the bytes or the ending of the address.
 
     Raises:
         UnsupportedContentError: the type is unknown, or *media* is a string that names a local file.
@@ -89,19 +89,19 @@ def _from_bytes(data: bytes, mime_type: str | None) -> dict[str, Any]:
 
 def _from_pillow(picture: Any, mime_type: str | None) -> dict[str, Any]:
     """Encode a Pillow image in the format it was read from, else as PNG."""
-    wanted = (canonical_mime_type(mime_type) or "").rpartition("/")[2].upper() or picture.format
+    picture_format = (canonical_mime_type(mime_type) or "").rpartition("/")[2].upper() or picture.format
     buffer = BytesIO()
     try:
-        picture.save(buffer, format=wanted or "PNG")
+        picture.save(buffer, format=picture_format or "PNG")
     except (KeyError, OSError) as error:  # unknown format; pixels that the format cannot hold
         raise UnsupportedContentError(
-            f"the PIL image cannot be written as {wanted}: {error}; convert it first"
+            f"the PIL image cannot be written as {picture_format}: {error}; convert it first"
         ) from error
     return _from_bytes(buffer.getvalue(), mime_type)
 
 
 def inline_part(data: bytes | str, mime_type: str | None) -> dict[str, Any]:
-    """Return an `inlineData` part from bytes or base64 text; without a usable *mime_type* the bytes tell.
+    """Return an `inlineData` part from bytes or base64 text. Without a usable *mime_type* it is detected from the bytes.
 
     Clean base64 text is passed on as the same object; other spellings (url-safe, unpadded, on several lines, a
     `data:` URL, whose type then counts) are put into the standard alphabet.
@@ -136,9 +136,9 @@ def _head(encoded: str) -> bytes:
 
 def _known_type(mime_type: str | None, head: bytes) -> str:
     """Return the declared type, or else the type that the bytes show."""
-    if known := canonical_mime_type(mime_type) or sniff_mime_type(head):
-        return known
-    raise UnsupportedContentError("the type of the media cannot be told from its bytes; pass mime_type=")
+    if media_type := canonical_mime_type(mime_type) or sniff_mime_type(head):
+        return media_type
+    raise UnsupportedContentError("the type of the media cannot be detected from its bytes; pass mime_type=")
 
 
 def _type_by_ending(path: str) -> str | None:
@@ -149,7 +149,7 @@ def split_data_url(url: str) -> tuple[str, str]:
     """Return media type and base64 text of a `data:` URL (RFC 2397).
 
     The type is `""` where the URL names none. Base64 is passed on unread; percent-encoded text is encoded, and
-    is `text/plain` unless the URL says otherwise.
+    is `text/plain` unless the URL names one.
     """
     header, comma, payload = url.partition(",")
     if header[:5].lower() != "data:" or not comma:
@@ -187,7 +187,7 @@ def _can_be_fetched(uri: str | None) -> bool:
         return False
     try:
         return urlsplit(uri).hostname not in _GOOGLE_HOSTS
-    except ValueError:  # not an address at all: the gateway will say so
+    except ValueError:  # not an address at all: the gateway rejects it
         return False
 
 
@@ -209,8 +209,8 @@ def _with_inlined(holder: dict[str, Any], inlined: Mapping[str, dict[str, Any]])
 def _replaced(part: dict[str, Any], inlined: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     if "functionResponse" in part:
         return {**part, "functionResponse": _with_inlined(part["functionResponse"], inlined)}
-    found = inlined.get((part.get("fileData") or {}).get("fileUri") or "")
-    if found is None:
+    media = inlined.get((part.get("fileData") or {}).get("fileUri") or "")
+    if media is None:
         return part
     siblings = {key: value for key, value in part.items() if key != "fileData"}
-    return {**siblings, **found}
+    return {**siblings, **media}

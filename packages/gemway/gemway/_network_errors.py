@@ -1,4 +1,4 @@
-"""What the HTTP library raises, in our words, and without the request: the key is in it."""
+"""Turn exceptions of the HTTP library into ours, without the request, which holds the key."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gemway._redaction import Redactor
 _PHASES = {"ConnectTimeout": "connect", "ReadTimeout": "read", "WriteTimeout": "write", "PoolTimeout": "pool"}
 _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 _FATAL = {"UnsupportedProtocol", "InvalidURL"}
-# The bases of what our own connections raise. httpx has classes of the same names, and shows those.
+# The base classes of what httpcore raises. httpx has classes of the same names; users see those.
 _OF_HTTPCORE = ("TimeoutException", "NetworkError", "ProtocolError", "ProxyError", "UnsupportedProtocol")
-# A proxy that wants a password, or forbids the address, does so each time.
+# A proxy that wants a password or forbids the address does so every time, so a retry is useless.
 _REFUSED_BY_PROXY = re.compile(r": 4\d\d\b")
 # Modules whose frames have the request, and the key in it, among their locals.
 _HOLD_THE_KEY = {"gemway", "httpx", "httpx2", "httpcore", "httpcore2", "h11", "anyio", "asyncio", "ssl", "socket"}
@@ -41,7 +41,7 @@ def _errors_of(*modules: Any) -> tuple[type[Exception], ...]:
 
 
 def to_failure(failure: BaseException, url: str, redact: Redactor) -> BaseException:
-    """Return what a failed request means: our error for those of the HTTP library, others without frames of ours."""
+    """Return the error for a failed request: ours for the HTTP library's, any other without frames that hold the key."""
     if isinstance(failure, transport_errors()):
         return to_connection_error(failure, url, redact)
     response: Any = getattr(failure, "response", None)
@@ -78,7 +78,7 @@ def to_connection_error(failure: BaseException, url: str, redact: Callable[[str]
 
 
 def _copy(failure: BaseException, text: str) -> BaseException:
-    """Return *failure* without request and frames; what httpcore raised becomes what httpx would have raised."""
+    """Return a copy of *failure* without request and frames. Errors of httpcore become the httpx errors that users know."""
     kind: Any = type(failure)
     if kind.__module__.startswith("httpcore."):
         kind = getattr(httpx, kind.__name__, kind)

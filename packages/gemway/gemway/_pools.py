@@ -43,7 +43,7 @@ _PROXY_WANTS_PASSWORD = 407
 
 @dataclass(frozen=True)
 class PoolKey:
-    """What decides whether two clients can share connections."""
+    """The options that decide whether two clients can share connections."""
 
     base_url: str
     proxy: str | None = None
@@ -72,7 +72,7 @@ class SyncLease:
         return pool
 
     def close(self) -> None:
-        """Give the share back; the last one closes the pool."""
+        """Leave the pool; the last user closes it."""
         self._pool, end, self._end = None, self._end, _nothing
         end()
 
@@ -103,17 +103,17 @@ class AsyncLease:
                 end()
 
     async def aclose(self) -> None:
-        """Give all shares back; the last one closes a pool, in the pool's own loop."""
+        """Leave all pools; the last user closes a pool, in the pool's own loop."""
         pools, self._pools = self._pools, {}
         for _, end in pools.values():
             end()
-        # Sockets of this loop are closed in its next turn. Whoever awaits this may end the loop right after.
+        # Sockets of this loop are closed in its next turn, and the caller may end the loop right after this.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
 
 def _at_the_end_of(user: object, leave: Callable[..., Any], *args: Any) -> Callable[[], Any]:
-    """Return what calls *leave* once: when it is called, or when *user* is garbage-collected."""
+    """Return a function that calls *leave* once: when you call it, or when *user* is garbage-collected."""
     end = weakref.finalize(user, leave, *args)
     end.atexit = False  # the registry closes what is open at the end of the process
     return end
@@ -375,7 +375,7 @@ class _Slot:
     """One place in a pool, the connection in it, and the answer that comes through it.
 
     Attributes:
-        response: the answer; its stream is to be read once.
+        response: the answer; its stream can be read once.
         is_read: whether the stream was read to its end, so that its connection can be used again.
     """
 
@@ -536,7 +536,7 @@ class _LoopPools:
         self._keeper = self._keep()
 
     async def start(self) -> None:
-        """Register with the running loop: `asyncio.run` and its kin then close what is open."""
+        """Register with the running loop, so that `asyncio.run` and similar runners close the pools."""
         await self._keeper.__anext__()
 
     async def _keep(self) -> AsyncIterator[None]:
@@ -571,12 +571,12 @@ class _Registry:
     async def async_pool(self, key: PoolKey, loop: Any) -> AsyncPool:
         with self._lock:
             self._loops = {other: pools for other, pools in self._loops.items() if not other.is_closed()}
-            known = self._loops.get(loop)
-            pools = self._loops.setdefault(loop, known or _LoopPools())
+            existing = self._loops.get(loop)
+            pools = self._loops.setdefault(loop, existing or _LoopPools())
             pool = pools.pools.get(key)
             if pool is None or pool.is_closed:
                 pool = pools.pools[key] = AsyncPool(key, self.generation, loop)
-        if known is None:
+        if existing is None:
             await pools.start()
         return pool
 
@@ -598,14 +598,14 @@ class _Registry:
             self._budgets = {}
 
     def forget(self) -> None:
-        """In a forked child: neither use nor close what belongs to the parent."""
+        """In a forked child: neither use nor close the parent's sockets, which both processes share."""
         self._forgotten.append((self._sync_pools, self._loops))
         self._lock = threading.RLock()
         self.generation += 1
         self._sync_pools, self._loops, self._budgets = {}, {}, {}
 
     def close(self) -> None:
-        """At the end of the process: close what blocking clients left open."""
+        """At the end of the process: close the connections of blocking clients."""
         for pool in self._sync_pools.values():
             pool.close()
 

@@ -1,4 +1,4 @@
-"""What goes over the wire. Pure: requests become bytes. `_response` reads what comes back.
+"""Turn requests into bytes for the wire. Pure. `_response.py` reads the answers.
 
 A `Call` is one request, ready to send.
 """
@@ -28,8 +28,8 @@ MAX_PAGES: Final = 100
 """The most pages of a list of models. A gateway that repeats its page token would keep a client busy for ever."""
 
 # One segment of a model name. Gateways add brackets, commas and words of any language to names
-# ("[vip]gemini-2.5-pro", "gemini-2.5-pro(8192)"): everything is sent, percent-encoded, but what no encoding keeps
-# from meaning something else in a path (nothing, dots alone) or in a line of HTTP (control characters, half surrogates).
+# ("[vip]gemini-2.5-pro", "gemini-2.5-pro(8192)"): everything is sent percent-encoded, except text that would
+# mean something else in a path even so (nothing, dots alone) or in a line of HTTP (control characters, half surrogates).
 _SEGMENT = re.compile(r"(?![.\s]+$)[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
@@ -50,15 +50,15 @@ class Call:
     """One request, ready to send.
 
     Attributes:
-        path: what follows the base URL, with the query.
+        path: the part of the URL after the base URL, with the query.
         method: the HTTP method.
         body: the JSON, or None for a GET.
-        streaming: whether server-sent events are asked for.
+        streaming: whether the request asks for server-sent events.
         makes_pictures: whether repeating the call may make and bill a picture twice.
         slow: whether long silence is normal.
         text_chunks: whether chunks that only add text may come as `TextChunk`.
-        seeks_pictures: whether texts of the answer are searched for hidden pictures. Not where JSON was asked for:
-            a picture in one of its strings is part of the JSON.
+        seeks_pictures: whether texts of the answer are searched for embedded images. Not if the request asks for JSON:
+            an image in one of its strings is part of the JSON.
         headers: header lines of this call that are no secrets, by lower-case names.
     """
 
@@ -236,9 +236,9 @@ def with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
-    """Whether the answer to *wire* is to hold pictures, so that repeating it may make and bill one twice.
+    """Whether *wire* asks for pictures, so that repeating it may make and bill one twice.
 
-    `extra_body` goes out as it is, so the question may be in either spelling, in any case, or a number.
+    `extra_body` goes out as it is, so the modality may be in either spelling, in any case, or a number.
     """
     modalities: list[Any] = []
     for config in (wire.get("generationConfig"), wire.get("generation_config")):

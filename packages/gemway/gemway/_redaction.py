@@ -11,7 +11,7 @@ from typing import Any, Final
 
 MASK: Final = "**********"
 _SHORTEST_SECRET: Final = 4
-# A text that was cut may end with the beginning of a secret; shorter beginnings say too little to matter.
+# A text that was cut may end with the beginning of a secret. Shorter beginnings reveal too little to matter.
 _SHORTEST_BEGINNING: Final = 8
 
 
@@ -98,7 +98,7 @@ def without_credentials(url: str) -> str:
 
 
 def fingerprint(value: Any) -> str:
-    """Return a short digest by which two secret values can be told apart without being shown."""
+    """Return a short digest that distinguishes secret values without showing them."""
     return hashlib.sha256(_revealed(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -117,8 +117,8 @@ class Redactor:
 
     A server repeats a key as it got it, or escaped as its answer's format demands, or escaped again by whoever wrapped
     that answer: `/` is also `\\/`, `%2f`, `%252F`, `\\u002f`, `\\x2f`, `&#47;`, `&#x2F;` and `&sol;`. So the text is
-    decoded first, each character remembering where it stood, and secrets are looked for in the decoded text, without
-    regard to case. All of it takes time in proportion to the length of the text.
+    decoded first, with the position of each character, and secrets are searched for in the decoded text, ignoring
+    case. All of it takes time in proportion to the length of the text.
     """
 
     __slots__ = ("_secrets",)
@@ -192,7 +192,7 @@ def _decoded_once(text: str) -> tuple[str, list[int]]:
 
 
 def _letters(escape: str) -> str:
-    """Return the character that *escape* stands for; what only looks like an escape stands for itself."""
+    """Return the character that *escape* encodes, or the text itself if it only looks like an escape."""
     if escape[0] == "\\":
         rest = escape.lstrip("\\")
         return chr(int(rest[1:], 16)) if len(rest) > 1 else rest or "\\"
@@ -203,12 +203,12 @@ def _letters(escape: str) -> str:
 
 def _spans(plain: str, starts: list[int] | range, words: tuple[str, ...], end: int) -> list[tuple[int, int]]:
     """Return where in the text, which is *end* characters long, the *words* stand."""
-    found = []
+    spans = []
     for word in words:
         at = plain.find(word)
         while at >= 0:
             after = at + len(word)
-            found.append((starts[at], starts[after] if after < len(starts) else end))
+            spans.append((starts[at], starts[after] if after < len(starts) else end))
             at = plain.find(word, after)
     cut = plain
     if unfinished := _UNFINISHED_ESCAPE.search(plain, max(0, len(plain) - 64)):
@@ -216,8 +216,8 @@ def _spans(plain: str, starts: list[int] | range, words: tuple[str, ...], end: i
     for word in words:
         for length in range(min(len(word), len(cut)), _SHORTEST_BEGINNING - 1, -1):
             if cut.endswith(word[:length]):
-                return sorted([*found, (starts[len(cut) - length], end)])
-    return sorted(found)
+                return sorted([*spans, (starts[len(cut) - length], end)])
+    return sorted(spans)
 
 
 def _with_masks(text: str, spans: list[tuple[int, int]]) -> str:

@@ -38,15 +38,15 @@ def to_request(request: Any, config: Any, model: str) -> JsonObject:
         request = request.model_dump(exclude_none=True)
     wire: JsonObject = dict(request) if _is_request(request) else {"contents": request}
     settings = wire.pop("config", None) if config is None else config
-    found = {camel(name): member for name, member in wire.items()}
+    body = {camel(name): member for name, member in wire.items()}
     if settings is not None:
-        found = merge_deep(_from_config(settings, model), found)
-    found["contents"] = to_contents(found.get("contents"))
-    if found.get("systemInstruction") is not None:
-        found["systemInstruction"] = to_content(found["systemInstruction"], role=None)
-    if found.get("tools") is not None:
-        found["tools"] = to_tools(found["tools"])
-    return {name: _dumped(member) for name, member in found.items()}
+        body = merge_deep(_from_config(settings, model), body)
+    body["contents"] = to_contents(body.get("contents"))
+    if body.get("systemInstruction") is not None:
+        body["systemInstruction"] = to_content(body["systemInstruction"], role=None)
+    if body.get("tools") is not None:
+        body["tools"] = to_tools(body["tools"])
+    return {name: _dumped(member) for name, member in body.items()}
 
 
 def _is_googles(value: Any) -> bool:
@@ -66,16 +66,16 @@ def _from_config(config: Any, model: str) -> JsonObject:
     for name, advice in _REFUSED.items():
         if name in fields:
             raise ConfigurationError(f"config cannot hold {name!r} here: {advice}")
-    found: JsonObject = {
+    body: JsonObject = {
         name: fields.pop(name) for name in ("systemInstruction", "tools", *_OF_THE_REQUEST) if name in fields
     }
     fields.pop("automaticFunctionCalling", None)  # whoever calls functions has read it
-    if "safetySettings" in found:
-        settings = found["safetySettings"]
-        found["safetySettings"] = to_safety_settings(settings if isinstance(settings, Mapping) else list(settings))
+    if "safetySettings" in body:
+        settings = body["safetySettings"]
+        body["safetySettings"] = to_safety_settings(settings if isinstance(settings, Mapping) else list(settings))
     if fields:
-        found["generationConfig"] = to_generation_config({"generation_config": fields}, model=model)
-    return found
+        body["generationConfig"] = to_generation_config({"generation_config": fields}, model=model)
+    return body
 
 
 def to_contents(contents: Any) -> list[Any]:
@@ -100,7 +100,7 @@ def to_contents(contents: Any) -> list[Any]:
 
 
 def to_content(value: Any, *, role: str | None) -> Any:
-    """Return one content; text and parts are said in *role*."""
+    """Return one content; text and parts get the role *role*."""
     if isinstance(value, Content):
         return value
     if _is_content(value):

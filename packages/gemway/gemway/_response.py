@@ -291,18 +291,18 @@ class ResponseParser:
         if text.lstrip()[:1] == "<":
             advice = "an HTML page; is the base URL right? It must lead to the gateway's API, without /v1beta"
             return self._invalid(f"{self._url} answered {self._status} with {advice}", body=text)
-        what = problem.errors(include_input=False, include_url=False)[0] if problem else None
-        if what is None or (what["type"] != "json_invalid" and not what["loc"]):
+        first_error = problem.errors(include_input=False, include_url=False)[0] if problem else None
+        if first_error is None or (first_error["type"] != "json_invalid" and not first_error["loc"]):
             return self._invalid(f"{self._url} answered {self._status} with JSON that is no Gemini answer", body=text)
-        cut = "EOF while parsing" in what["msg"]
+        cut = "EOF while parsing" in first_error["msg"]
         if cut and self._event_count:
             return StreamInterruptedError(
                 f"the stream from {self._url} ended in the middle of an event, after {self._event_count} whole ones",
                 request_id=self.request_id,
             )
-        where = ".".join(map(str, what["loc"]))
+        where = ".".join(map(str, first_error["loc"]))
         return self._invalid(
-            f"{self._url} answered {self._status} with no valid answer ({where}{': ' if where else ''}{what['msg']})",
+            f"{self._url} answered {self._status} with no valid answer ({where}{': ' if where else ''}{first_error['msg']})",
             body=text,
             is_retryable=cut,
         )
@@ -316,7 +316,7 @@ class ResponseParser:
 class StreamParser(ResponseParser):
     """Reads the events of a stream. `feed` and `finish` yield the messages that became complete.
 
-    Errors come behind the messages that arrived before them. Nothing is read before it is asked for, so that a
+    Errors come behind the messages that arrived before them. Nothing is read before the caller needs it, so that a
     compressed stream is never in memory as a whole.
     """
 
@@ -436,7 +436,7 @@ class StreamParser(ResponseParser):
         return message
 
     def _look_for_end(self, message: GenerateContentResponse) -> None:
-        """Note whether *message* says why the answer ended, or brings content after that."""
+        """Note whether *message* has the reason why the answer ended, or content after that."""
         candidates = message.candidates or ()
         if any(one.finish_reason for one in candidates) or (message.prompt_feedback and message.block_reason):
             self._has_end, self._has_content_after_end = True, False
@@ -504,7 +504,7 @@ def refuse_blocked(response: GenerateContentResponse) -> None:
 
 
 def words_of(response: GenerateContentResponse) -> str:
-    """Return what the server or the model wrote about a refusal, as the end of an error message."""
+    """Return the words of the server or the model about a refusal, as the end of an error message."""
     candidate = response.candidates[0] if response.candidates else None
     feedback = response.prompt_feedback
     texts = (
@@ -594,7 +594,7 @@ class UnreadableEncodingError(ValueError):
 class Inflater:
     """Undoes gzip and deflate in small steps, so that a bomb costs no more memory than the limit of the answer.
 
-    Gateways label plain JSON as gzip and send gzip without a label: the first bytes tell, not the header.
+    Some gateways label plain JSON as gzip, others send gzip without a label. So the first bytes decide, not the header.
 
     Attributes:
         start: the first byte, as long as it is the only one.
@@ -613,11 +613,11 @@ class Inflater:
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything was decompressed, so that what failed is the data and not the method."""
+        """Whether anything was decompressed, so that the data is damaged rather than the method unknown."""
         return self._machine is not None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what *data* amounts to, 64 kB at most at a time if it was compressed."""
+        """Yield *data* decompressed, 64 kB at most at a time."""
         if not self._is_decided:
             data = self.start + data
             if len(data) < len(_GZIP):

@@ -11,11 +11,11 @@ from random import Random
 from gemway._exceptions import MAX_HINT, APIConnectionError, APIError
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
-# A picture may be done and billed although no answer came, so a request for one is repeated only where the work surely
-# was not begun. These statuses say so: the request came too late, too early, or one too many.
+# A picture may be made and billed although no answer arrives. So a request for one is repeated only if the gateway
+# cannot have started the work, which these statuses mean: timed out while sending, too early, too many.
 _NOT_BEGUN = frozenset({408, 425, 429})
-# These do in Google's words only. A bare 503 or 500 may be a proxy's that waited no longer (Varnish says 503; Apache, h2o
-# and Node's http-proxy say 502; Cloudflare 520 to 524), while the model goes on.
+# These two mean it only with Google's own code. A bare 503 or 500 may come from a proxy that stopped waiting (Varnish
+# sends 503; Apache, h2o and Node's http-proxy 502; Cloudflare 520 to 524) while the model is still working.
 _NOT_BEGUN_WORDS = frozenset({(503, "UNAVAILABLE"), (500, "INTERNAL")})
 
 
@@ -25,8 +25,8 @@ class RetryPolicy:
 
     Args:
         max_retries: attempts after the first; 0 sends one request.
-        retry_image_timeouts: repeat requests for pictures also where the work may have been begun, and be billed.
-        max_hint: seconds; a server that asks for a longer wait gets no retry.
+        retry_image_timeouts: repeat requests for pictures even if the first one may be finished and billed.
+        max_hint: seconds; if the server asks for a longer wait, the call fails at once.
     """
 
     max_retries: int = 2
@@ -80,7 +80,7 @@ class RetryBudget:
         self._refill = refill
 
     def take(self, error: APIError) -> bool:
-        """Take what one retry costs; False if too little is left."""
+        """Take the tokens for one retry. Return False if too few are left."""
         cost = 0.5 if error.status_code == 429 and error.retry_after is not None else 1.0
         if self.tokens < cost - 1e-9:  # ten tenths are a little less than one
             return False
@@ -95,7 +95,7 @@ class RetryBudget:
 
 @dataclass(frozen=True)
 class RetryEvent:
-    """What an `on_retry` hook is told before the wait.
+    """The argument of an `on_retry` hook, which is called before each wait.
 
     Attributes:
         attempt: the attempt that failed; 1 is the first.

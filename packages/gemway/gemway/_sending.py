@@ -1,4 +1,4 @@
-"""What both transports need to put a request to the HTTP library, and to read the head of its answer."""
+"""Helpers of both transports: requests and headers in the form of the HTTP libraries, clocks, concurrency."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def to_request(
 ) -> httpcore.Request:
     """Return one request for a connection of ours."""
     connect, read, write = timeouts
-    # After each send, httpcore copies what is left of the piece that it was given, so large bodies go in small pieces.
+    # After each send, httpcore copies the rest of the piece that it got, so large bodies are handed over in small pieces.
     content = LargeBody([body]) if isinstance(body, bytes) and len(body) > PIECE else body or b""
     extensions = {"timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
     return httpcore.Request(method, to_target(url), headers=lines, content=content, extensions=extensions)
@@ -121,8 +121,8 @@ def bounded_extensions(theirs: Any, timeouts: Timeouts | None, expires: float | 
 def checked_client(client: Any, *, kind: str) -> Any:
     """Return an injected client. Raises `ConfigurationError` if it is of the other kind."""
     if client is not None and iscoroutinefunction(client.send) is not (kind == "async"):
-        wanted = "an AsyncClient" if kind == "async" else "a Client"
-        raise ConfigurationError(f"http_client= must be {wanted} of httpx or httpx2, not {type(client).__name__}")
+        expected = "an AsyncClient" if kind == "async" else "a Client"
+        raise ConfigurationError(f"http_client= must be {expected} of httpx or httpx2, not {type(client).__name__}")
     return client
 
 

@@ -1,4 +1,4 @@
-"""Tell what media are: by their declared type, by their bytes, by their base64 text. Pure."""
+"""Detect the type of media: from the declared type, the bytes, or the base64 text. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TYPES_BY_ENDING: Final = {
 }
 """Media types by the endings of file names, in lower case and without the dot."""
 
-# What people write for a type that has another name.
+# Names that people use for a type whose registered name is another.
 _MISNOMERS: Final = {"image/jpg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/wave": "audio/wav"}
 _LOWER_CASE_TYPES: Final = frozenset(TYPES_BY_ENDING.values()) | _MISNOMERS.keys()
 
@@ -118,8 +118,8 @@ def _iso_media(head: bytes) -> str | None:
     end = min(len(head), int.from_bytes(head[:4], "big"))
     compatible = {head[at : at + 4] for at in range(16, end - 3, 4)}
     for brands in ({head[8:12]} - {b"mif1", b"msf1"}, compatible | {head[8:12]}):
-        for known, mime_type in _BRANDS:
-            if not brands.isdisjoint(known):
+        for names, mime_type in _BRANDS:
+            if not brands.isdisjoint(names):
                 return mime_type
     return "video/mp4"
 
@@ -195,7 +195,7 @@ def decode_base64(text: str) -> bytes:
     """Return the bytes behind base64 *text* as clients and gateways write it.
 
     Accepts both alphabets, missing padding, white space and a `data:...;base64,` prefix. Raises ValueError,
-    without repeating the text, where it is no base64.
+    without repeating the text, if it is not base64.
     """
     data = _decoded_at_once(text)
     return b64decode(standard_base64(text), validate=True) if data is None else data

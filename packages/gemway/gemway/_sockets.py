@@ -39,7 +39,7 @@ _TLS_READ = 2**16
 
 
 class _Deadline:
-    """What bounds the steps of a connection: a moment of the monotonic clock, or None."""
+    """The deadline of the current call: a moment of the monotonic clock, or None."""
 
     expires: float | None = None
 
@@ -159,7 +159,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
-    # What the event loop calls
+    # Called by the event loop
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -190,7 +190,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._may_write = True
         self._wake()
 
-    # What httpcore calls
+    # Called by httpcore
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         while not self._chunks:
@@ -228,7 +228,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             return bool(self._chunks) or self._is_over or _is_readable(self._transport.get_extra_info("socket"))
         return self._transport.get_extra_info({"server_addr": "peername", "client_addr": "sockname"}.get(info, info))
 
-    # What the network calls
+    # Called by the network
 
     @property
     def is_connected(self) -> bool:

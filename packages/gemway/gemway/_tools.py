@@ -134,10 +134,10 @@ def _may_be_inside(blob: Mapping[str, Any]) -> bool:
 def restore_arguments(arguments: JsonObject, schema: Mapping[str, Any] | None) -> JsonObject:
     """Return the *arguments* of a call with the types that the tool's JSON Schema declares.
 
-    Models and gateways blur two things that JSON Schema tells apart. Integers arrive as `1.0`: JSON has one kind of
+    Models and gateways blur two things that JSON Schema distinguishes. Integers arrive as `1.0`: JSON has one kind of
     number. Lists and objects arrive as JSON text, where the model wrote the value into a string
     (langchain-ai/langchain-google#1819). Both are undone wherever *schema* leaves no doubt: a float with a fraction,
-    a text where text is allowed, and text that is not JSON of a declared type stay what they are.
+    a text where text is allowed, and text that is not JSON of a declared type stay unchanged.
     """
     if not schema:
         return arguments
@@ -174,9 +174,9 @@ class _Restorer:
         return value
 
     def _leaves(self, schema: Any, entered: frozenset[str]) -> Iterator[Mapping[str, Any]]:
-        """Yield the alternatives that *schema* consists of: what is left once references and unions are followed.
+        """Yield the alternatives of *schema*, after following references and unions.
 
-        A branch that allows anything yields an empty schema: where it is among the alternatives, nothing is certain.
+        A branch that allows anything yields an empty schema. If one is among the alternatives, nothing is certain.
         """
         if not isinstance(schema, Mapping):
             return
@@ -208,7 +208,7 @@ _JSON_TYPES: Final[dict[type, str]] = {
 
 
 def _types(leaves: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the JSON types that *leaves* allow; `_ANYTHING` is among them where one leaf does not say."""
+    """Return the JSON types that *leaves* allow; `_ANYTHING` is among them if one leaf names no type."""
     return {word for leaf in leaves for word in _types_of_leaf(leaf) or (_ANYTHING,)}
 
 
@@ -286,7 +286,7 @@ def _item_schemas(leaves: Iterable[Mapping[str, Any]], at: int) -> Iterator[Any]
 
 
 def _resolve(root: Mapping[str, Any], pointer: str) -> Any:
-    """Return what a reference such as `#/$defs/Name` points to, or None for one that leads out of the schema."""
+    """Return the schema behind a reference such as `#/$defs/Name`, or None if it leads out of the schema."""
     target: Any = root
     for step in pointer.removeprefix("#").split("/")[1:]:
         if not isinstance(target, Mapping):

@@ -14,7 +14,7 @@ from gemway.types import Content, FunctionCall, GenerateContentResponse
 
 
 class ChatSettings:
-    """What all messages of a chat have in common: the configuration, and the functions that may be called.
+    """The configuration of a chat, and the functions that the model may call.
 
     Raises:
         ConfigurationError: a tool or an option that cannot be sent.
@@ -46,7 +46,7 @@ class Turns:
         return self._settings.request(self.contents)
 
     def answered(self, response: GenerateContentResponse) -> list[FunctionCall]:
-        """Take an answer, and return the calls in it whose functions are to be run now.
+        """Take an answer, and return the calls in it whose functions must run now.
 
         The model's turn is kept as it came: its parts may carry signatures.
         """
@@ -67,7 +67,7 @@ class Turns:
 
 
 def split_options(options: dict[str, Any]) -> tuple[CallOptions, dict[str, Any]]:
-    """Move the options of calls out of *options*; return them, and what is left: fields of the configuration."""
+    """Split *options* into those of each call and fields of the configuration."""
     names = [name for name in options if name in CALL_OPTIONS]
     calls = CallOptions.of({name: options.pop(name) for name in names})
     return calls, options

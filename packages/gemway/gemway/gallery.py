@@ -69,12 +69,12 @@ def exhibits(
 
 def to_html(exhibits: Iterable[Exhibit], *, title: str = "Pictures") -> str:
     """Return a self-contained page that shows *exhibits* in their order; a click shows one of them large."""
-    shown = list(exhibits)
-    places = {_identity(exhibit.image): number for number, exhibit in enumerate(shown, 1)}
-    figures = "\n".join(_figure(exhibit, number, places) for number, exhibit in enumerate(shown, 1))
+    exhibit_list = list(exhibits)
+    places = {_identity(exhibit.image): number for number, exhibit in enumerate(exhibit_list, 1)}
+    figures = "\n".join(_figure(exhibit, number, places) for number, exhibit in enumerate(exhibit_list, 1))
     return _PAGE.format(
         title=escape(title),
-        summary=escape(_summary(shown)),
+        summary=escape(_summary(exhibit_list)),
         style=_STYLE,
         figures=figures or '<p class="empty">No pictures yet.</p>',
     )

@@ -149,7 +149,7 @@ def _upgrade_one_of(node: JsonObject) -> None:
 
 
 def _upgrade_nullable(node: JsonObject) -> None:
-    """Say OpenAPI's `nullable: true` as a type."""
+    """Write OpenAPI's `nullable: true` as a type."""
     if node.pop("nullable", None) is not True:
         return
     if "enum" in node and None not in node["enum"]:
@@ -163,7 +163,7 @@ def _upgrade_nullable(node: JsonObject) -> None:
 
 
 def _upgrade_tuple(node: JsonObject) -> None:
-    """Say draft 7's `items: [...]` as `prefixItems`, and a closed tuple as a length."""
+    """Write draft 7's `items: [...]` as `prefixItems`, and a closed tuple as a length."""
     if isinstance(node.get("items"), list):
         node["prefixItems"] = node.pop("items")
         if "additionalItems" in node:
@@ -176,14 +176,14 @@ def _upgrade_tuple(node: JsonObject) -> None:
 
 
 def _upgrade_exclusive(node: JsonObject) -> None:
-    """Say draft 4's boolean `exclusiveMinimum` as a number."""
+    """Write draft 4's boolean `exclusiveMinimum` as a number."""
     for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(node.get(exclusive), bool) and node.pop(exclusive) and inclusive in node:
             node[exclusive] = node.pop(inclusive)
 
 
 def _upgrade_pattern_properties(node: JsonObject) -> None:
-    """Say "keys of this form have such values" as additionalProperties, the form of the keys in words."""
+    """Write patternProperties as additionalProperties, and describe the patterns of the keys in words."""
     patterns = node.pop("patternProperties", None)
     if not patterns or not isinstance(patterns, Mapping):
         return

@@ -12,7 +12,7 @@ from gemway._schema.reading import target_of
 
 
 class SchemaError(ConfigurationError):
-    """A schema says something that the dialect cannot say at all: recursion, in the OpenAPI dialect."""
+    """A schema that a dialect cannot express at all, for example a recursive one in the OpenAPI dialect."""
 
 
 def to_openapi(schema: JsonObject) -> JsonObject:
@@ -53,7 +53,7 @@ class _Lowering:
         lowered = self._lowered[name]
         if lowered is None:
             raise SchemaError(
-                f"the schema's definition {name!r} contains itself, which the OpenAPI dialect cannot say; "
+                f"the schema's definition {name!r} contains itself, which the OpenAPI dialect cannot express; "
                 "use the json_schema dialect, or a schema without recursion"
             )
         return lowered
@@ -85,7 +85,7 @@ class _Lowering:
             lowered.setdefault("type", "array")
 
     def _lower_any_of(self, node: JsonObject, lowered: JsonObject) -> JsonObject:
-        """Return the alternatives with the description only: beside `anyOf` Gemini refuses or ignores other keys."""
+        """Return the alternatives with the description only: next to `anyOf` Gemini refuses or ignores other keys."""
         if "anyOf" not in node:
             return lowered
         branches = [self.lower(branch) for branch in node["anyOf"] if branch.get("type") != "null"]
@@ -94,10 +94,10 @@ class _Lowering:
         if lowered.keys() & _STRUCTURE:
             _add_sentence(lowered, f"Also matches one of {', '.join(map(compact, branches))}.")
             return lowered
-        kept = _description_and_null(lowered)
+        remarks = _description_and_null(lowered)
         alternatives = _alternatives(branches)
-        text = join_descriptions(kept.get("description", ""), alternatives.get("description", ""))
-        return {**alternatives, **kept, **({"description": text} if text else {})}
+        text = join_descriptions(remarks.get("description", ""), alternatives.get("description", ""))
+        return {**alternatives, **remarks, **({"description": text} if text else {})}
 
 
 def _description_and_null(lowered: JsonObject) -> JsonObject:
@@ -105,7 +105,7 @@ def _description_and_null(lowered: JsonObject) -> JsonObject:
 
 
 def _lower_type(lowered: JsonObject) -> None:
-    """Say "or null" as `nullable`, and leave out several types: their alternatives stand beside them."""
+    """Write "or null" as `nullable`, and leave out several types, since `anyOf` has the alternatives."""
     types = types_of(lowered)
     if "null" in types:
         lowered["nullable"] = True

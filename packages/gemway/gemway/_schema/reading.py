@@ -25,7 +25,7 @@ from gemway._schema.normalising import (
     types_of,
 )
 
-_DEEPEST: Final = 4  # references replaced by what they stand for, inside one another
+_DEEPEST: Final = 4  # nested references that are replaced by their targets
 
 
 def read(schema: Mapping[str, Any]) -> JsonObject:
@@ -39,7 +39,7 @@ class _Reader:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._root = schema
         self._names: dict[str, str] = {}  # pointer as written -> name in $defs
-        self._targets: dict[str, Any] = {}  # name in $defs -> what it stands for
+        self._targets: dict[str, Any] = {}  # name in $defs -> target
         self._flat: dict[str, JsonObject] = {}
         self._inside: frozenset[str] = frozenset()
         self._index: dict[str, Any] | None = None
@@ -94,7 +94,7 @@ class _Reader:
         return name
 
     def _resolve(self, pointer: str) -> Any:
-        """Return what *pointer* stands for; `{}` (anything goes) for what is not in this document."""
+        """Return the target of *pointer*, or `{}` (anything goes) if it is not in this document."""
         if pointer == "#" or pointer.startswith("#/"):
             target = self._root
             for step in pointer.split("/")[1:]:
@@ -117,7 +117,7 @@ class _Reader:
         return node
 
     def _merge_member(self, node: JsonObject, member: JsonObject, *, alone: bool) -> JsonObject:
-        """Return both schemas as one. References are replaced by what they stand for, unless one stands alone."""
+        """Return both schemas as one. References are replaced by their targets, unless one stands alone."""
         if "$ref" not in member or (alone and refuses_nothing(node)):
             return intersection(node, member)
         pointer = member.pop("$ref")
@@ -129,7 +129,7 @@ class _Reader:
         return {**intersection(node, member), "$ref": pointer}
 
     def _inline_target(self, pointer: str) -> JsonObject | None:
-        """Return what *pointer* stands for, without `allOf`; None where schemas inside one another would not end."""
+        """Return the target of *pointer* without `allOf`, or None if nested schemas would never end."""
         if pointer in self._inside or len(self._inside) >= _DEEPEST:
             return None
         if pointer not in self._flat:
@@ -150,7 +150,7 @@ def _child_at(node: Any, step: str) -> Any:
 
 
 def _named_schemas(node: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a reference may mean that is no path from the root: anchors, ids, and definitions deeper inside."""
+    """Yield targets of references that are no path from the root: anchors, ids, and nested definitions."""
     pending = [node]
     while pending:
         node = pending.pop()
@@ -228,7 +228,7 @@ def resolve_root(root: JsonObject, definitions: Mapping[str, JsonObject]) -> Jso
     seen: set[str] = set()
     while name := _definition_behind(root):
         description = root.get("description", "")
-        root = {} if name in seen else dict(definitions[name])  # a reference to itself says nothing
+        root = {} if name in seen else dict(definitions[name])  # a reference to itself allows anything
         seen.add(name)
         if description:
             root["description"] = join_descriptions(description, root.get("description", ""))
@@ -257,7 +257,7 @@ def reachable(root: JsonObject, definitions: Mapping[str, JsonObject]) -> dict[s
 
 
 def break_required_loops(definitions: Mapping[str, JsonObject]) -> None:
-    """Make the properties optional that close a loop of required ones, and say so in words.
+    """Make the properties optional that close a loop of required ones, and note that in the description.
 
     Google answers 400 "ref loops are only supported if they include optional or nullable property values, or a
     potentially-zero-length array items" (quoted in juspay/juspay-mcp#132).
@@ -307,7 +307,7 @@ def _make_optional(owner: JsonObject, key: str) -> None:
 
 
 def isolate_references(converted: JsonObject) -> JsonObject:
-    """Move a reference into an `anyOf` of its own: beside `$ref` no other keyword may stand."""
+    """Move a reference into an `anyOf` of its own: next to `$ref` Google allows no other keyword."""
     if "$ref" not in converted or len(converted) == 1:
         return converted
     reference = {"$ref": converted.pop("$ref")}
