@@ -86,6 +86,58 @@ def test_usual_ends_are_no_warnings(chat: Make, emulator: Emulator, way: Any, fi
         way(chat(), emulator, body([{"text": "Hi"}], finish))
 
 
+CALL = {"functionCall": {"name": "weather", "args": {"city": "Oslo"}}}
+# Reason -> what langchain-core 1.8.4 calls it (its `_finish_reason.py`), and whether the answer is whole.
+NORMALIZED: list[tuple[list[Any], str, dict[str, str]]] = [
+    ([{"text": "Hi"}], "STOP", {"normalized_finish_reason": "stop"}),
+    ([CALL], "STOP", {"normalized_finish_reason": "tool_call"}),
+    ([{"text": "Hi"}, CALL], "STOP", {"normalized_finish_reason": "tool_call"}),
+    ([{"text": "Hi"}], "MAX_TOKENS", {"normalized_finish_reason": "length", "finish_state": "incomplete"}),
+    ([{"text": "Hi"}], "SAFETY", {"normalized_finish_reason": "refusal"}),
+    ([], "PROHIBITED_CONTENT", {"normalized_finish_reason": "refusal"}),
+    ([{"text": "Hi"}], "OTHER", {}),
+]
+
+
+@all_ways
+@pytest.mark.parametrize(
+    ("parts", "finish", "expected"), NORMALIZED, ids=[f"{end} {p}"[:40] for p, end, _ in NORMALIZED]
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_end_is_named_in_the_words_of_every_provider(
+    chat: Make, emulator: Emulator, way: Any, parts: list[Any], finish: str, expected: dict[str, str]
+) -> None:
+    """Google's own reason stays; a reason that LangChain has no word for gets none."""
+    metadata = way(chat(), emulator, body(parts, finish)).response_metadata
+
+    assert metadata["finish_reason"] == finish
+    assert {
+        name: metadata[name] for name in ("normalized_finish_reason", "finish_state") if name in metadata
+    } == expected
+
+
+@all_ways
+def test_a_blocked_prompt_is_a_refusal_in_the_words_of_every_provider(chat: Make, emulator: Emulator, way: Any) -> None:
+    """There is no finish reason then: nothing was begun."""
+    metadata = way(chat(), emulator, {"promptFeedback": {"blockReason": "SAFETY"}}).response_metadata
+
+    assert metadata["normalized_finish_reason"] == "refusal"
+    assert metadata.get("finish_reason") is None
+
+
+def test_the_last_event_tells_how_the_answer_ended(chat: Make, emulator: Emulator) -> None:
+    """langchain-core 1.8.4 reads these members of the event, and puts them into the message."""
+    emulator.enqueue(reply.stream([body([CALL])]))
+
+    *_, last = chat()._stream_chat_model_events([HumanMessage("go")])
+
+    assert (last["event"], last["finish_reason"], last["normalized_finish_reason"]) == (
+        "message-finish",
+        "STOP",
+        "tool_call",
+    )
+
+
 EXTRAS: dict[str, dict[str, Any]] = {
     "nothing more": {},
     "safety ratings": {"safetyRatings": [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "LOW"}]},

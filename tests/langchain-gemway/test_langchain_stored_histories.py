@@ -159,8 +159,37 @@ async def test_an_edited_text_goes_back_without_the_signature_of_the_old_one(emu
     assert emulator.requests[-1].json["contents"][1]["parts"] == [{"text": edit.format("Hello there.")}]
 
 
-def _raw(part: dict[str, Any], how: str) -> Any:
-    body = {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}]}
+@pytest.mark.parametrize(
+    "edit", ["{} And more.", "NOTE: {}", "Hello"], ids=["longer at the end", "in front", "shorter"]
+)
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+@pytest.mark.parametrize("options", [{"output_version": "v1"}, {"include_thoughts": True}], ids=["v1", "v0"])
+async def test_an_edited_block_goes_back_without_the_signature_of_the_old_text(chat, options, how, edit):
+    """Text in a list is no different from text that is the whole content, signed as a whole or only at its end."""
+    thought = {"text": "Hm.", "thought": True, "thoughtSignature": "VEhJTks="}
+    for parts in (
+        [thought, {"text": "Hello there.", "thoughtSignature": "QUJD"}],
+        [thought, {"text": "Hello "}, {"text": "there.", "thoughtSignature": "QUJD"}],
+    ):
+        with Emulator(validate=False) as gateway:  # which takes any signature
+            model = chat("gemini-3-pro-preview", base_url=gateway.base_url, api_key=gateway.api_key, **options)
+            gateway.enqueue(_raw(parts, how), reply.text("ok"), reply.text("ok"))
+            answer = await _ask(model, how)
+            edited = answer.model_copy(deep=True)
+            [text] = [block for block in edited.content if block["type"] == "text"]
+            text["text"] = edit.format(text["text"])
+
+            model.invoke([HumanMessage("go"), answer, HumanMessage("on")])
+            model.invoke([HumanMessage("go"), edited, HumanMessage("on")])
+
+            as_it_came, as_edited = [request.json["contents"][1]["parts"] for request in gateway.requests[1:]]
+            assert as_it_came == parts
+            assert as_edited == [thought, {"text": edit.format("Hello there.")}]
+
+
+def _raw(parts: dict[str, Any] | list[dict[str, Any]], how: str) -> Any:
+    parts = parts if isinstance(parts, list) else [parts]
+    body = {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
     if how == "stream":
         return reply.stream([body])
     return reply.raw(200, json.dumps(body).encode(), {"content-type": "application/json"})

@@ -27,30 +27,28 @@ if TYPE_CHECKING:
         ModelTimeoutError,
     )
 else:
-    # The first releases of langchain-core 1.6 have fewer of these; what is missing is stood in for by its base.
-    _base = getattr(langchain, "ModelError", langchain.LangChainException)
-    ModelAPIError = getattr(langchain, "ModelAPIError", type("ModelAPIError", (_base,), {}))
-    ModelAuthenticationError = getattr(
-        langchain, "ModelAuthenticationError", type("ModelAuthenticationError", (_base,), {})
-    )
-    ModelConnectionError = getattr(langchain, "ModelConnectionError", type("ModelConnectionError", (_base,), {}))
-    ModelInvalidRequestError = getattr(
-        langchain, "ModelInvalidRequestError", type("ModelInvalidRequestError", (_base,), {})
-    )
-    ModelNotFoundError = getattr(langchain, "ModelNotFoundError", type("ModelNotFoundError", (_base,), {}))
-    ModelPermissionDeniedError = getattr(
-        langchain, "ModelPermissionDeniedError", type("ModelPermissionDeniedError", (_base,), {})
-    )
-    ModelRateLimitError = getattr(langchain, "ModelRateLimitError", type("ModelRateLimitError", (_base,), {}))
-    ModelTimeoutError = getattr(langchain, "ModelTimeoutError", type("ModelTimeoutError", (_base,), {}))
+
+    def _langchain_error(name: str) -> type[Exception]:
+        """Return LangChain's class of this name, or a class of ours: the first releases of 1.6 have fewer of them."""
+        base = getattr(langchain, "ModelError", langchain.LangChainException)
+        return getattr(langchain, name, None) or type(name, (base,), {})
+
+    ModelAPIError = _langchain_error("ModelAPIError")
+    ModelAuthenticationError = _langchain_error("ModelAuthenticationError")
+    ModelConnectionError = _langchain_error("ModelConnectionError")
+    ModelInvalidRequestError = _langchain_error("ModelInvalidRequestError")
+    ModelNotFoundError = _langchain_error("ModelNotFoundError")
+    ModelPermissionDeniedError = _langchain_error("ModelPermissionDeniedError")
+    ModelRateLimitError = _langchain_error("ModelRateLimitError")
+    ModelTimeoutError = _langchain_error("ModelTimeoutError")
 
 
 class APIConnectionError(gemway.APIConnectionError, ModelConnectionError):
-    """No answer came: refused, reset, cut off or not trusted."""
+    """No answer arrived: the connection was refused, reset, cut off or not trusted."""
 
 
 class APITimeoutError(gemway.APITimeoutError, ModelTimeoutError, ModelConnectionError):
-    """No answer came in time."""
+    """No answer arrived in time."""
 
 
 class StreamInterruptedError(gemway.StreamInterruptedError, ModelConnectionError):
@@ -62,7 +60,7 @@ class StreamTimeoutError(gemway.StreamTimeoutError, ModelTimeoutError, ModelConn
 
 
 class ResponseValidationError(gemway.ResponseValidationError, ModelAPIError):
-    """The gateway answered 200 with something that is no Gemini answer."""
+    """The gateway sent 200 with a body that is not a Gemini response."""
 
 
 class BadRequestError(gemway.BadRequestError, ModelInvalidRequestError):
@@ -78,7 +76,7 @@ class AuthenticationError(gemway.AuthenticationError, ModelAuthenticationError):
 
 
 class PermissionDeniedError(gemway.PermissionDeniedError, ModelPermissionDeniedError):
-    """403: the key may not do this."""
+    """403: the key does not have permission for this."""
 
 
 class QuotaExceededError(gemway.QuotaExceededError, ModelPermissionDeniedError):
@@ -102,7 +100,7 @@ class UnprocessableEntityError(gemway.UnprocessableEntityError, ModelInvalidRequ
 
 
 class RateLimitError(gemway.RateLimitError, ModelRateLimitError):
-    """429: later requests will be served."""
+    """429: too many requests. Retry later."""
 
 
 class InternalServerError(gemway.InternalServerError, ModelAPIError):
@@ -110,23 +108,23 @@ class InternalServerError(gemway.InternalServerError, ModelAPIError):
 
 
 class APIStatusError(gemway.APIStatusError, ModelInvalidRequestError):
-    """Another status that means failure."""
+    """Any other failure status."""
 
 
 class EmptyResponseError(gemway.EmptyResponseError, ModelAPIError):
-    """An answer came, and nothing usable is in it."""
+    """An answer arrived, but it contains nothing usable."""
 
 
 class ConfigurationError(gemway.ConfigurationError, ModelInvalidRequestError):
-    """The set-up or the options of a call cannot work: the same call will fail again."""
+    """The configuration or the options of a call are wrong. The same call will fail again."""
 
 
 class UnsupportedContentError(gemway.UnsupportedContentError, ModelInvalidRequestError):
-    """A message holds something that cannot be sent: the same call will fail again."""
+    """A message contains something that cannot be sent. The same call will fail again."""
 
 
 class ContentBlockedError(gemway.ContentBlockedError, ModelInvalidRequestError):
-    """The prompt or the answer was blocked: the same call will fail again."""
+    """The prompt or the answer was blocked. The same call will fail again."""
 
 
 if TYPE_CHECKING:
@@ -137,7 +135,8 @@ if TYPE_CHECKING:
         def __init__(self, message: str, *, raw_message: Any = None) -> None: ...
 
 else:
-    # Where langchain-core has it (1.7.5), its class and the parser's: code for either version catches it.
+    # From 1.7.5 on langchain-core has a class for refusals. Ours is that one and the parser's as well, so that code
+    # written for either version catches it.
     _refusal = getattr(langchain, "ModelRefusalError", None)
 
     class ModelRefusalError(*((_refusal, OutputParserException) if _refusal else (OutputParserException,))):
@@ -177,7 +176,7 @@ _BOTH: dict[type[Exception], type[Exception]] = {
 
 
 def to_langchain(error: gemway.GemwayError) -> gemway.GemwayError:
-    """Return *error* as the class that is LangChain's too, with everything it carries."""
+    """Return *error* as the class that is also LangChain's, with all its attributes."""
     both = next((_BOTH[kind] for kind in type(error).__mro__ if kind in _BOTH), None)
     if both is None or isinstance(error, both):
         return error
@@ -189,7 +188,7 @@ def to_langchain(error: gemway.GemwayError) -> gemway.GemwayError:
 
 @contextmanager
 def langchain_errors() -> Iterator[None]:
-    """Raise what the core raises inside as errors of both kinds."""
+    """Raise the core's errors as errors of both kinds."""
     try:
         yield
     except gemway.GemwayError as error:

@@ -6,16 +6,15 @@ has it at once and not at the end of the stream. Media travel once, on the finis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from langchain_core.messages import AIMessageChunk
 
-from langchain_gemway._blocks import PROVIDER
+from langchain_gemway._blocks import PROVIDER, Block
 
 Event = dict[str, Any]
-_FIELDS = {"text": "text", "reasoning": "reasoning"}
-_HEAVY = frozenset({"base64", "args", "output", "value"})
 
 
 class EventWriter:
@@ -26,100 +25,117 @@ class EventWriter:
     """
 
     def __init__(self, model: str, message_id: str | None, *, cites_later: bool = False) -> None:
-        self._start = {
+        self._start_event: Event | None = {
             "event": "message-start",
             "role": "ai",
             "id": message_id or "",
             "metadata": {"provider": PROVIDER, "model": model},
         }
-        self._started = False
-        self._next = 0
+        self._next_index = 0
         self._cites_later = cites_later
-        self._open: dict[int, dict[str, Any]] = {}
-        self._extra: dict[str, Any] = {}
+        self._open_blocks: dict[int, Block] = {}
+        self._additional_kwargs: dict[str, Any] = {}
 
     def write(self, chunk: AIMessageChunk) -> Iterator[Event]:
         """Yield the events that *chunk* brings."""
-        if not self._started:
-            self._started = True
-            yield self._start
+        if self._start_event is not None:
+            yield self._start_event
+            self._start_event = None
         for name, value in chunk.additional_kwargs.items():
-            self._extra[name] = _together(self._extra.get(name), value)
+            self._additional_kwargs[name] = _add_values(self._additional_kwargs.get(name), value)
         for block in chunk.content:
             if isinstance(block, dict):
-                yield from self._block(block)
+                yield from self._write_block(block)
         if chunk.chunk_position == "last":
             yield from self._finish_blocks()
-            yield self._finish(chunk)
+            yield self._finish_message(chunk)
 
-    def _block(self, block: Mapping[str, Any]) -> Iterator[Event]:
-        at = block["index"]
-        if at in self._open:
-            self._continue(self._open[at], block)
-            yield from _deltas(block)
-        elif at >= self._next:
-            self._next = at + 1
+    def _write_block(self, block: Block) -> Iterator[Event]:
+        index = block["index"]
+        if index in self._open_blocks:
+            _extend_block(self._open_blocks[index], block)
+        elif index >= self._next_index:
+            self._next_index = index + 1
             yield from self._finish_blocks(but_text=self._cites_later)
-            self._open[at] = dict(block)
-            yield {"event": "content-block-start", "index": at, "content": _skeleton(block)}
-            yield from _deltas(block)
-
-    def _continue(self, whole: dict[str, Any], block: Mapping[str, Any]) -> None:
-        field = _FIELDS[block["type"]]
-        whole[field] += block[field]
-        whole.update({name: value for name, value in block.items() if name not in {"type", "index", field}})
+            self._open_blocks[index] = dict(block)
+            yield {"event": "content-block-start", "index": index, "content": _without_payload(block)}
+        else:  # a piece of a block that is finished: the protocol has no place for it
+            return
+        if (delta := _to_delta(block)) is not None:
+            yield {"event": "content-block-delta", "index": index, "delta": delta}
 
     def _finish_blocks(self, *, but_text: bool = False) -> Iterator[Event]:
-        for at, block in [*self._open.items()]:
+        for index, block in [*self._open_blocks.items()]:
             if not (but_text and block["type"] == "text"):
-                del self._open[at]
-                yield {"event": "content-block-finish", "index": at, "content": _final(block)}
+                del self._open_blocks[index]
+                yield {"event": "content-block-finish", "index": index, "content": _to_final_block(block)}
 
-    def _finish(self, chunk: AIMessageChunk) -> Event:
-        event: Event = {"event": "message-finish", "metadata": dict(chunk.response_metadata)}
+    def _finish_message(self, chunk: AIMessageChunk) -> Event:
+        metadata = dict(chunk.response_metadata)
+        # langchain-core 1.8.4 reads how the answer ended from the event itself, earlier ones from its metadata.
+        finish = {name: metadata[name] for name in _FINISH_FIELDS if name in metadata}
+        event: Event = {"event": "message-finish", **finish, "metadata": metadata}
         if chunk.usage_metadata:
             event["usage"] = dict(chunk.usage_metadata)
-        if self._extra:
-            event["additional_kwargs"] = self._extra
+        if self._additional_kwargs:
+            event["additional_kwargs"] = self._additional_kwargs
         return event
 
 
-def _together(before: Any, after: Any) -> Any:
-    """Return the pieces of one entry of additional_kwargs put together."""
+_FINISH_FIELDS: Final = ("finish_reason", "normalized_finish_reason", "finish_state")
+_TEXT_TYPES: Final = frozenset({"text", "reasoning"})  # in both, the text is in the field of that name
+# Too large to be sent with the start of a block and once more with its end.
+_PAYLOAD_FIELDS: Final = frozenset({"base64", "args", "output", "value"})
+
+
+def _add_values(before: Any, after: Any) -> Any:
+    """Return two pieces of one entry of additional_kwargs put together, as LangChain's merge does."""
     if isinstance(before, dict):
         return {**before, **after}
     return after if before is None else before + after
 
 
-def _skeleton(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the start of a block tells: everything but its payload."""
+def _extend_block(whole: Block, piece: Block) -> None:
+    """Add a piece of the same block. Only text comes in pieces; what else comes again stands for the whole."""
+    kind = whole["type"]
+    text = whole[kind] + piece.get(kind, "") if kind in _TEXT_TYPES else None
+    whole.update({name: value for name, value in piece.items() if name not in {"type", "index"}})
+    if text is not None:
+        whole[kind] = text
+
+
+def _without_payload(block: Block) -> Block:
+    """Return what the start of a block announces."""
     kind = block["type"]
-    light = {name: value for name, value in block.items() if name not in _HEAVY and name not in {"index", "extras"}}
-    if kind in _FIELDS:
-        return {**light, _FIELDS[kind]: ""}
-    if kind == "tool_call_chunk":
-        return {**light, "args": ""}
-    if kind == "server_tool_call":
-        return {**light, "args": {}}
-    return {**light, "value": {}} if kind == "non_standard" else light
+    announced = {
+        name: value for name, value in block.items() if name not in _PAYLOAD_FIELDS and name not in {"index", "extras"}
+    }
+    if kind in _TEXT_TYPES:
+        announced[kind] = ""
+    elif kind in _EMPTY_PAYLOADS:  # fields that LangChain requires of such a block
+        name, empty = _EMPTY_PAYLOADS[kind]
+        announced[name] = empty.copy() if isinstance(empty, dict) else empty
+    return announced
 
 
-def _deltas(block: Mapping[str, Any]) -> Iterable[Event]:
+_EMPTY_PAYLOADS: Final[dict[str, tuple[str, str | dict[str, Any]]]] = {
+    "tool_call_chunk": ("args", ""),
+    "server_tool_call": ("args", {}),
+    "non_standard": ("value", {}),
+}
+
+
+def _to_delta(block: Block) -> Event | None:
     kind = block["type"]
-    if kind in _FIELDS and block[_FIELDS[kind]]:
-        delta = {"type": f"{kind}-delta", _FIELDS[kind]: block[_FIELDS[kind]]}
-    elif kind == "tool_call_chunk" and block["args"]:
-        fields = {name: block[name] for name in ("type", "id", "name", "args")}
-        delta = {"type": "block-delta", "fields": fields}
-    else:
-        return []
-    return [{"event": "content-block-delta", "index": block["index"], "delta": delta}]
+    if kind in _TEXT_TYPES and block[kind]:
+        return {"type": f"{kind}-delta", kind: block[kind]}
+    if kind == "tool_call_chunk" and block["args"]:
+        return {"type": "block-delta", "fields": {name: block[name] for name in ("type", "id", "name", "args")}}
+    return None
 
 
-def _final(block: Mapping[str, Any]) -> dict[str, Any]:
+def _to_final_block(block: Mapping[str, Any]) -> Block:
     if block["type"] != "tool_call_chunk":
         return dict(block)
-    from json import loads
-
     whole = {name: value for name, value in block.items() if name != "index"}
-    return {**whole, "type": "tool_call", "args": loads(block["args"])}
+    return {**whole, "type": "tool_call", "args": json.loads(block["args"])}

@@ -1,7 +1,7 @@
-"""Tools of every form as the wire's tools. Pure; each tool is converted once.
+"""Turn tools of every form into the wire's tools. Pure; each tool is converted once.
 
-`bind_tools` keeps a `BoundTools`: to LangChain and its tracers a list of tools in OpenAI's form, to us the finished
-wire form beside it. Agents bind the same tools for every call, so conversions are kept as long as the tool lives.
+`bind_tools` keeps a `BoundTools`: for LangChain and its tracers a list of tools in OpenAI's form, which also carries
+the finished wire form. Agents bind the same tools for every call, so conversions are kept as long as the tool lives.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ from gemway.adapters import inline_root_reference, restore_arguments, sanitize_t
 from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import BaseModel
 
-JsonObject = dict[str, Any]
+from langchain_gemway._content import camel_case
+
+Tool = Any  # whatever LangChain's `bind_tools` takes
+Json = Any
+JsonObject = dict[str, Json]
+JsonMapping = Mapping[str, Json]
 
 
-class BoundTools(list[Any]):
+class BoundTools(list[Tool]):
     """Tools that are ready to be sent.
 
     Attributes:
@@ -37,39 +42,40 @@ class BoundTools(list[Any]):
     names: list[str]
     server_tools: bool
 
-    def __init__(self, tools: Iterable[Any], dialect: Dialect = "json_schema") -> None:
-        self._given = [*tools]
+    def __init__(self, tools: Iterable[Tool], dialect: Dialect = "json_schema") -> None:
+        self._given_tools = [*tools]
         self._dialect = dialect
-        converted = _each_once(one for tool in self._given for one in _to_tools(tool, dialect))
+        converted = _without_repetitions(one for tool in self._given_tools for one in _convert_tool(tool, dialect))
         super().__init__(tool.listed for tool in converted)
-        self._listed = [*self]
+        self._listed_when_bound = [*self]
         functions = [tool for tool in converted if tool.name is not None]
         others = [tool.wire for tool in converted if tool.name is None]
         self.names = [tool.name for tool in functions if tool.name is not None]
         self.wire = [{"functionDeclarations": [tool.wire for tool in functions]}] if functions else []
         self.wire += others
         self.server_tools = bool(others)
-        self._sent = {sanitize_tool_name(tool.name): tool for tool in functions if tool.name is not None}
+        self._by_sent_name = {sanitize_tool_name(tool.name): tool for tool in functions if tool.name is not None}
 
     def restored(self, name: str, args: JsonObject) -> tuple[str, JsonObject]:
         """Return a call's name as the user wrote it, and its arguments with the types that the tool declares."""
-        tool = self._sent.get(name)
+        tool = self._by_sent_name.get(name)
         if tool is None or tool.name is None:
             return name, args
         return tool.name, restore_arguments(args, tool.parameters)
 
     def current(self, dialect: Dialect) -> BoundTools:
-        """Return these tools in *dialect*, with what was added to the list or taken from it since they were bound."""
-        if self != self._listed:
+        """Return these tools in *dialect*, with all that was added to the list or removed from it since."""
+        if self != self._listed_when_bound:
             return BoundTools(self, dialect)
-        return self if dialect == self._dialect else BoundTools(self._given, dialect)
+        return self if dialect == self._dialect else BoundTools(self._given_tools, dialect)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return BoundTools, ([*self], self._dialect)  # not the functions, which cannot all be pickled
+    def __reduce__(self) -> tuple[object, ...]:
+        # In OpenAI's form, since not every function can be pickled.
+        return BoundTools, ([*self], self._dialect)
 
 
-def to_bound_tools(tools: Any, dialect: Dialect = "json_schema") -> BoundTools | None:
-    """Return *tools* ready to be sent; what `bind_tools` made is returned as it is, unless it was changed."""
+def to_bound_tools(tools: Tool, dialect: Dialect = "json_schema") -> BoundTools | None:
+    """Return one tool or several, ready to be sent. The result of `bind_tools` is reused unless it was changed."""
     if not tools:
         return None
     if isinstance(tools, BoundTools):
@@ -79,92 +85,102 @@ def to_bound_tools(tools: Any, dialect: Dialect = "json_schema") -> BoundTools |
     return BoundTools(tools, dialect)
 
 
-def _each_once(tools: Iterable[_Converted]) -> list[_Converted]:
-    """Return each tool once: middleware adds tools that are there already, and Google refuses a second declaration."""
-    kept: dict[str, _Converted] = {}
+def _without_repetitions(tools: Iterable[_ConvertedTool]) -> list[_ConvertedTool]:
+    """Return each tool once: middleware adds tools a second time, and Google refuses "Duplicate function declaration"."""
+    by_key: dict[str, _ConvertedTool] = {}
     for tool in tools:
         key = repr(tool.wire) if tool.name is None else f"function {sanitize_tool_name(tool.name)}"
-        before = kept.setdefault(key, tool)
+        before = by_key.setdefault(key, tool)
         if before.wire != tool.wire:
             raise ConfigurationError(f"two different tools have the name {tool.name!r}; rename one of them")
-    return [*kept.values()]
+    return [*by_key.values()]
 
 
-class _Converted:
-    """One tool. `name` is None for what the server runs."""
+class _ConvertedTool:
+    """One tool: in the wire's form, and as it is listed for LangChain. `name` is None for a tool that the server runs."""
 
     __slots__ = ("listed", "name", "parameters", "wire")
 
-    def __init__(self, wire: JsonObject, name: str | None = None, listed: Any = None, parameters: Any = None) -> None:
+    def __init__(
+        self,
+        wire: JsonObject,
+        name: str | None = None,
+        listed: JsonObject | None = None,
+        parameters: JsonMapping | None = None,
+    ) -> None:
         self.wire = wire
         self.name = name
         self.listed = wire if listed is None else listed
         self.parameters = parameters or {}
 
 
-def _to_tools(tool: Any, dialect: Dialect) -> Sequence[_Converted]:
+def _convert_tool(tool: Tool, dialect: Dialect) -> Sequence[_ConvertedTool]:
     if isinstance(tool, Mapping):
-        return _from_mapping(tool, dialect)
+        return _convert_mapping(tool, dialect)
     if isinstance(tool, str):
-        return [_from_type(tool, {"type": tool})]
-    if isinstance(tool, BaseModel) and not _is_a(tool, "base", "BaseTool"):
-        return _from_google(tool, dialect)
-    return [_remembered(tool, dialect)]
+        return [_convert_built_in(tool)]
+    if isinstance(tool, BaseModel) and not _is_langchain_tool(tool, "base", "BaseTool"):
+        return _convert_google_model(tool, dialect)
+    return [_convert_once(tool, dialect)]
 
 
-def _is_a(tool: Any, module: str, kind: str) -> bool:
-    """Tell whether *tool* is one of LangChain's. Only who has one has loaded its module, which takes 12 ms."""
+def _is_langchain_tool(tool: object, module: str, kind: str) -> bool:
+    """Tell whether *tool* is of the class *kind* in `langchain_core.tools`."""
+    # Importing that module takes 12 ms. Whoever has such a tool has loaded it already.
     loaded = sys.modules.get(f"langchain_core.tools.{module}")
     return loaded is not None and isinstance(tool, getattr(loaded, kind))
 
 
 # Tools that are objects
 
-_known: dict[tuple[int, str], tuple[Any, Any, _Converted]] = {}
+_Fingerprint = tuple[object, ...]
+# By the id of a tool object, with a weak reference that tells whether the id is still that tool's.
+_conversions: dict[tuple[int, str], tuple[weakref.ref[Tool], _Fingerprint, _ConvertedTool]] = {}
 
 
-def _remembered(tool: Any, dialect: Dialect) -> _Converted:
+def _convert_once(tool: Tool, dialect: Dialect) -> _ConvertedTool:
     """Return the conversion of a tool object, made anew only if the tool has changed."""
     key = (id(tool), dialect)
-    stamp = _stamp(tool)
-    found = _known.get(key)
-    if found and found[0]() is tool and found[1] == stamp:
-        return found[2]
-    converted = _function(*_described(tool), dialect)
-
+    fingerprint = _tool_fingerprint(tool)
+    kept = _conversions.get(key)
+    if kept and kept[0]() is tool and kept[1] == fingerprint:
+        return kept[2]
+    converted = _declare_function(*_describe_tool(tool), dialect)
     try:
-        _known[key] = (weakref.ref(tool), stamp, converted)
-        weakref.finalize(tool, _known.pop, key, None).atexit = False
+        _conversions[key] = (weakref.ref(tool), fingerprint, converted)
+        weakref.finalize(tool, _conversions.pop, key, None).atexit = False
     except TypeError:  # some callables cannot be referred to weakly
-        _known.pop(key, None)
+        _conversions.pop(key, None)
     return converted
 
 
-def _stamp(tool: Any) -> tuple[Any, ...]:
-    """Return what a tool's description is made of, to compare with what it was made of when the tool was converted.
+def _tool_fingerprint(tool: Tool) -> _Fingerprint:
+    """Return all that a tool's description is made of, to notice later that the tool was changed.
 
     JSON Schemas are patched in place and classes rebuilt, so their text is compared. Nothing here may hold the tool
     itself (a pydantic core schema does): it would never be collected.
     """
-    if _is_a(tool, "base", "BaseTool"):
+    if _is_langchain_tool(tool, "base", "BaseTool"):
         schema = tool.args_schema
-        of_schema = repr(schema) if isinstance(schema, Mapping) else (schema, *_stamp_of_class(schema))
-        return tool.name, tool.description, of_schema
+        arguments = repr(schema) if isinstance(schema, Mapping) else (schema, *_class_fingerprint(schema))
+        return tool.name, tool.description, arguments
     defaults = repr(getattr(tool, "__defaults__", None))
-    return {**getattr(tool, "__annotations__", {})}, defaults, *_stamp_of_class(tool)
+    return {**getattr(tool, "__annotations__", {})}, defaults, *_class_fingerprint(tool)
 
 
-def _stamp_of_class(schema: Any) -> tuple[Any, ...]:
+def _class_fingerprint(schema: object) -> _Fingerprint:
     return getattr(schema, "__doc__", None), repr(getattr(schema, "model_fields", None))
 
 
-def _described(tool: Any) -> tuple[str, str, Any]:
+def _describe_tool(tool: Tool) -> tuple[str, str, JsonMapping | None]:
     """Return name, description and JSON Schema of a tool's arguments."""
-    if _is_a(tool, "base", "BaseTool") and not (_is_a(tool, "simple", "Tool") and not tool.args_schema):
-        return tool.name, tool.description, _schema_of(tool.tool_call_schema)
+    if _is_langchain_tool(tool, "base", "BaseTool") and not (
+        _is_langchain_tool(tool, "simple", "Tool") and not tool.args_schema
+    ):
+        return tool.name, tool.description, _model_schema(tool.tool_call_schema)
     if inspect.isfunction(tool) or inspect.ismethod(tool):
-        if (schema := _schema_of_function(tool)) is not None:
-            return tool.__name__, _summary(tool), schema
+        if (schema := _function_schema(tool)) is not None:
+            return tool.__name__, _docstring_summary(tool), schema
     elif isinstance(tool, type) and issubclass(tool, BaseModel):
         schema = inline_root_reference(tool.model_json_schema())
         return schema.get("title", tool.__name__), inspect.cleandoc(str(schema.get("description") or "")), schema
@@ -172,15 +188,14 @@ def _described(tool: Any) -> tuple[str, str, Any]:
     return function["name"], function.get("description", ""), function.get("parameters")
 
 
-def _schema_of(schema: Any) -> Any:
+def _model_schema(schema: Any) -> JsonMapping:
     if isinstance(schema, Mapping):
         return schema
-    if hasattr(schema, "model_json_schema"):
-        return schema.model_json_schema()
-    return schema.schema()  # pydantic v1
+    json_schema: JsonObject = schema.model_json_schema() if hasattr(schema, "model_json_schema") else schema.schema()
+    return json_schema
 
 
-def _schema_of_function(function: Callable[..., Any]) -> Any:
+def _function_schema(function: Callable[..., Any]) -> JsonMapping:
     from langchain_core.tools.base import create_schema_from_function
 
     schema = create_schema_from_function(
@@ -190,30 +205,31 @@ def _schema_of_function(function: Callable[..., Any]) -> Any:
         error_on_invalid_docstring=False,
         include_injected=False,
     )
-    return _schema_of(schema)
+    return _model_schema(schema)
 
 
-def _summary(function: Callable[..., Any]) -> str:
-    """Return a docstring up to its sections; the arguments' descriptions are in the schema."""
+def _docstring_summary(function: Callable[..., Any]) -> str:
+    """Return a docstring without its sections: the schema describes the arguments."""
     text = inspect.getdoc(function) or ""
     return re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields|Examples?):", text)[0].strip()
 
 
-def _function(name: str, description: str, parameters: Any, dialect: Dialect) -> _Converted:
-    schema = _without_description(inline_root_reference(parameters)) if parameters else None
+def _declare_function(name: str, description: str, parameters: JsonMapping | None, dialect: Dialect) -> _ConvertedTool:
+    schema = _without_title(inline_root_reference(parameters)) if parameters else None
     declaration = function_declaration(name, description or "", schema, dialect=dialect)
     function = {"name": name, "description": description or "", "parameters": parameters or {"type": "object"}}
-    return _Converted(declaration, name, {"type": "function", "function": function}, parameters)
+    return _ConvertedTool(declaration, name, {"type": "function", "function": function}, parameters)
 
 
-def _without_description(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema without what the declaration says already."""
+def _without_title(schema: JsonMapping) -> JsonMapping:
+    """Return the schema without its name and description, which the declaration has already."""
     return {key: value for key, value in schema.items() if key not in {"description", "title"}}
 
 
 # Tools that are dicts
 
-_TYPES: Final = {
+# Server tools of Google, OpenAI and Anthropic by their `type`, without the date that the latter two append.
+_BUILT_IN_TOOLS: Final = {
     "web_search": "googleSearch",
     "web_search_preview": "googleSearch",
     "web_fetch": "urlContext",
@@ -226,69 +242,67 @@ _TYPES: Final = {
 }
 
 
-def _from_mapping(tool: Mapping[str, Any], dialect: Dialect) -> Sequence[_Converted]:
+def _convert_mapping(tool: JsonMapping, dialect: Dialect) -> Sequence[_ConvertedTool]:
     declarations = tool.get("functionDeclarations", tool.get("function_declarations"))
     if declarations is not None:
-        rest = {key: value for key, value in tool.items() if _camel(key) != "functionDeclarations"}
-        functions = [one for item in declarations for one in _declared(item, dialect)]
-        return [*functions, *(_from_mapping(rest, dialect) if rest else ())]
+        rest = {key: value for key, value in tool.items() if camel_case(key) != "functionDeclarations"}
+        functions = [one for item in declarations for one in _convert_declaration(item, dialect)]
+        return [*functions, *(_convert_mapping(rest, dialect) if rest else ())]
     if tool.get("type") == "function" and isinstance(tool.get("function"), Mapping):
-        return [_named(tool["function"], dialect)]
+        return [_convert_named_function(tool["function"], dialect)]
     if isinstance(tool.get("type"), str) and tool["type"] not in {"function", "custom", "object"}:
-        return [_from_type(tool["type"], tool)]
+        return [_convert_built_in(tool["type"])]
     if isinstance(tool.get("name"), str) or "toolSpec" in tool or "title" in tool:
-        return [_named(tool, dialect)]
+        return [_convert_named_function(tool, dialect)]
     if "properties" in tool:
         raise ConfigurationError("a JSON Schema is a tool only with a 'title' (its name); add one")
-    return [_Converted({_camel(key): camelised(value)}) for key, value in tool.items()]
+    return [_ConvertedTool({camel_case(key): _camel_case_options(value)}) for key, value in tool.items()]
 
 
-def _declared(item: Any, dialect: Dialect) -> Sequence[_Converted]:
+def _convert_declaration(item: Any, dialect: Dialect) -> Sequence[_ConvertedTool]:
     if isinstance(item, Mapping) and ("parametersJsonSchema" in item or "parameters_json_schema" in item):
         schema = item.get("parametersJsonSchema", item.get("parameters_json_schema"))
-        return [_function(item["name"], item.get("description", ""), schema, dialect)]
-    return _to_tools(item, dialect)
+        return [_declare_function(item["name"], item.get("description", ""), schema, dialect)]
+    return _convert_tool(item, dialect)
 
 
-def _named(tool: Mapping[str, Any], dialect: Dialect) -> _Converted:
+def _convert_named_function(tool: JsonMapping, dialect: Dialect) -> _ConvertedTool:
     """Return a function that OpenAI, Anthropic, Bedrock, Google or a JSON Schema describes."""
     spec = tool.get("toolSpec", tool)
     name = spec.get("name") or spec.get("title")
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"a tool without a name cannot be called: {dict(tool)!r}")
     if "name" not in spec:  # a JSON Schema
-        return _function(name, spec.get("description", ""), spec if "properties" in spec else None, dialect)
+        return _declare_function(name, spec.get("description", ""), spec if "properties" in spec else None, dialect)
     schema = spec.get("input_schema", spec.get("inputSchema", spec.get("parameters")))
     if isinstance(schema, Mapping) and set(schema) == {"json"}:
         schema = schema["json"]
     if isinstance(schema, BaseModel):
         schema = schema.model_dump(mode="json", exclude_none=True)
-    return _function(name, spec.get("description", ""), schema or None, dialect)
+    return _declare_function(name, spec.get("description", ""), schema or None, dialect)
 
 
-def _from_type(kind: str, tool: Mapping[str, Any]) -> _Converted:
-    """Return a built-in tool that is told by its `type`, of Google or of another provider."""
-    known = _TYPES.get(kind) or _TYPES.get(re.sub(r"_(?:preview_)?\d{4}_?\d{2}_?\d{2}$|_\d{8}$", "", kind))
-    if known is None:
+def _convert_built_in(kind: str) -> _ConvertedTool:
+    """Return a built-in tool, of Google or of another provider, for its `type`."""
+    wire_name = _BUILT_IN_TOOLS.get(kind) or _BUILT_IN_TOOLS.get(
+        re.sub(r"_(?:preview_)?\d{4}_?\d{2}_?\d{2}$|_\d{8}$", "", kind)
+    )
+    if wire_name is None:
         raise ConfigurationError(
-            f"Gemini has no built-in tool {kind!r}; known: {', '.join(sorted(_TYPES))},"
+            f"Gemini has no built-in tool {kind!r}; known: {', '.join(sorted(_BUILT_IN_TOOLS))},"
             ' or a tool in Google\'s form such as {"fileSearch": {...}}'
         )
-    return _Converted({known: {}})
+    return _ConvertedTool({wire_name: {}})
 
 
-def _from_google(tool: BaseModel, dialect: Dialect) -> Sequence[_Converted]:
+def _convert_google_model(tool: BaseModel, dialect: Dialect) -> Sequence[_ConvertedTool]:
     """Return a Tool or FunctionDeclaration of google-genai, or one of `gemway.types`."""
     members = tool.model_dump(mode="json", exclude_none=True, by_alias=False)
-    return _from_mapping(members, dialect)
+    return _convert_mapping(members, dialect)
 
 
-def camelised(value: Any) -> Any:
-    """Return Google's options in camelCase, all the way down."""
+def _camel_case_options(value: Json) -> Json:
+    """Return Google's options in camelCase, all the way down; the names of HTTP headers stay as they are."""
     if isinstance(value, Mapping):
-        return {_camel(key): item if key == "headers" else camelised(item) for key, item in value.items()}
-    return [camelised(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _camel(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda letter: letter[1].upper(), name)
+        return {camel_case(key): item if key == "headers" else _camel_case_options(item) for key, item in value.items()}
+    return [_camel_case_options(item) for item in value] if isinstance(value, list | tuple) else value

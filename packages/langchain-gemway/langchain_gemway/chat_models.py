@@ -28,6 +28,7 @@ from langchain_gemway._options import (
     to_changes,
     traced,
 )
+from langchain_gemway._profiles import estimate_tokens, token_ids
 from langchain_gemway._responses import (
     AnswerContext,
     ChunkReader,
@@ -39,13 +40,12 @@ from langchain_gemway._settings import GatewayModel
 from langchain_gemway._structured import (
     AnswerParser,
     Method,
-    as_function,
-    described,
     describes_objects,
+    to_answer_function,
     to_builder,
-    with_raw,
+    to_json_schema,
+    with_raw_message,
 )
-from langchain_gemway._tokens import estimate, token_ids
 from langchain_gemway._tools import BoundTools, to_bound_tools
 
 if TYPE_CHECKING:
@@ -360,14 +360,14 @@ class ChatGemway(GatewayModel):
         hide_call_secrets(kwargs)
         if method not in _METHODS or (schema is None and method != "json_mode"):
             raise ValueError(f"method={method!r} and schema={schema!r} do not go together; methods: {_METHODS}")
-        shape = described(schema)
+        shape = to_json_schema(schema)
         # LangChain converts what it traces at every call: a JSON Schema costs it half of what a class does.
         is_object = describes_objects(shape)
         traced = convert_to_json_schema(schema) if schema and is_object else shape
         traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
         name = shape["title"] if method == "function_calling" else None
         if name:
-            offered = [{"type": "function", "function": as_function(shape)}, *(tools or ())]
+            offered = [{"type": "function", "function": to_answer_function(shape)}, *(tools or ())]
             kwargs["tool_choice"] = "any" if tools else name
         else:
             offered = [*(tools or ())]
@@ -376,7 +376,7 @@ class ChatGemway(GatewayModel):
         bound: Any = self.bind_tools(offered, strict=strict) if offered else self
         llm = bound.bind(**kwargs, ls_structured_output_format=traced_format)
         parser = AnswerParser(build=to_builder(schema), tool=name, is_object=is_object, allow_none=allow_none)
-        return with_raw(llm, parser) if include_raw else llm | parser
+        return with_raw_message(llm, parser) if include_raw else llm | parser
 
     # Tokens
 
@@ -407,7 +407,7 @@ class ChatGemway(GatewayModel):
                 return counted
         offered = to_bound_tools(tools or self.tools, self.schema_dialect)
         body = {"contents": contents, "systemInstruction": {"parts": system}, "tools": offered and offered.wire}
-        return estimate(body, model=self.model)
+        return estimate_tokens(body, model=self.model)
 
     def _counted(self, call: _Call) -> int | None:
         with langchain_errors():
