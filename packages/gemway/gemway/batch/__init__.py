@@ -12,7 +12,7 @@ from gemway.batch._engine import BatchStoppedError
 from gemway.batch._journal import read_report
 from gemway.batch._limits import AsyncLimiter, FrameworkLimiter, Limiter
 from gemway.batch._options import BatchOptions
-from gemway.batch._report import BatchReport, Usage
+from gemway.batch._report import BatchReport, Usage, duration
 from gemway.batch._rows import RowError
 from gemway.batch._run import arun, run, stream
 from gemway.batch._selection import ChangedRowsError
@@ -28,6 +28,7 @@ __all__ = [
     "RowError",
     "Usage",
     "arun",
+    "duration",
     "read_report",
     "run",
     "stream",

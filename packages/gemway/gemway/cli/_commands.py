@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gemway import IMAGE_MODEL, Client, __version__
+from gemway.cli._batch import batch
 from gemway.cli._chat import Chat
 from gemway.cli._doctor import Plan, examine
 from gemway.cli._picture import Order, make
@@ -20,6 +21,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(batch)
 
 TEXT_MODEL = "gemini-2.5-flash"
 EMBEDDING_MODEL = "gemini-embedding-001"
