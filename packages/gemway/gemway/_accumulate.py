@@ -81,6 +81,7 @@ class Accumulator:
         """
         if self._pending_metadata:
             self._apply_pending()
+        # `attempts` and `request_id` belong to the whole answer, and only the first chunk has them.
         if self._exchange is None:
             self._exchange = chunk.__dict__.get("exchange")  # only the first chunk knows it
         _update(self._top, chunk, without=_FOLDED)
@@ -88,6 +89,7 @@ class Accumulator:
             self._add_usage(chunk.usage_metadata)
         complete: list[Part] = []
         for position, candidate in enumerate(chunk.candidates or ()):
+            # Gateways that convert from other providers leave the index out; then the place in the list counts.
             index = candidate.index if candidate.index is not None else position
             if index not in self._candidates:
                 if len(self._candidates) >= _MOST_CANDIDATES:
@@ -215,6 +217,7 @@ class _CandidateFold:
     def _update_fields(self, candidate: Candidate) -> None:
         reason = self._fields.get("finish_reason")
         _update(self._fields, candidate, without=_CONTENT)
+        # Converters may send `"finishReason": ""` in a chunk with usage that follows the last one.
         if reason and not self._fields["finish_reason"]:
             self._fields["finish_reason"] = reason  # an empty one takes nothing back
 
@@ -237,6 +240,7 @@ class _CandidateFold:
     def _take(self, part: Part) -> list[Part]:
         call = part.function_call
         if call is None:
+            # Empty parts between the fragments of one call do not end it.
             if self._call is not None and (self._call.may_go_on or not _is_empty(part)):
                 return [*self._close_call(), part]
             return [part]

@@ -63,6 +63,8 @@ def encode(wire: Mapping[str, Any]) -> bytes | LargeBody:
     Raises:
         ConfigurationError: *wire* holds something that JSON cannot express.
     """
+    # One scan decides whether the request is plain, since rebuilding 200 messages to learn that nothing changes costs
+    # 0.3 ms. Only media and function calls may need more than JSON.
     try:
         for content in wire.get("contents", ()):  # a count of tokens wraps its request, and has none
             for part in (content.get("parts") if isinstance(content, Mapping) else None) or ():
@@ -82,6 +84,7 @@ def _to_json(value: Any) -> bytes:
     try:
         return to_json(value, inf_nan_mode="strings")
     except PydanticSerializationError:
+        # Tried only after a failure: looking for half surrogates in every text would read megabytes of base64.
         return to_json(_without_half_surrogates(value), inf_nan_mode="strings")
 
 
@@ -119,6 +122,7 @@ def _sendable_part(part: Any, large: list[str]) -> Any:
                 return {**part, name: {**payload, "data": _PLACE}}
             return part
         field, key = _OBJECTS[name]
+        # Typed gateways parse args and response into a map; Google answers 400 to anything that is no object.
         value = payload.get(field)
         plain = without_decimals(value)
         if value is not None and not isinstance(plain, dict):

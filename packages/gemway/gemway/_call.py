@@ -87,6 +87,7 @@ class CallState:
         now: float,
     ) -> None:
         self._wants_stream = call.streaming
+        # Learned once for each client: asking for the missing route again would cost every stream one more request.
         self.call = without_stream(call) if call.streaming and facts.no_stream_route else call
         self.headers = options.headers
         self.count = 0
@@ -96,6 +97,7 @@ class CallState:
         self._settings = settings
         self._facts = facts
         self._context = context
+        # 0 is a value (send once), so only None means that the client's own value counts.
         retries = settings.max_retries if options.max_retries is None else options.max_retries
         self._policy = RetryPolicy(retries, settings.retry_image_timeouts)
         deadline = settings.deadline if options.deadline is None else options.deadline
@@ -117,6 +119,7 @@ class CallState:
         if remaining <= 0:
             raise self._with_attempt_count(_deadline_error())
         self.count += 1
+        # An attempt must not outlive the call, so the last one gets only what is left of the deadline.
         connect, read, write = self._timeouts
         return Timeouts(min(connect, remaining), min(read, remaining), min(write, remaining))
 
@@ -127,13 +130,16 @@ class CallState:
 
     def succeed(self, exchange: Any, parser: Any, first: Any, rest: Iterable[Any] = ()) -> OpenResponse:
         """Note that an answer has begun, and return it. Nothing is repeated from here on."""
+        # Only calls that succeed refill the budget (botocore and gRPC do the same), so an outage cannot pay for itself.
         if self._context.budget is not None:
             self._context.budget.give_back()
         if self._wants_stream:
             self._facts.no_stream_route |= not self.call.streaming
+            # The deadline limits the wait for an answer. A stream that has begun may run as long as data arrives.
             exchange.lift_deadline()
         if isinstance(first, GenerateContentResponse):
             keeps_text = not self.call.seeks_pictures
+            # Every later error of this answer carries the record, so that double costs are visible to the user.
             parser.record = Exchange(exchange.status, parser.request_id, self.count, self.waited, keeps_text)
             first.with_call_record(parser.record)
         return OpenResponse(exchange, parser, first, rest)
@@ -141,6 +147,7 @@ class CallState:
     def next_delay(self, error: APIError, now: float) -> float:
         """Return the seconds to wait before the next attempt; raise *error* if there is none."""
         remaining = None if self.expires is None else self.expires - now
+        # A socket that waited until the deadline reports a read timeout; the user needs to know which limit it was.
         if remaining is not None and remaining <= 0 and isinstance(error, APITimeoutError):
             error.phase = "deadline"
         sent = self.call
@@ -160,9 +167,11 @@ class CallState:
         These attempts come on top of `max_retries`: they are other requests, not repetitions of the same one.
         """
         self.refused_at = None
+        # Once only: a fresh key that is refused is wrong.
         if self._may_change_key and isinstance(error, AuthenticationError):
             self._may_change_key, self.refused_at = False, self._sent_at
             return "asking for a new key"
+        # Some gateways have no streamGenerateContent and answer 404, 405 or 501.
         if self.call.streaming and is_missing_stream_route(error):
             self.call = without_stream(self.call)
             return "no route for streams, asking for the whole answer"
@@ -186,6 +195,7 @@ class CallState:
             random=self._context.random,
         )
         budget = self._context.budget
+        # Taken last, so that a failure that is not repeated anyway costs no token.
         if delay is not None and budget is not None and not budget.take(error):
             error.budget_exhausted = True
             return None

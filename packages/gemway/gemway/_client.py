@@ -88,7 +88,9 @@ class Client:
             ConfigurationError: for a request that cannot be sent.
         """
         call_options = CallOptions.of(options, "generate_content")
+        # Everything that can be wrong with a request is found here, before a connection is taken or a token is spent.
         call = protocol.generate_content(model, request, self._setup.settings, config=config)
+        # Off by default: typed gateways such as new-api drop continuationToken, so that a follow-up would start again.
         if self._setup.settings.max_continuations:
             return merge_responses([response for response in self._continued(call, call_options)])
         opened = self._send(call, call_options)
@@ -244,6 +246,7 @@ class Client:
         call_options = CallOptions.of(options, "list_models")
         names: list[str] = []
         call: protocol.Call | None = protocol.list_models()
+        # The path of the next page comes from the gateway, so their number has a limit of ours.
         for _ in range(protocol.MAX_PAGES):
             if call is None:
                 break
@@ -257,6 +260,7 @@ class Client:
             return self._json(call, options)
         except NotFoundError:
             pass
+        # Outside the `except`, so that an error of this request does not drag the first one along as its context.
         return self._json(protocol.under_v1(call), options)
 
     def chat(
@@ -298,8 +302,10 @@ class Client:
     def _chunks(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
         """Yield the messages of one answer. An error after the first message has `.partial`."""
         opened = self._send(call, options)
+        # From here on nothing is repeated: a second answer would differ from the chunks that the user has seen already.
         exchange, parser = opened.exchange, opened.parser
         try:
+            # One read from the socket may hold several events, so more messages may have come together with the first.
             yield opened.first
             for message in opened.rest:
                 yield message
@@ -316,6 +322,7 @@ class Client:
         finally:
             exchange.close()
         if failure is not None:
+            # Raised outside the `except`, without frames: theirs hold bytes in which the server may have echoed the key.
             raise failure.with_traceback(None)
 
     def _continued(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
@@ -340,6 +347,8 @@ class Client:
         state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
         while True:
             try:
+                # Streams and whole answers share this loop. It ends when the first message is complete, so "nothing is repeated
+                # after the first event" is true by construction.
                 exchange = transport.send(state)
                 try:
                     parser = state.parser_for(exchange)
@@ -348,6 +357,7 @@ class Client:
                             return state.succeed(exchange, parser, first, messages)
                     messages = parser.finish()
                     first = next(messages)
+                # Also cancellation and Ctrl-C: whoever opened the response closes it, or its place in the pool is lost.
                 except BaseException:
                     data = b""  # it may repeat the key, and tracebacks show the locals of this frame
                     exchange.close()
@@ -356,6 +366,7 @@ class Client:
                 return state.succeed(exchange, parser, first, messages)
             except APIError as error:
                 failure = error.with_traceback(None)
+            # Decided in the pure core; only the waiting is done here.
             if delay := state.next_delay(failure, transport.now()):
                 transport.sleep(delay)
 
@@ -367,6 +378,7 @@ class Client:
     ) -> None:
         self.close()
 
+    # Sockets, locks and loops stay behind; the copy opens its own connections at its first call.
     def __getstate__(self) -> dict[str, Any]:
         return {"setup": self._setup}
 
@@ -397,6 +409,7 @@ class Stream(Generic[T]):
         self._chunks.close()
 
     def __enter__(self) -> Self:
+        # Entering the context sends the request, so that errors before the first chunk appear at the `with` line.
         if not self._begun:
             self._begun = True
             self._held.append(next(self._chunks))
@@ -438,6 +451,7 @@ class Chat:
             if not calls:
                 break
             turns.called([sync_outcome(self._settings.functions, call) for call in calls])
+        # Only now: a message that fails half-way leaves the history unchanged, and can be sent again.
         self.history = turns.contents
         return response
 

@@ -38,6 +38,7 @@ class FollowUps:
 
     def observe(self, message: GenerateContentResponse) -> GenerateContentResponse:
         """Note the token and usage of *message*, and return it with the usage of earlier requests added."""
+        # No follow-up can come, and none was sent: nearly every message of nearly every call.
         if not self._left and self._spent is None:
             return message
         for candidate in message.candidates or ():
@@ -49,6 +50,7 @@ class FollowUps:
 
     def finish(self) -> None:
         """Note that the answer to one request is complete. If a follow-up is needed, `call` is the next request."""
+        # The same request with the token resumes the answer; any other change would start a new one.
         if self._token and self._left and self._sent.wire is not None:
             self._left -= 1
             self.call = with_wire(self._sent, {**self._sent.wire, "continuationToken": self._token})
@@ -64,6 +66,7 @@ def add_usage(before: UsageMetadata | None, after: UsageMetadata) -> UsageMetada
     """Return the usage of two requests together: counts are added, details are those of both."""
     if before is None:
         return after
+    # Usage is cumulative within one request only, so the counts of several requests must be added.
     fields: dict[str, Any] = {**before.__dict__, **{name: value for name, value in after if value is not None}}
     for name in ("prompt", "candidates", "cached_content", "thoughts", "tool_use_prompt", "total"):
         counts = [getattr(usage, f"{name}_token_count") for usage in (before, after)]

@@ -62,6 +62,7 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
         # Looking at every part before would cost each message of a long history; so the fault is looked for afterwards.
         problem = _find_problem(contents)
     else:
+        # A conversation that ends with the model is a prefill: older models continue their own text, newer refuse it.
         answer_is_due = not accepts.prefill or (bool(turns) and turns[-1][0] == "user")
         bounded = _start_and_end_with_user(arranged, answer_is_due=answer_is_due)
         return [{"role": role, "parts": parts} for role, parts in bounded]
@@ -100,6 +101,7 @@ def _merged(turns: Iterable[_Turn]) -> list[_Turn]:
     role_before, is_own = None, False
     for turn in turns:
         role, parts = turn
+        # Two contents of one role in a row are a 400 for some gateways, and confuse the pairing of calls and results.
         if role != role_before:
             has_empty = _has_empty(parts)
             own_turn = (role, _extended([], parts)) if has_empty else turn
@@ -202,6 +204,7 @@ def _in_order(turns: list[_Turn]) -> list[_Turn] | None:
     for turn in turns:
         role, parts = turn
         if role == "model":
+            # Calls that still wait have no result, and a response in a model turn is the server's own: both need the long way.
             if waiting or any("functionResponse" in part for part in parts):
                 return None
             waiting = [part for part in parts if "functionCall" in part]
@@ -221,6 +224,7 @@ def _results_in_order(calls: list[Part], parts: list[Part]) -> list[Part] | None
     if not calls:
         return parts
     results = []
+    # Gateways that drop ids match results to calls by position, so the order must be that of the calls.
     for call, part in zip(calls, parts, strict=False):
         result = part.get("functionResponse")
         if result is None or "call_id" not in part or part["call_id"] != call.get("call_id"):
@@ -317,6 +321,7 @@ def _attach(shown: list[Part], step: _ParsedTurn) -> None:
 def _pair_all(steps: Collection[_ParsedTurn]) -> None:
     """Pair results with calls: by id, then by name, then by order. A result may also stand before its call."""
     results = [result for step in steps for result in step.results]
+    # Stored histories and trimmed ones may hold the result before its call, so a second pass goes backwards.
     _pair(steps, results, attrgetter("key"))
     if all(result.partner for result in results):
         return
@@ -353,6 +358,7 @@ def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
     for call in step.calls:
         result = call.partner
         if result is None:
+            # A call without a result is a 400, and happens whenever a user interrupts an agent between the two.
             yield "user", [_response(call.payload, {}, {"response": _NOT_EXECUTED})]
         else:
             yield "user", [_response(call.payload, result.part, result.payload)]
@@ -364,6 +370,7 @@ def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
 def _response(call: dict[str, Any], part: Part, result: dict[str, Any]) -> Part:
     """Return *part* with its *result* under the call's name and the id that the server gave."""
     payload = {**result, "name": call.get("name")}
+    # An id that the framework made up would be unknown to the server; only the server's own id goes back.
     payload.pop("id", None)
     if call.get("id"):
         payload["id"] = call["id"]
@@ -478,6 +485,7 @@ def with_sentinels(contents: list[Content], *, model: str = "") -> list[Content]
     (docs.apiyi.com). Contents without signatures come back equal: another try would be the same.
     """
     turns: list[_Turn] = [(content["role"], content["parts"]) for content in contents]
+    # Signatures of earlier turns are not checked, so they are dropped there; only the current turn needs sentinels.
     start = _current_turn(turns)
     bare = [(role, [_without_signature(part, at >= start) for part in parts]) for at, (role, parts) in enumerate(turns)]
     if any(_is_picture(part) and "thoughtSignature" in part for _, parts in turns for part in parts):

@@ -33,6 +33,7 @@ class SyncKey:
         if refused_at is None:
             return self._call()
         with self._lock:
+            # Many calls are refused at the same moment; the first one fetches a new key, the others take it.
             if self._fresh_at <= refused_at:
                 self._fresh, self._fresh_at = self._call(), time.monotonic()
             return self._fresh
@@ -119,6 +120,7 @@ class RequestHeaders:
 
     def _with_user_headers(self, fields: dict[str, str], extra: Any) -> dict[str, str]:
         """Return *fields* and the user's headers, those of the call last; one of a name, in whatever case."""
+        # Header names are case-insensitive, so a user's `user-agent` must replace ours and not travel next to it.
         merged = {name.lower(): (name, value) for name, value in fields.items()}
         for headers in (self._user, extra or {}):
             merged.update((name.lower(), (name, secret.reveal())) for name, secret in headers.items())

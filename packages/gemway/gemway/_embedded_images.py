@@ -58,6 +58,7 @@ def _split_part(part: Part, *, is_whole: bool = True) -> list[Part]:
         return [part]
     pieces: list[Part] = []
     end = 0
+    # A limit, since every match becomes objects; an answer with more images is an attack.
     for match in islice(_PICTURE.finditer(part.text), _MOST_PICTURES):
         if (blob := _blob(match[1] or match[2])) is not None:
             pieces += [*_text(part.text[end : match.start()], is_whole), Part(inline_data=blob)]
@@ -102,6 +103,7 @@ class EmbeddedImageBuffer:
             return message
         content = candidate.content or Content(role="model")
         parts = [whole for part in content.parts or () for whole in self._take(part)]
+        # Nothing can follow, so the text was no image after all.
         if candidate.finish_reason:
             parts += self._release()
         if parts == (content.parts or []):
@@ -110,6 +112,7 @@ class EmbeddedImageBuffer:
         return message.model_copy(update={"candidates": [remaining, *(message.candidates or ())[1:]]})
 
     def _take(self, part: Part) -> list[Part]:
+        # Thoughts, calls and signed texts end what came before them, so the buffer must go out first to keep the order.
         if part.text is None or part.model_fields_set != {"text"}:
             return [*self._release(), part]
         self._held.append(part.text)

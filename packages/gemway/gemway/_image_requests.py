@@ -41,6 +41,7 @@ def image_request(
     model_path(model)  # a name that cannot be sent is an error before anything else is read
     if "image" not in capabilities(model).outputs:
         warn(f"{model} is not known to generate images; sending the request anyway")
+    # With TEXT among the modalities, image models may answer with text alone.
     config: dict[str, Any] = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}
     image_config = {"aspect_ratio": aspect_ratio, "image_size": image_size}
     if any(image_config.values()):
@@ -75,6 +76,7 @@ def _turn(entry: Any) -> dict[str, Any]:
     if isinstance(entry, str):
         return {"role": "user", "parts": [{"text": entry}]}
     if isinstance(entry, GenerateContentResponse):
+        # Signed parts go back exactly as they came: Gemini 3 checks the signatures of text and images.
         return {"role": "model", "parts": [part.to_dict() for part in entry.parts if not _is_draft(part)]}
     if isinstance(entry, (Content, Mapping)):
         try:
@@ -95,6 +97,7 @@ def _is_draft(part: Part) -> bool:
 
 def require_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -> GenerateContentResponse:
     """Return *response* if it holds a picture, else raise an error that says why there is none."""
+    # First the refusal: a blocked answer has no picture either, but trying again would not help.
     refuse_blocked(response)
     if not response.images:
         advice = FINISH_PROBLEMS.get(str(response.finish_reason), _TRY_AGAIN)

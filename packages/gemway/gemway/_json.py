@@ -92,6 +92,7 @@ def from_store(value: Any) -> Any:
     """
     if value is None:
         return None
+    # Only texts that look like JSON: parsing every text of a history would be slow, and `"12"` must stay text.
     if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
             value = json.loads(value)
@@ -116,6 +117,7 @@ def without_decimals(value: Any) -> Any:
         items = [item if type(item) in _SCALARS else without_decimals(item) for item in value]
         return value if all(map(is_, items, value)) else items
     if isinstance(value, Decimal):
+        # DynamoDB has one kind of number, so integers must become int again, or tools get 3.0 for 3.
         is_whole = value.is_finite() and value == value.to_integral_value()
         return int(value) if is_whole and value.adjusted() < _MOST_DIGITS else float(value)
     return value

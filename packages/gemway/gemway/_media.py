@@ -37,6 +37,7 @@ def to_part(media: Any, *, mime_type: str | None = None) -> dict[str, Any]:
         return _from_file(media, mime_type)
     if isinstance(media, bytes | bytearray | memoryview):
         return _from_bytes(bytes(media), mime_type)
+    # `gemway.Image`, and anything like it, without importing the class.
     if isinstance(encoded := getattr(media, "base64", None), str):
         return inline_part(encoded, mime_type or getattr(media, "mime_type", None))
     if hasattr(media, "save") and hasattr(media, "format"):
@@ -55,6 +56,7 @@ def _from_address(address: str, mime_type: str | None) -> dict[str, Any]:
         return _file_part(address, mime_type or _type_by_ending(address.partition("?")[0].partition("#")[0]))
     if scheme.startswith("files/"):  # a Files API name: `files/abc-123`
         return _file_part(address, mime_type)
+    # A path in a string is never opened: it may come from a model or a web form (CWE-73).
     raise UnsupportedContentError(
         "a string is sent as media only if it is a data:, http(s):// or gs:// URL or a Files API name; "
         "pass a pathlib.Path to read a local file, or decoded bytes"
@@ -110,6 +112,7 @@ def inline_part(data: bytes | str, mime_type: str | None) -> dict[str, Any]:
     if not isinstance(data, str):
         return _from_bytes(data, mime_type)
     declared = canonical_mime_type(mime_type)
+    # People pass whole data: URLs as base64; their type counts if no other was given.
     if declared is None and data[:5].lower() == "data:":
         declared = data[5:].partition(",")[0].partition(";")[0] or None
     encoded = _clean_base64(data)
@@ -186,6 +189,7 @@ def _can_be_fetched(uri: str | None) -> bool:
     if not uri or not uri[:8].lower().startswith(("https://", "http://")):
         return False
     try:
+        # Google reads these itself; downloading a YouTube page would send its HTML instead of the video.
         return urlsplit(uri).hostname not in _GOOGLE_HOSTS
     except ValueError:  # not an address at all: the gateway rejects it
         return False
@@ -195,6 +199,7 @@ def with_media(contents: list[dict[str, Any]], fetched: Mapping[str, tuple[str, 
     """Return *contents* with each address in *fetched* replaced by its `(mime_type, bytes)`; the rest unchanged."""
     if not fetched:
         return contents
+    # Encoded once for each address, however often the conversation names it.
     inlined = {uri: _from_bytes(data, mime_type) for uri, (mime_type, data) in fetched.items()}
     return [_with_inlined(content, inlined) for content in contents]
 

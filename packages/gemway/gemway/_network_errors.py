@@ -29,6 +29,7 @@ _HOLD_THE_KEY = {"gemway", "httpx", "httpx2", "httpcore", "httpcore2", "h11", "a
 
 def transport_errors() -> tuple[type[Exception], ...]:
     """Return the exceptions of the HTTP libraries that are loaded: an injected client may be an httpx2 one."""
+    # Looked up rather than imported: httpx2 is optional, and only a client that was injected can raise its errors.
     modules = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
     return _errors_of(*modules)
 
@@ -47,6 +48,7 @@ def to_failure(failure: BaseException, url: str, redact: Redactor) -> BaseExcept
     response: Any = getattr(failure, "response", None)
     if hasattr(response, "status_code"):  # an event hook of an injected client called raise_for_status
         return to_status_error(response.status_code, response.headers, b"", url=url, now=time.time(), redact=redact)
+    # The frames at the top are those that hold header lines; frames of the user's own hooks stay.
     trace = failure.__traceback__
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").split(".")[0] in _HOLD_THE_KEY:
         trace = trace.tb_next
@@ -62,11 +64,13 @@ def to_connection_error(failure: BaseException, url: str, redact: Callable[[str]
     if phase is not None:
         error = APITimeoutError(f"no answer from {url} in time ({phase}: {text})")
         error.phase = phase
+    # A wrong certificate does not become right by repetition.
     elif "CERTIFICATE_VERIFY_FAILED" in text:
         error = APIConnectionError(f"{url} is not trusted: {text}. Set SSL_CERT_FILE or pass verify=")
         error.is_retryable = False
     else:
         error = APIConnectionError(f"no answer from {url}: {text}")
+    # Decides whether a picture may have been made: a request that never left cannot be billed.
     error.sent = not names & _NOT_SENT
     # h11 refuses an illegal header each time; other protocol errors of ours are those of a dying connection.
     if names & _FATAL or ("LocalProtocolError" in names and text.startswith("Illegal")):

@@ -64,6 +64,7 @@ class SyncLease:
 
     def pool(self) -> SyncPool:
         """Return the pool of this process."""
+        # A fork raises the generation: a socket that two processes share would swap their answers.
         pool = self._pool
         if pool is None or pool.is_closed or pool.generation != _registry.generation:
             self.close()
@@ -89,6 +90,7 @@ class AsyncLease:
         loop = _running_loop()
         pool, _ = self._pools.get(loop, (None, _nothing))
         if pool is None or pool.is_closed or pool.generation != _registry.generation:
+            # Programs that call asyncio.run for every request would collect one dead pool for each.
             self._drop_useless_shares()
             pool = await _registry.async_pool(self._key, loop)
             end = _at_the_end_of(self, _registry.leave, pool, pool.enter())
@@ -165,6 +167,7 @@ class _Pool:
         """Return the connection that was used last, or None; those that can be used no more are closed."""
         while (connection := self._pop()) is not None:
             idle_for = time.monotonic() - connection.used
+            # has_expired looks whether the socket is readable: a server that closed an idle connection has sent its FIN.
             if idle_for > _IDLE_SECONDS or connection.http.has_expired():
                 connection.network.close()
             elif is_fresh and idle_for > _FRESH_SECONDS:
@@ -178,6 +181,7 @@ class _Pool:
         """Put a connection back on the stack, and close those at its bottom that nobody has needed for a while."""
         connection.used = time.monotonic()
         self._idle.append(connection)
+        # The pool may have been closed while this connection was in use; nobody would close it later.
         if self.is_closed:
             self.close()
         while (oldest := self._pop(coldest=True)) is not None:
@@ -343,6 +347,7 @@ class AsyncPool(_Pool):
 
     def leave_soon(self) -> None:
         """The last user is gone: close in the loop to which the sockets belong. May be called from any thread."""
+        # Transports of asyncio may only be touched in their own loop.
         try:
             self._loop.call_soon_threadsafe(self.close)
         except RuntimeError:
@@ -490,6 +495,7 @@ _WITH_PASSWORD = "http://user:password@host:port"  # noqa: S105 - an example
 
 
 def _trust(key: PoolKey, proxy: httpx.Proxy | None) -> ssl.SSLContext:
+    # One context for all clients: reading the trust store takes 20 ms.
     if isinstance(key.verify, ssl.SSLContext):
         return key.verify
     if key.base_url.startswith("http://") and (proxy is None or proxy.url.scheme != "https"):
@@ -517,6 +523,7 @@ def environment_proxy(base_url: str) -> tuple[str | None, str]:
     # Both are documented in the module's source and used by requests; the type stubs lack the second.
     from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
+    # The same rules as httpx's own (`trust_env`), which only its own transports apply.
     url, proxies = httpx.URL(base_url), getproxies_environment()
     host = url.host if url.port is None else f"{url.host}:{url.port}"
     if not proxies or proxy_bypass_environment(host, proxies):

@@ -94,9 +94,11 @@ def generate_content(
     Raises `ConfigurationError` for a model name that could leave the path, and for a request that is
     no JSON or has no contents.
     """
+    # The name is checked first: it decides what the request may hold, and must not lead out of the path.
     path = model_path(model)
     wire = to_wire(request, settings, model, config)
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    # Nearly all requests of chats have no configuration; for them the model alone answers all three questions.
     has_config = "generationConfig" in wire or "generation_config" in wire
     makes_pictures = asks_for_pictures(model, wire) if has_config else capabilities(model).image_model
     return Call(
@@ -114,6 +116,7 @@ def generate_content(
 
 def without_stream(call: Call) -> Call:
     """Return the same call as one unary request, for gateways without a stream route."""
+    # `alt=sse` must go, too: new-api streams whenever it sees it, whatever the method is.
     path = call.path.replace(":streamGenerateContent?alt=sse", ":generateContent")
     return replace(call, path=path, streaming=False)
 
@@ -170,15 +173,18 @@ def to_wire(request: Any, settings: Settings, model: str, config: Any = None) ->
         wire: dict[str, Any] = request
     else:
         wire = _validated(request, model, config)
+    # Google and new-api answer 400 "contents is required"; here the error names the next step.
     if not wire.get("contents"):
         raise ConfigurationError("contents is empty: pass at least one message with at least one part")
     config = wire.get("generationConfig")
     if config is not None and not isinstance(config, Mapping):
         raise ConfigurationError(f"generationConfig must be an object, not {type(config).__name__}")
+    # Last, so that users can override everything, also fields that gemway does not know yet.
     if settings.extra_body:
         wire = merge_deep(wire, settings.extra_body)
     if tools := wire.get("tools"):
         wire = _with_unique_tools(wire, tools)
+    # For gateways that read only `inline_data`, the spelling of Google's curl examples.
     if settings.inline_data_casing == "snake":
         wire = {**wire, "contents": [with_snake_inline_data(content) for content in wire["contents"]]}
     return wire
@@ -197,6 +203,7 @@ def _with_unique_tools(wire: dict[str, Any], tools: Any) -> dict[str, Any]:
 
 
 def _validated(request: Any, model: str, config: Any) -> dict[str, Any]:
+    # Null means "not set" in ProtoJSON, so leaving it out changes nothing and keeps requests small.
     if isinstance(request, GenerateContentRequest) and config is None:
         return request.model_dump(exclude_none=True)
     if isinstance(request, Mapping) and config is None and "config" not in request:
@@ -295,6 +302,7 @@ def to_models(call: Call, payload: Any) -> tuple[list[str], Call | None]:
     entries = payload.get("models", payload.get("data")) if isinstance(payload, dict) else None
     if not isinstance(entries, list):
         raise ResponseValidationError("the gateway's list of models has neither `models` nor `data`", body=payload)
+    # Google: {"models": [{"name": "models/..."}]}; OpenAI's form, which LiteLLM sends: {"data": [{"id": "..."}]}.
     names = [entry.get("name") or entry.get("id") for entry in entries if isinstance(entry, dict)]
     token = payload.get("nextPageToken")
     following = None
@@ -308,6 +316,7 @@ def is_missing_stream_route(error: APIError) -> bool:
 
     A 404 that names an unknown model means the model.
     """
+    # 405: the path exists for another method, such as a web page; 501: the gateway knows that it cannot stream.
     if error.status_code in (405, 501):
         return True
     if error.status_code != 404 or not isinstance(error, NotFoundError):

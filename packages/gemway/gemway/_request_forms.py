@@ -34,6 +34,7 @@ def to_request(request: Any, config: Any, model: str) -> JsonObject:
             content, or a list of them and of texts.
         config: google-genai's `GenerateContentConfig`, or a dict with its fields; None for none.
     """
+    # From here on there is one form, so that every rule below is written once.
     if isinstance(request, GenerateContentRequest):
         request = request.model_dump(exclude_none=True)
     wire: JsonObject = dict(request) if _is_request(request) else {"contents": request}
@@ -88,6 +89,7 @@ def to_contents(contents: Any) -> list[Any]:
     turns: list[Any] = []
     parts: list[Any] | None = None
     for item in items:
+        # google-genai's rule: loose parts that follow each other are one turn of the user.
         if _is_content(item):
             turns.append(to_content(item, role="user"))
             parts = None

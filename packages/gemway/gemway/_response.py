@@ -105,11 +105,13 @@ class ResponseParser:
 
     def feed(self, data: bytes, now: float) -> Iterable[Any]:
         """Take the next bytes at time *now*. Nothing is complete before `finish`."""
+        # The timeouts of sockets are those of single steps: a server that drips bytes would never meet one.
         if self._expires is not None and now > self._expires:
             raise self._deadline_error()
         for piece in (data,) if self._is_plain else self._decompressed(data):
             self._size += len(piece)
             self._body.write(piece)
+            # Error pages of proxies may be megabytes; the first 64 kB hold every error that a gateway sends.
             if self._status >= 300 and self._size > KEPT_BODY_BYTES:
                 raise self._status_error(self._body.getvalue()[:KEPT_BODY_BYTES])
             if self._size > self._limit:
@@ -124,13 +126,17 @@ class ResponseParser:
         body = self._body.getvalue()
         if self._status >= 300:
             raise self._status_error(body)
+        # gzip knows its own end, which shows a cut that a body without Content-Length hides.
         if self._inflater is not None and not self._inflater.complete:
             raise self._invalid(f"the compressed answer of {self._url} was cut short", is_retryable=True)
+        # Google's own client returns an empty 200 as a successful answer without text.
         if not body or body.isspace():
             raise self._invalid(f"{self._url} answered {self._status} with an empty body", is_retryable=True)
+        # Lists of models, counts and embeddings are read by their callers.
         if self._call.wire is None:
             return iter((self._plain_json(body),))
         message = self._message(body) if body[:1] == b"{" else self._folded(body)
+        # Not an error only if the prompt was blocked: then Gemini leaves the candidates out and gives the reason.
         if not message.candidates and message.block_reason is None:
             raise EmptyResponseError(
                 f"{self._url} answered with neither candidates nor a reason for their absence", response=message
@@ -173,6 +179,7 @@ class ResponseParser:
 
     def _message(self, data: bytes, *, is_chunk: bool = False) -> Any:
         """Return the message that *data* is the JSON of; None for a chunk that is only a heartbeat."""
+        # `[[],[],...]` becomes many times its size in Python objects, so dense JSON is refused before it is parsed.
         if len(data) > _HARMLESS_SIZE:
             self._check_density(data)
         problem: ValidationError | None = None
@@ -183,6 +190,7 @@ class ResponseParser:
             problem = error
             message = repair_response(data, error)
         if message is not None:
+            # Gateways put errors into a 200, too: `{"error": ...}` is an unknown field of a message without candidates.
             if message.candidates or (_is_gemini(message) and not is_error(message.model_extra)):
                 return extract_embedded_images(message) if self._finds_images and may_embed_images(data) else message
             if is_chunk and _is_heartbeat(message):
@@ -284,16 +292,19 @@ class ResponseParser:
     def _not_an_answer(self, data: bytes, problem: ValidationError | None = None) -> APIError:
         text = self._redact(data[:KEPT_BODY_BYTES].decode("utf-8", "replace"))
         payload = parse_json(text.encode()) if len(data) <= KEPT_BODY_BYTES else None
+        # The code in the body counts more than the status 200 around it.
         if is_error(payload):
             return error_from_payload(
                 payload, None, self._headers, url=self._url, now=self._arrived, text=text, redact=self._redact
             )
+        # new-api serves its dashboard with status 200 for every path that it does not know.
         if text.lstrip()[:1] == "<":
             advice = "an HTML page; is the base URL right? It must lead to the gateway's API, without /v1beta"
             return self._invalid(f"{self._url} answered {self._status} with {advice}", body=text)
         first_error = problem.errors(include_input=False, include_url=False)[0] if problem else None
         if first_error is None or (first_error["type"] != "json_invalid" and not first_error["loc"]):
             return self._invalid(f"{self._url} answered {self._status} with JSON that is no Gemini answer", body=text)
+        # Pydantic's only sign that JSON ended too early; such an answer was cut on its way, so a retry may help.
         cut = "EOF while parsing" in first_error["msg"]
         if cut and self._event_count:
             return StreamInterruptedError(
@@ -346,6 +357,7 @@ class StreamParser(ResponseParser):
                 raise self._too_large_error()
             for at in range(0, len(piece), _READ_AT_ONCE):
                 yield from self._messages(self._cut_events(self._decoder.feed, piece[at : at + _READ_AT_ONCE]))
+        # Data counts as a sign of life, comments do not: `: PING` lines may go on for ever while the model hangs.
         pending = self._decoder.pending
         if self._event_count > count or self._alive_at is None or pending - self._pending >= _SIGN_OF_LIFE:
             self._alive_at, self._pending = now, pending
@@ -360,6 +372,7 @@ class StreamParser(ResponseParser):
             if self._decoder.said_nothing:
                 raise self._invalid(f"{self._url} answered {self._status} with an empty stream", is_retryable=True)
             raise self._not_an_answer(self._decoder.head)
+        # Gemini ends every answer with a finishReason. new-api closes the stream without one when its upstream times out.
         if not self._has_end or (self._has_content_after_end and not self._decoder.is_done):
             raise StreamInterruptedError(
                 f"the stream from {self._url} ended after {self._event_count} events without a finishReason"
@@ -458,6 +471,7 @@ class StreamParser(ResponseParser):
         """Return *event* as a text chunk if it is one. The first chunk carries the call record, so it is a message."""
         if not self._event_count or len(event) > _HARMLESS_SIZE:
             return None
+        # Text that may become an image must be buffered as a message.
         if self._finds_images and self._images.may_start(event):
             return None
         return to_text_chunk(event, finds_images=self._finds_images)
@@ -642,6 +656,7 @@ class Inflater:
         if self._label in ("gzip", "x-gzip"):
             return zlib.decompressobj(zlib.MAX_WBITS | 32)  # it will complain
         if self._label == "deflate":
+            # HTTP's "deflate" means zlib (RFC 9110, 8.4.1.2), but some servers send raw deflate: the header tells.
             has_header = start[0] & 15 == 8 and int.from_bytes(start[:2], "big") % 31 == 0
             return zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
         raise UnreadableEncodingError(

@@ -47,11 +47,14 @@ class RetryPolicy:
             return None
         if makes_pictures and not self.retry_image_timeouts and not _surely_not_begun(error):
             return None
+        # Jitter always: clients that failed together must not come back together (AWS, "Exponential Backoff And Jitter").
         wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         hint = error.retry_after
         if hint is not None:
+            # Waiting longer than a minute inside a call helps nobody; the error tells the caller how long.
             if hint > self.max_hint:
                 return None
+            # Never earlier than the server asked, and a little later, so that many clients spread.
             wait = max(wait, hint * random.uniform(1.0, 1.1))
         return None if remaining is not None and wait >= remaining else wait
 

@@ -53,11 +53,13 @@ def sync_until(_: float | None) -> Iterator[None]:
 
 def sync_together(send: Callable[[Any], None], items: Sequence[Any], limit: int) -> None:
     """Call *send* for each of *items*, at most *limit* at the same time, in threads that end with this call."""
+    # Threads only where they help: a single batch stays in the caller's thread, with its debugger and context.
     if len(items) == 1 or limit == 1:
         for item in items:
             send(item)
         return
     with ThreadPoolExecutor(min(limit, len(items)), thread_name_prefix="gemway") as threads:
+        # Context variables carry tracing spans of frameworks, which threads would lose.
         sent = [threads.submit(copy_context().run, send, item) for item in items]
         for one in sent:
             one.result()
@@ -110,6 +112,7 @@ def bounded_extensions(theirs: Any, timeouts: Timeouts | None, expires: float | 
     if timeouts is not None:
         connect, read, write = timeouts
         return {**theirs, "timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
+    # Their timeouts are the user's choice; only a deadline of ours may shorten them.
     if expires is None:
         return dict(theirs)
     left = max(0.001, expires - now())
@@ -120,6 +123,7 @@ def bounded_extensions(theirs: Any, timeouts: Timeouts | None, expires: float | 
 
 def checked_client(client: Any, *, kind: str) -> Any:
     """Return an injected client. Raises `ConfigurationError` if it is of the other kind."""
+    # By what it can do, not by its class: httpx and httpx2 clients work, and mocks of either.
     if client is not None and iscoroutinefunction(client.send) is not (kind == "async"):
         expected = "an AsyncClient" if kind == "async" else "a Client"
         raise ConfigurationError(f"http_client= must be {expected} of httpx or httpx2, not {type(client).__name__}")
@@ -135,6 +139,7 @@ def to_headers(lines: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     """Return the header lines of an answer by their names in lower case; repeated ones are joined by a comma."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in lines:
+        # RFC 9110 allows bytes beyond ASCII in values; proxies put UTF-8 texts and old servers latin-1 there.
         name = raw_name.decode("latin-1").lower()
         try:
             value = raw_value.decode("utf-8")

@@ -132,6 +132,7 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend, _Deadline):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         stream = self._stream = _AsyncioStream(self)
+        # Connected by hand, so that there is a socket to close at whatever step the call is cancelled.
         sock = await _connect(host, port, self.left(timeout))
         try:
             await asyncio.get_running_loop().create_connection(lambda: stream, sock=sock)
@@ -169,6 +170,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def data_received(self, data: bytes) -> None:
         self._chunks.append(data)
         self._size += len(data)
+        # Back-pressure: a consumer that is slower than the server must not fill the memory.
         if self._size > _READ_AHEAD:
             self._transport.pause_reading()
         self._wake()
@@ -211,6 +213,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._is_closed or self._transport.is_closing():
             raise httpcore.WriteError(str(self._error or "the server has closed the connection"))
+        # asyncio buffers without a limit; waiting here keeps large pictures from being in memory twice.
         self._transport.write(buffer)
         while not self._may_write and not self._is_closed:
             await self._wait(timeout, httpcore.WriteTimeout)

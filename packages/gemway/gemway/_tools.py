@@ -29,6 +29,7 @@ def sanitize_tool_name(name: str) -> str:
         raise ConfigurationError(f"the name of a tool must be text, not {type(name).__name__}")
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.:-]*", name) and len(name) <= _LONGEST:
         return name
+    # A hash of the whole original: cutting alone would give two long names the same beginning.
     digest = blake2s(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     legal = re.sub(r"[^A-Za-z0-9_.:-]+", "_", name).strip("_")
     if not re.match(r"[A-Za-z_]", legal):
@@ -56,6 +57,7 @@ def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
             if name not in first:
                 first[name] = declaration
                 continue
+            # Sending either of them would let the model call a tool that is described by the other.
             if first[name] != declaration:
                 raise ConfigurationError(
                     f"two different tools are named {name!r}: one is described as {_description(first[name])}, the"
@@ -167,6 +169,7 @@ class _Restorer:
             is_whole = value.is_integer() and "integer" in (types := _types(leaves))
             return int(value) if is_whole and types.isdisjoint(_FRACTIONS) else value
         if isinstance(value, dict):
+            # In a union of objects only the branch whose constants match may decide about the types of the members.
             fitting = [leaf for leaf in leaves if _may_hold(leaf, value)]
             return {key: self.restore(item, _member_schemas(fitting, key)) for key, item in value.items()}
         if isinstance(value, list):
@@ -229,6 +232,7 @@ def _types_of_leaf(leaf: Mapping[str, Any]) -> Iterable[str]:
 def _parsed(text: str, leaves: list[Mapping[str, Any]]) -> Any:
     """Return the list or object that *text* spells where one is declared and text is not, else the text."""
     types = _types(leaves)
+    # Where text is allowed, `"[1]"` may be meant as text, so it must not become a list.
     if "string" in types or _ANYTHING in types:
         return text
     if not any(word in types and text.lstrip()[:1] == opening for word, opening in _OPENINGS.items()):

@@ -33,6 +33,8 @@ class SyncTransport:
     together = staticmethod(sending.sync_together)
 
     def __init__(self, setup: ClientConfig) -> None:
+        # A key that was given as text never changes. A callable is asked for every request: the tokens of
+        # cloud providers, for example, live for an hour.
         is_fixed = setup.key is None or isinstance(setup.key, Secret)
         self._settings = setup.settings
         self._lease = SyncLease(PoolKey(**setup.wiring()))
@@ -62,6 +64,7 @@ class SyncTransport:
         redact = self._redactor if is_usual else self._headers.redactor(key, state.headers)
         try:
             lines = self._headers.lines(call, state.headers, key)
+            # The usual way needs neither a request nor a response of httpx, which would only be unpacked again.
             if self._client is None and self._auth is None:
                 request = sending.to_request(call.method, url, lines, call.body, timeouts)
                 pool = self._lease.pool()
@@ -76,6 +79,7 @@ class SyncTransport:
         except BaseException as error:  # noqa: BLE001 - raised below, without the frames that hold the key
             failure = to_failure(error, url, redact)
         else:
+            # Checked here, since redacting an id that nobody reads would cost every call.
             if LOGGER.isEnabledFor(logging.DEBUG):
                 request_id = redact(request_id_of(response.headers) or "")
                 log_request(call, response.status, self.now() - began, request_id)
@@ -99,6 +103,7 @@ class SyncTransport:
         self, state: CallState, url: str, lines: HeaderLines, timeouts: Timeouts, redact: Redactor
     ) -> OpenSyncResponse:
         """Send with an auth flow, with an injected client, or both."""
+        # An injected client knows nothing of our deadline, so the whole exchange is bounded from outside.
         with sending.sync_until(state.expires):
             response = self._run_auth_flow(state, url, lines, timeouts)
         body = _read_body(response) if sending.is_read(response) else response.iter_raw()
@@ -118,6 +123,7 @@ class SyncTransport:
             request = next(flow)
             while True:
                 response = self._send_once(state, request, timeouts)
+                # httpx drives a flow in the same way (httpx._client, _send_handling_auth), but would also follow redirects.
                 response.request = request  # some flows look at it
                 try:
                     if self._auth.requires_response_body:
@@ -145,6 +151,7 @@ class SyncTransport:
         theirs.extensions = sending.bounded_extensions(
             theirs.extensions, timeouts if state.has_timeouts else None, state.expires
         )
+        # A redirect would carry the prompt to an address that the user never named.
         return self._client.send(theirs, stream=True, follow_redirects=False)
 
 
@@ -188,6 +195,7 @@ class OpenSyncResponse:
         try:
             for data in body if self.expires is None else self._in_time(body):
                 yield data
+            # Only a body that was read to its end leaves the connection in a known state.
             self._source.is_read = True
         except transport_errors() as error:
             failure = to_connection_error(error, self.url, self.redact)
@@ -200,6 +208,7 @@ class OpenSyncResponse:
         steps = body.__iter__()
         while True:
             try:
+                # Per step, since `lift_deadline` may lift the deadline between two of them.
                 with sending.sync_until(self.expires):
                     data = next(steps)
             except StopIteration:

@@ -50,6 +50,7 @@ def function_declaration(
     declaration: JsonObject = {"name": sanitize_tool_name(name)}
     if parameters is not None:
         parameters = inline_root_reference(parameters)
+        # Pydantic puts a class's docstring into the schema, where frameworks look for the description of the tool.
         description = description or str(parameters.get("description") or "").strip()
         if description and parameters.get("description") == description:
             parameters = {keyword: value for keyword, value in parameters.items() if keyword != "description"}

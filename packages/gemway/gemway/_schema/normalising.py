@@ -110,6 +110,7 @@ def normalised(schema: Any) -> JsonObject:
         return node
     for written, value in schema.items():
         keyword = _SNAKE_CASE.get(str(written), str(written))
+        # Nonsense such as `"required": true` (draft 3) is dropped rather than sent: one bad keyword fails the whole request.
         if isinstance(value, _SHAPES.get(keyword, object)) and (value is not None or keyword == "const"):
             node[keyword] = value
     for upgrade in _UPGRADES:
@@ -121,7 +122,9 @@ def _upgrade_type(node: JsonObject) -> None:
     declared = _plain_json(node.pop("type", None))
     words = [declared] if isinstance(declared, str) else declared if isinstance(declared, list) else []
     types = list(dict.fromkeys(str(_plain_json(word)).lower() for word in words))
+    # The zero value of Google's own enum means "not given".
     types = [word for word in types if word != "type_unspecified"]
+    # Every integer is a number, and Gemini takes one type only.
     if "number" in types and "integer" in types:
         types.remove("integer")
     if types:

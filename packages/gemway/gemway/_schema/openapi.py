@@ -48,6 +48,7 @@ class _Lowering:
 
     def _inline_definition(self, name: str) -> JsonObject:
         if name not in self._lowered:
+            # Marks the definition as being lowered: meeting it again means recursion, which this dialect cannot express.
             self._lowered[name] = None
             self._lowered[name] = self.lower(self._definitions[name])
         lowered = self._lowered[name]
@@ -72,6 +73,7 @@ class _Lowering:
             _add_sentence(lowered, f"{'Any other' if properties else 'Any'} key is allowed; the values are {kind}.")
 
     def _lower_array(self, node: JsonObject, lowered: JsonObject) -> None:
+        # No tuples either: one schema for all items, the length, and a sentence about the order.
         positions = [self.lower(item) for item in node.get("prefixItems", ())]
         if positions:
             lowered["items"] = _alternatives([*positions, *([self.lower(node["items"])] if node.get("items") else [])])
@@ -89,6 +91,7 @@ class _Lowering:
         if "anyOf" not in node:
             return lowered
         branches = [self.lower(branch) for branch in node["anyOf"] if branch.get("type") != "null"]
+        # OpenAPI 3.0 has no type "null", only the keyword nullable.
         if len(branches) < len(node["anyOf"]):
             lowered["nullable"] = True
         if lowered.keys() & _STRUCTURE:
@@ -122,6 +125,7 @@ def _lower_type(lowered: JsonObject) -> None:
 def _lower_enum(lowered: JsonObject) -> None:
     """Describe a choice of numbers, and give its bounds: `enum` holds strings only."""
     values = lowered.get("enum")
+    # `enum` of Google's Schema message is a list of strings: numbers there are a 400.
     if values and not isinstance(values[0], str):
         del lowered["enum"]
         _add_sentence(lowered, one_of(values))

@@ -45,6 +45,7 @@ class _Reader:
         self._index: dict[str, Any] | None = None
 
     def read(self) -> JsonObject:
+        # Definitions are converted when something refers to them: unused ones would only cost tokens.
         root = self._convert(self._root)
         definitions: dict[str, JsonObject] = {}
         while len(definitions) < len(self._targets):
@@ -130,6 +131,7 @@ class _Reader:
 
     def _inline_target(self, pointer: str) -> JsonObject | None:
         """Return the target of *pointer* without `allOf`, or None if nested schemas would never end."""
+        # A schema that includes itself has no finite form; beyond a few levels the reference itself must do.
         if pointer in self._inside or len(self._inside) >= _DEEPEST:
             return None
         if pointer not in self._flat:
@@ -174,6 +176,7 @@ def _set_bounds(node: JsonObject, converted: JsonObject) -> None:
         bound = node.get(exclusive)
         if not isinstance(bound, int | float) or not math.isfinite(bound):
             continue
+        # Gemini has inclusive bounds only. For integers the next one is exact; for numbers the sentence must say the rest.
         if not whole:
             take_notes(node, f"{word} than {compact(bound)}.")
         limit = following(bound) if whole else bound
