@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from gemway._embedded_images import extract_embedded_images
 from gemway._exceptions import ResponseValidationError
+from gemway._json import JsonObject
 from gemway._warnings import warn
 from gemway.types import (
     Candidate,
@@ -55,7 +56,7 @@ class TextChunk:
 
     __slots__ = ("text", "wire")
 
-    def __init__(self, text: str, wire: dict[str, Any]) -> None:
+    def __init__(self, text: str, wire: JsonObject) -> None:
         self.text = text
         self.wire = wire
 
@@ -67,12 +68,12 @@ class Accumulator:
     """Folds chunk by chunk, in linear time. The response is built only when you call `response`."""
 
     def __init__(self) -> None:
-        self._top: dict[str, Any] = {}
-        self._usage: dict[str, Any] = {}
+        self._top: JsonObject = {}
+        self._usage: JsonObject = {}
         self._candidates: dict[int, _CandidateFold] = {}
         self._exchange: Exchange | None = None
-        self._pending_metadata: dict[str, Any] = {}  # metadata of text chunks, as wire JSON that is not validated yet
-        self._pending_usage: dict[str, Any] = {}
+        self._pending_metadata: JsonObject = {}  # metadata of text chunks, as wire JSON that is not validated yet
+        self._pending_usage: JsonObject = {}
 
     def add(self, chunk: GenerateContentResponse) -> list[Part]:
         """Take the next chunk; return the parts of the first candidate that it completes.
@@ -157,14 +158,14 @@ class Accumulator:
             self._usage["cached_content_token_count"] = cached  # gateways drop it to 0 late (pydantic-ai issue 5205)
 
 
-_NOTHING: dict[str, Any] = {}
+_NOTHING: JsonObject = {}
 _FOLDED = frozenset({"candidates", "usage_metadata"})
 _CONTENT = frozenset({"content"})
 _PARTS = frozenset({"parts"})
 _PLAIN_CANDIDATE = frozenset({"content", "index"})
 
 
-def _update(target: dict[str, Any], message: WireType, without: frozenset[str] = frozenset()) -> None:
+def _update(target: JsonObject, message: WireType, without: frozenset[str] = frozenset()) -> None:
     """Write the fields of *message* that were sent and are not null, unknown ones included."""
     values, unknown = message.__dict__, message.model_extra or {}
     for name in message.model_fields_set:
@@ -178,8 +179,8 @@ class _CandidateFold:
     """One candidate, folded. Text is kept in pieces until somebody asks for it."""
 
     def __init__(self, index: int | None) -> None:
-        self._fields: dict[str, Any] = {} if index is None else {"index": index}
-        self._content: dict[str, Any] = {}
+        self._fields: JsonObject = {} if index is None else {"index": index}
+        self._content: JsonObject = {}
         self._has_content = False
         self._parts: list[Part] = []
         self._texts: list[str] = []
@@ -202,7 +203,7 @@ class _CandidateFold:
             self._append(part)
         return complete
 
-    def add_text(self, text: str, content: dict[str, Any]) -> None:
+    def add_text(self, text: str, content: JsonObject) -> None:
         """Take text that came alone, in *content* as wire JSON."""
         self._has_content = True
         for part in self._close_call():
@@ -277,7 +278,7 @@ class _CandidateFold:
     def _close_text(self, signature: str | None = None) -> None:
         """Make the pieces of text one part."""
         if self._text_part is not None:
-            update: dict[str, Any] = {"text": "".join(self._texts)}
+            update: JsonObject = {"text": "".join(self._texts)}
             if signature:
                 update["thought_signature"] = signature
             self._parts.append(self._text_part.model_copy(update=update))
@@ -301,7 +302,7 @@ class _CallFold:
     def __init__(self, part: Part, call: FunctionCall) -> None:
         self._part = part
         self._call = call
-        self._args: dict[str, Any] = dict(call.args) if isinstance(call.args, dict) else {}
+        self._args: JsonObject = dict(call.args) if isinstance(call.args, dict) else {}
         self._fragments: list[str] = []
         self._written = 0
         self._unreadable: str | None = None
@@ -348,7 +349,7 @@ class _CallFold:
                 warn(f"a call of {str(self._call.name)[:80]!r} has {self._unreadable}; it is handed on as invalid")
 
 
-def _fragment(args: Any) -> str | None:
+def _fragment(args: object) -> str | None:
     """Return the piece of JSON text that stands in place of arguments, if it does."""
     if isinstance(args, str):
         return args
@@ -357,7 +358,7 @@ def _fragment(args: Any) -> str | None:
     return None
 
 
-def _value(piece: Any) -> Any:
+def _value(piece: object) -> object:
     for name in ("string_value", "number_value", "bool_value"):
         value = getattr(piece, name)
         if value is not None:
@@ -392,8 +393,8 @@ def _put(target: Any, path: str, value: Any) -> bool:
     return True
 
 
-def _set_fields(message: WireType, *without: str) -> dict[str, Any]:
+def _set_fields(message: WireType, *without: str) -> JsonObject:
     """Return the fields of *message* that were sent and are not null."""
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     _update(fields, message, frozenset(without))
     return fields

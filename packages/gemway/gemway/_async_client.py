@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -23,6 +23,7 @@ from gemway._embeddings import (
 from gemway._exceptions import APIError, NotFoundError
 from gemway._functions import async_outcome
 from gemway._image_requests import IMAGE_MODEL, image_request, require_pictures
+from gemway._json import JsonMapping, JsonObject
 from gemway._options import ClientOptions, accepts
 from gemway._turns import ChatSettings, Turns, split_options, to_history
 from gemway.types import Content, GenerateContentRequest, GenerateContentResponse
@@ -70,9 +71,9 @@ class AsyncClient:
     async def generate_content(
         self,
         model: str,
-        request: GenerateContentRequest | Mapping[str, Any] | Any,
+        request: GenerateContentRequest | JsonMapping | Any,
         *,
-        config: Any = None,
+        config: object = None,
         **options: Any,
     ) -> GenerateContentResponse:
         """Send one request to *model* and return its whole answer.
@@ -100,9 +101,9 @@ class AsyncClient:
     def stream_generate_content(
         self,
         model: str,
-        request: GenerateContentRequest | Mapping[str, Any] | Any,
+        request: GenerateContentRequest | JsonMapping | Any,
         *,
-        config: Any = None,
+        config: object = None,
         **options: Any,
     ) -> AsyncStream[GenerateContentResponse]:
         """Send one request to *model* and return an iterator over the chunks of its answer, which is also a context manager.
@@ -116,7 +117,7 @@ class AsyncClient:
         return AsyncStream(self._stream(call, call_options))
 
     def stream_chunks(
-        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+        self, model: str, request: GenerateContentRequest | JsonMapping, **options: Any
     ) -> AsyncStream[GenerateContentResponse | TextChunk]:
         """As `stream_generate_content`, but chunks that only add text stay plain JSON (`TextChunk`).
 
@@ -159,7 +160,7 @@ class AsyncClient:
         return require_pictures(opened.first, aspect_ratio)
 
     async def count_tokens(
-        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+        self, model: str, request: GenerateContentRequest | JsonMapping, **options: Any
     ) -> int | None:
         """Return how many tokens a prompt has, or None if the gateway cannot count.
 
@@ -172,7 +173,7 @@ class AsyncClient:
     async def embed_content(  # noqa: PLR0913 - the options of an embedding request
         self,
         model: str,
-        contents: Any,
+        contents: object,
         *,
         task_type: str | None = None,
         title: str | None = None,
@@ -254,7 +255,7 @@ class AsyncClient:
             names += page
         return names
 
-    async def _listed(self, call: protocol.Call, options: CallOptions) -> Any:
+    async def _listed(self, call: protocol.Call, options: CallOptions) -> object:
         """Return one page. LiteLLM and its kin list models under /v1 only, so a 404 is followed by one more try there."""
         try:
             return await self._json(call, options)
@@ -267,7 +268,7 @@ class AsyncClient:
         self,
         model: str,
         *,
-        config: Any = None,
+        config: object = None,
         history: Iterable[Any] = (),
         max_function_rounds: int = 10,
         **options: Any,
@@ -339,7 +340,7 @@ class AsyncClient:
                 await chunks.aclose()  # also if the consumer leaves early
             follow_ups.finish()
 
-    async def _json(self, call: protocol.Call, options: CallOptions) -> Any:
+    async def _json(self, call: protocol.Call, options: CallOptions) -> object:
         opened = await self._send(call, options)
         return opened.first
 
@@ -381,10 +382,10 @@ class AsyncClient:
         await self.aclose()
 
     # Sockets, locks and loops stay behind; the copy opens its own connections at its first call.
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> JsonObject:
         return {"setup": self._setup}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: JsonObject) -> None:
         self._start(state["setup"])
 
     def __repr__(self) -> str:
@@ -440,7 +441,7 @@ class AsyncChat:
         self._settings = settings
         self._options = options
 
-    async def send(self, message: Any) -> GenerateContentResponse:
+    async def send(self, message: object) -> GenerateContentResponse:
         """Send *message* (text, a part or a list of them) and return the model's answer.
 
         Python functions that the model calls are run, and their results sent back, until it answers without calls
@@ -457,7 +458,7 @@ class AsyncChat:
         self.history = turns.contents
         return response
 
-    def stream(self, message: Any) -> AsyncStream[GenerateContentResponse]:
+    def stream(self, message: object) -> AsyncStream[GenerateContentResponse]:
         """As `send`, but return an iterator over the chunks of the answers, which is a context manager too."""
         return AsyncStream(self._chunks(Turns(self._settings, self.history, message)))
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic_core import PydanticSerializationError, to_json
 
 from gemway._exceptions import ConfigurationError
-from gemway._json import without_decimals
+from gemway._json import JsonMapping, JsonObject, without_decimals
 
 PIECE: Final = 2**18
 """How many bytes of a large body are handed over at a time."""
@@ -53,7 +53,7 @@ class LargeBody:
         return b"".join(self)
 
 
-def encode(wire: Mapping[str, Any]) -> bytes | LargeBody:
+def encode(wire: JsonMapping) -> bytes | LargeBody:
     """Return the JSON of *wire*, in the form that ProtoJSON gives values that plain JSON has no word for.
 
     Infinity and NaN are sent as the texts "Infinity" and "NaN" (protobuf.dev/programming-guides/json), half
@@ -63,8 +63,8 @@ def encode(wire: Mapping[str, Any]) -> bytes | LargeBody:
     Raises:
         ConfigurationError: *wire* holds something that JSON cannot express.
     """
-    # One scan decides whether the request is plain, since rebuilding 200 messages to learn that nothing changes costs
-    # 0.3 ms. Only media and function calls may need more than JSON.
+    # One scan decides whether the request is plain: rebuilding every message to learn that nothing changes would make
+    # long histories slow. Only media and function calls may need more than JSON.
     try:
         for content in wire.get("contents", ()):  # a count of tokens wraps its request, and has none
             for part in (content.get("parts") if isinstance(content, Mapping) else None) or ():
@@ -80,7 +80,7 @@ def encode(wire: Mapping[str, Any]) -> bytes | LargeBody:
     raise ConfigurationError(message)
 
 
-def _to_json(value: Any) -> bytes:
+def _to_json(value: object) -> bytes:
     try:
         return to_json(value, inf_nan_mode="strings")
     except PydanticSerializationError:
@@ -88,7 +88,7 @@ def _to_json(value: Any) -> bytes:
         return to_json(_without_half_surrogates(value), inf_nan_mode="strings")
 
 
-def _encode_rewritten(wire: Mapping[str, Any]) -> bytes | LargeBody:
+def _encode_rewritten(wire: JsonMapping) -> bytes | LargeBody:
     """Encode *wire* with arguments and results as objects, and with each large inline data as a piece of its own."""
     large: list[str] = []
     contents = [_sendable_content(content, large) for content in wire["contents"]]
@@ -137,7 +137,7 @@ _OBJECTS: Final = {"functionCall": ("args", "input"), "functionResponse": ("resp
 _REWRITTEN: Final = frozenset({*_INLINE, *_OBJECTS})
 
 
-def _to_object(value: Any, key: str) -> dict[str, Any]:
+def _to_object(value: object, key: str) -> JsonObject:
     """Return arguments or a result that a store kept as JSON text, or as anything else, as an object."""
     if isinstance(value, str) and value.lstrip()[:1] == "{":
         try:
@@ -148,7 +148,7 @@ def _to_object(value: Any, key: str) -> dict[str, Any]:
     return {key: value}
 
 
-def _without_half_surrogates(value: Any) -> Any:
+def _without_half_surrogates(value: object) -> object:
     """Return a copy of *value* whose texts are UTF-8: pairs of surrogates joined, halves replaced."""
     if isinstance(value, str):
         try:

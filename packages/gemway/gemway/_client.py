@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -23,6 +23,7 @@ from gemway._embeddings import (
 from gemway._exceptions import APIError, NotFoundError
 from gemway._functions import sync_outcome
 from gemway._image_requests import IMAGE_MODEL, image_request, require_pictures
+from gemway._json import JsonMapping, JsonObject
 from gemway._options import ClientOptions, accepts
 from gemway._turns import ChatSettings, Turns, split_options, to_history
 from gemway.types import Content, GenerateContentRequest, GenerateContentResponse
@@ -70,9 +71,9 @@ class Client:
     def generate_content(
         self,
         model: str,
-        request: GenerateContentRequest | Mapping[str, Any] | Any,
+        request: GenerateContentRequest | JsonMapping | Any,
         *,
-        config: Any = None,
+        config: object = None,
         **options: Any,
     ) -> GenerateContentResponse:
         """Send one request to *model* and return its whole answer.
@@ -100,9 +101,9 @@ class Client:
     def stream_generate_content(
         self,
         model: str,
-        request: GenerateContentRequest | Mapping[str, Any] | Any,
+        request: GenerateContentRequest | JsonMapping | Any,
         *,
-        config: Any = None,
+        config: object = None,
         **options: Any,
     ) -> Stream[GenerateContentResponse]:
         """Send one request to *model* and return an iterator over the chunks of its answer, which is also a context manager.
@@ -116,7 +117,7 @@ class Client:
         return Stream(self._stream(call, call_options))
 
     def stream_chunks(
-        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
+        self, model: str, request: GenerateContentRequest | JsonMapping, **options: Any
     ) -> Stream[GenerateContentResponse | TextChunk]:
         """As `stream_generate_content`, but chunks that only add text stay plain JSON (`TextChunk`).
 
@@ -158,9 +159,7 @@ class Client:
         opened = self._send(call, call_options)
         return require_pictures(opened.first, aspect_ratio)
 
-    def count_tokens(
-        self, model: str, request: GenerateContentRequest | Mapping[str, Any], **options: Any
-    ) -> int | None:
+    def count_tokens(self, model: str, request: GenerateContentRequest | JsonMapping, **options: Any) -> int | None:
         """Return how many tokens a prompt has, or None if the gateway cannot count.
 
         gemway never calls this itself: some gateways answer it with a billed generation.
@@ -172,7 +171,7 @@ class Client:
     def embed_content(  # noqa: PLR0913 - the options of an embedding request
         self,
         model: str,
-        contents: Any,
+        contents: object,
         *,
         task_type: str | None = None,
         title: str | None = None,
@@ -254,7 +253,7 @@ class Client:
             names += page
         return names
 
-    def _listed(self, call: protocol.Call, options: CallOptions) -> Any:
+    def _listed(self, call: protocol.Call, options: CallOptions) -> object:
         """Return one page. LiteLLM and its kin list models under /v1 only, so a 404 is followed by one more try there."""
         try:
             return self._json(call, options)
@@ -267,7 +266,7 @@ class Client:
         self,
         model: str,
         *,
-        config: Any = None,
+        config: object = None,
         history: Iterable[Any] = (),
         max_function_rounds: int = 10,
         **options: Any,
@@ -337,7 +336,7 @@ class Client:
                 chunks.close()  # also if the consumer leaves early
             follow_ups.finish()
 
-    def _json(self, call: protocol.Call, options: CallOptions) -> Any:
+    def _json(self, call: protocol.Call, options: CallOptions) -> object:
         opened = self._send(call, options)
         return opened.first
 
@@ -379,10 +378,10 @@ class Client:
         self.close()
 
     # Sockets, locks and loops stay behind; the copy opens its own connections at its first call.
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> JsonObject:
         return {"setup": self._setup}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: JsonObject) -> None:
         self._start(state["setup"])
 
     def __repr__(self) -> str:
@@ -438,7 +437,7 @@ class Chat:
         self._settings = settings
         self._options = options
 
-    def send(self, message: Any) -> GenerateContentResponse:
+    def send(self, message: object) -> GenerateContentResponse:
         """Send *message* (text, a part or a list of them) and return the model's answer.
 
         Python functions that the model calls are run, and their results sent back, until it answers without calls
@@ -455,7 +454,7 @@ class Chat:
         self.history = turns.contents
         return response
 
-    def stream(self, message: Any) -> Stream[GenerateContentResponse]:
+    def stream(self, message: object) -> Stream[GenerateContentResponse]:
         """As `send`, but return an iterator over the chunks of the answers, which is a context manager too."""
         return Stream(self._chunks(Turns(self._settings, self.history, message)))
 

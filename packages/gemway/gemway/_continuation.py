@@ -6,9 +6,8 @@ added up over the requests; the answers are merged into one.
 
 from __future__ import annotations
 
-from typing import Any
-
 from gemway._accumulate import fold
+from gemway._json import JsonObject
 from gemway._protocol import Call, with_wire
 from gemway.types import GenerateContentResponse, UsageMetadata
 
@@ -67,7 +66,7 @@ def add_usage(before: UsageMetadata | None, after: UsageMetadata) -> UsageMetada
     if before is None:
         return after
     # Usage is cumulative within one request only, so the counts of several requests must be added.
-    fields: dict[str, Any] = {**before.__dict__, **{name: value for name, value in after if value is not None}}
+    fields: JsonObject = {**before.__dict__, **{name: value for name, value in after if value is not None}}
     for name in ("prompt", "candidates", "cached_content", "thoughts", "tool_use_prompt", "total"):
         counts = [getattr(usage, f"{name}_token_count") for usage in (before, after)]
         if any(count is not None for count in counts):

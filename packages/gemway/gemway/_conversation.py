@@ -16,17 +16,18 @@ import json
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from gemway._capabilities import capabilities
 from gemway._exceptions import ConfigurationError, UnsupportedContentError
+from gemway._json import JsonObject
 from gemway.types import find_answered_call
 
 SENTINEL: Final = "skip_thought_signature_validator"
 """Takes the place of a signature that does not exist (ai.google.dev/gemini-api/docs/thought-signatures, FAQ)."""
 
-Part: TypeAlias = dict[str, Any]
-Content: TypeAlias = dict[str, Any]
+Part: TypeAlias = JsonObject
+Content: TypeAlias = JsonObject
 _Turn: TypeAlias = tuple[str, list[Part]]
 
 _NOT_EXECUTED: Final = {"error": "not executed"}
@@ -171,7 +172,7 @@ class _CallOrResult:
     """
 
     part: Part
-    payload: dict[str, Any]
+    payload: JsonObject
     key: str | None
     name: str | None
     shown: tuple[Part, ...] = ()
@@ -275,7 +276,7 @@ def _step(role: str, parts: list[Part]) -> _ParsedTurn:
     return step
 
 
-def _end(part: Part, payload: dict[str, Any]) -> _CallOrResult:
+def _end(part: Part, payload: JsonObject) -> _CallOrResult:
     return _CallOrResult(part, payload, part.get("call_id") or payload.get("id"), payload.get("name"))
 
 
@@ -367,7 +368,7 @@ def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
         yield "user", [part for result in step.results for part in _parts_left_behind(result)]
 
 
-def _response(call: dict[str, Any], part: Part, result: dict[str, Any]) -> Part:
+def _response(call: JsonObject, part: Part, result: JsonObject) -> Part:
     """Return *part* with its *result* under the call's name and the id that the server gave."""
     payload = {**result, "name": call.get("name")}
     # An id that the framework made up would be unknown to the server; only the server's own id goes back.

@@ -190,7 +190,7 @@ def to_status_error(
 
 
 def error_from_payload(
-    payload: Any,
+    payload: object,
     status: int | None,
     headers: Mapping[str, str],
     *,
@@ -220,7 +220,7 @@ def error_from_payload(
     return error
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes) -> object:
     """Return the JSON value of *data*, or None if it is none."""
     try:
         return from_json(data)
@@ -228,7 +228,7 @@ def parse_json(data: bytes) -> Any:
         return None
 
 
-def redacted(payload: Any, redact: Redact) -> Any:
+def redacted(payload: object, redact: Redact) -> object:
     """Return a JSON value with every text in it redacted: escapes may have hidden what was to be taken out."""
     if isinstance(payload, str):
         return redact(payload)
@@ -239,7 +239,7 @@ def redacted(payload: Any, redact: Redact) -> Any:
     return payload
 
 
-def is_error(payload: Any) -> bool:
+def is_error(payload: object) -> bool:
     """Whether a JSON answer with status 200 is an error in disguise."""
     if isinstance(payload, list):
         return bool(payload) and all(is_error(item) for item in payload)
@@ -254,14 +254,14 @@ def is_error(payload: Any) -> bool:
     return has_code and isinstance(payload.get("message"), str)
 
 
-def read_error_body(payload: Any) -> ErrorBody:
+def read_error_body(payload: object) -> ErrorBody:
     """Read Google's shape, OpenAI's, FastAPI's, a bare message, a list of them, or nested JSON text."""
     body = ErrorBody()
     _read(payload, body, depth=0)
     return body
 
 
-def _read(payload: Any, body: ErrorBody, depth: int) -> None:
+def _read(payload: object, body: ErrorBody, depth: int) -> None:
     if depth > 4 or payload is None:
         return
     if isinstance(payload, str):
@@ -285,7 +285,7 @@ def _read_text(text: str, body: ErrorBody, depth: int) -> None:
             _prefer(inner, body, depth)
 
 
-def _prefer(quoted: Any, body: ErrorBody, depth: int) -> None:
+def _prefer(quoted: object, body: ErrorBody, depth: int) -> None:
     """Read an error that another one quotes: its words and codes are the cause and go first."""
     nested = ErrorBody()
     _read(quoted, nested, depth + 1)
@@ -328,7 +328,7 @@ def _read_codes(payload: Mapping[str, Any], body: ErrorBody) -> None:
         body.codes += [code for item in objects if (code := _code(item.get("reason")))]
 
 
-def _code(value: Any) -> str | None:
+def _code(value: object) -> str | None:
     """Return a code as text, if *value* may be one."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
         return str(value)
@@ -360,7 +360,7 @@ def _balanced(text: str) -> str:
     return text
 
 
-def _status_in(body: ErrorBody, payload: Any) -> int | None:
+def _status_in(body: ErrorBody, payload: object) -> int | None:
     """Return the HTTP status that a body names, if any."""
     numbers = [int(code) for code in body.codes if re.fullmatch(r"[345][0-9]{2}", code)]
     return numbers[0] if numbers else None

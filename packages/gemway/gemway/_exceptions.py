@@ -82,7 +82,7 @@ class ContentBlockedError(GemwayError, ValueError):
         return list(ratings or [])
 
     @property
-    def usage(self) -> Any:
+    def usage(self) -> object:
         """The usage metadata, if the gateway sent any."""
         return self.response.usage_metadata if self.response else None
 
@@ -132,7 +132,7 @@ class APIError(GemwayError):
         status_code: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
-        body: Any = None,
+        body: object = None,
         retry_after: float | None = None,
         is_retryable: bool | None = None,
     ) -> None:

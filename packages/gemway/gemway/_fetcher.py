@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from gemway._exceptions import UnsupportedContentError
+from gemway._json import JsonObject
 from gemway._redaction import without_credentials
 from gemway._sniff import sniff_mime_type
 from gemway._version import __version__
@@ -160,7 +161,7 @@ class _Download:
             raise self._refused(f"leads to {without_credentials(self._target)!r}, which is no http(s) address")
         return target
 
-    def request(self, found: Iterable[Any]) -> dict[str, Any]:
+    def request(self, found: Iterable[Any]) -> JsonObject:
         """Return the request for the first resolved address, with the name in Host and in TLS."""
         import httpcore
 

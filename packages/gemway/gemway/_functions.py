@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, PydanticUserError, ValidationError, creat
 from pydantic_core import to_jsonable_python
 
 from gemway._exceptions import ConfigurationError
-from gemway._json import JsonObject
+from gemway._json import JsonMapping, JsonObject
 from gemway._schema import function_declaration
 from gemway._tools import restore_arguments, sanitize_tool_name
 from gemway.types import FunctionCall
@@ -38,7 +38,7 @@ class PythonFunction:
         schema = {key: value for key, value in (self._schema or {}).items() if key != "title"} or None
         self.declaration: JsonObject = function_declaration(self.name, description, schema)
 
-    def __call__(self, args: Mapping[str, Any]) -> Any:
+    def __call__(self, args: JsonMapping) -> object:
         """Call the function with the arguments of a model's call, converted to its annotations, and return its result."""
         filled = self._model.model_validate(restore_arguments(dict(args), self._schema))
         names = filled.model_fields_set
@@ -51,7 +51,7 @@ def python_functions(tools: Iterable[Any] | None) -> dict[str, PythonFunction]:
     return {function.name: function for function in functions}
 
 
-def is_python_function(tool: Any) -> bool:
+def is_python_function(tool: object) -> bool:
     """Whether *tool* is a function of the user, and not the description of one."""
     return callable(tool) and not isinstance(tool, type) and not hasattr(tool, "model_dump")
 
@@ -105,7 +105,7 @@ def _parameters_of(function: Callable[..., Any], name: str, descriptions: Mappin
     except (TypeError, ValueError, NameError) as error:
         message = f"the signature of {name} cannot be read: {error}; annotate its parameters, or pass a declaration"
         raise ConfigurationError(message) from error
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ConfigurationError(f"{name}({parameter}): a model can only fill parameters that have a name")

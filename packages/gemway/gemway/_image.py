@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gemway._sniff import canonical_mime_type, clean_base64, decode_base64, picture_size, sniff_mime_type
 
@@ -147,7 +147,7 @@ class Image:
         except ValueError:
             return None
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Show the picture in a notebook, without Pillow or IPython; as text if it is none that may be shown."""
         encoded = self.to_safe_base64()
         return {self.mime_type: encoded, "text/plain": repr(self)} if encoded else {"text/plain": repr(self)}

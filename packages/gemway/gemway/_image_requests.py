@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from gemway._capabilities import capabilities
 from gemway._conversation import arrange
 from gemway._exceptions import EmptyResponseError, UnsupportedContentError
+from gemway._json import JsonObject
 from gemway._media import to_part
 from gemway._protocol import WireRequest, model_path
 from gemway._response import FINISH_PROBLEMS, refuse_blocked, words_of
@@ -28,7 +29,7 @@ def image_request(
     model: str,
     aspect_ratio: str | None,
     image_size: str | None,
-    images: Any,
+    images: object,
     *,
     with_text: bool,
     history: Iterable[Any] = (),
@@ -42,7 +43,7 @@ def image_request(
     if "image" not in capabilities(model).outputs:
         warn(f"{model} is not known to generate images; sending the request anyway")
     # With TEXT among the modalities, image models may answer with text alone.
-    config: dict[str, Any] = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}
+    config: JsonObject = {"response_modalities": ["TEXT", "IMAGE"] if with_text else ["IMAGE"]}
     image_config = {"aspect_ratio": aspect_ratio, "image_size": image_size}
     if any(image_config.values()):
         config["image_config"] = {name: value for name, value in image_config.items() if value}
@@ -56,13 +57,13 @@ def image_request(
     )
 
 
-def _each(images: Any) -> Iterable[Any]:
+def _each(images: object) -> Iterable[Any]:
     """Return *images* as a list, also if it is a single picture."""
     single = isinstance(images, (str, bytes, bytearray, memoryview, GenerateContentResponse))
     return [images] if single or not isinstance(images, Iterable) else images
 
 
-def _picture_parts(image: Any) -> list[dict[str, Any]]:
+def _picture_parts(image: object) -> list[JsonObject]:
     """Return the part of one picture, or of each picture of an earlier answer."""
     if not isinstance(image, GenerateContentResponse):
         return [to_part(image)]
@@ -71,7 +72,7 @@ def _picture_parts(image: Any) -> list[dict[str, Any]]:
     return [to_part(picture) for picture in image.images]
 
 
-def _turn(entry: Any) -> dict[str, Any]:
+def _turn(entry: object) -> JsonObject:
     """Return one earlier turn: a text of the user, an answer of the model, or a content."""
     if isinstance(entry, str):
         return {"role": "user", "parts": [{"text": entry}]}

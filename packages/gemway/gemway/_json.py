@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from operator import is_
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -17,10 +17,14 @@ from pydantic_core import from_json
 from gemway._exceptions import ConfigurationError
 from gemway.types import GenerateContentResponse
 
-JsonObject = dict[str, Any]
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object of our own, to be changed. `Any` stands for JSON that passes through untouched."""
+
+JsonMapping: TypeAlias = Mapping[str, Any]
+"""A JSON object of somebody else, to be read only."""
 
 
-def members(value: Any, name: str) -> JsonObject:
+def members(value: object, name: str) -> JsonObject:
     """Return the members of a dict, a pydantic object or a dataclass that are not None, by camelCase names, one level deep.
 
     Raises:
@@ -38,7 +42,7 @@ def members(value: Any, name: str) -> JsonObject:
     return {camel(field): member for field, member in fields if member is not None}
 
 
-def camelised(value: Any) -> Any:
+def camelised(value: object) -> object:
     """Return *value* as plain JSON data with camelCase names, all the way down."""
     if isinstance(value, Enum):
         return wire_word(value)
@@ -49,12 +53,12 @@ def camelised(value: Any) -> Any:
     return value
 
 
-def camelised_members(value: Any, name: str) -> JsonObject:
+def camelised_members(value: object, name: str) -> JsonObject:
     """Return the `members` of *value* as plain JSON data."""
     return {field: camelised(member) for field, member in members(value, name).items()}
 
 
-def wire_word(value: Any) -> Any:
+def wire_word(value: object) -> object:
     """Return the wire's word for a member of an enumeration: its value if that is text, else its name."""
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, str) else value.name
@@ -84,7 +88,7 @@ def merge_deep(body: Mapping[str, Any], extra: Mapping[str, Any]) -> JsonObject:
 # Message stores change JSON
 
 
-def from_store(value: Any) -> Any:
+def from_store(value: object) -> object:
     """Return a value of a message as it was before a message store changed it.
 
     Some stores keep nested values as JSON text, and some return numbers as `Decimal`. Text that is not JSON is returned
@@ -101,7 +105,7 @@ def from_store(value: Any) -> Any:
     return without_decimals(value)
 
 
-def without_decimals(value: Any) -> Any:
+def without_decimals(value: object) -> object:
     """Return JSON data with decimals as numbers: databases such as DynamoDB return numbers as `Decimal`.
 
     Data without decimals is returned itself, not as a copy.
@@ -169,7 +173,7 @@ def without_half_surrogates(data: bytes) -> bytes:
     return _BYTES_OF_HALF.sub(lambda _: _REPLACEMENT, escapes)
 
 
-def _repair_value(payload: Any, problem: Mapping[str, Any]) -> bool:
+def _repair_value(payload: object, problem: Mapping[str, Any]) -> bool:
     """Change the one value that *problem* is about. Return whether that could be done."""
     *path, last = problem["loc"] or (None,)
     holder = _value_at(payload, path)
@@ -198,7 +202,7 @@ def _value_at(payload: Any, path: Sequence[Any]) -> Any:
     return payload
 
 
-def _number(value: Any) -> int | float | None:
+def _number(value: object) -> int | float | None:
     """Return the whole number that *value* is meant to be, or None."""
     try:
         number = float(str(value)[:40].replace(",", ""))

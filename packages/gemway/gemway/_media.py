@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from gemway._exceptions import UnsupportedContentError
+from gemway._json import JsonObject
 from gemway._sniff import TYPES_BY_ENDING, canonical_mime_type, clean_base64, decode_base64, sniff_mime_type
 
 _REMOTE: Final = ("https://", "http://", "gs://")
@@ -20,7 +21,7 @@ _GOOGLE_HOSTS: Final = frozenset(
 )
 
 
-def to_part(media: Any, *, mime_type: str | None = None) -> dict[str, Any]:
+def to_part(media: object, *, mime_type: str | None = None) -> JsonObject:
     """Return the wire part for *media*: `inlineData` for bytes, `fileData` for a reference.
 
     Args:
@@ -47,7 +48,7 @@ def to_part(media: Any, *, mime_type: str | None = None) -> dict[str, Any]:
     )
 
 
-def _from_address(address: str, mime_type: str | None) -> dict[str, Any]:
+def _from_address(address: str, mime_type: str | None) -> JsonObject:
     scheme = address[:8].lower()
     if scheme.startswith("data:"):
         declared, encoded = split_data_url(address)
@@ -63,11 +64,11 @@ def _from_address(address: str, mime_type: str | None) -> dict[str, Any]:
     )
 
 
-def _file_part(uri: str, mime_type: str | None) -> dict[str, Any]:
+def _file_part(uri: str, mime_type: str | None) -> JsonObject:
     return {"fileData": {"mimeType": mime_type, "fileUri": uri} if mime_type else {"fileUri": uri}}
 
 
-def _from_file(path: Path, mime_type: str | None) -> dict[str, Any]:
+def _from_file(path: Path, mime_type: str | None) -> JsonObject:
     encoded = BytesIO()  # in pieces: the file itself is never in memory as a whole
     with path.open("rb") as file:
         head = file.read(_PIECE)
@@ -83,13 +84,13 @@ def _from_file(path: Path, mime_type: str | None) -> dict[str, Any]:
 _PIECE: Final = 3 * 2**18  # whole groups of base64
 
 
-def _from_bytes(data: bytes, mime_type: str | None) -> dict[str, Any]:
+def _from_bytes(data: bytes, mime_type: str | None) -> JsonObject:
     if not data:
         raise UnsupportedContentError("cannot send empty media: there are no bytes in it")
     return _inline(b64encode(data).decode("ascii"), _known_type(mime_type, data))
 
 
-def _from_pillow(picture: Any, mime_type: str | None) -> dict[str, Any]:
+def _from_pillow(picture: Any, mime_type: str | None) -> JsonObject:
     """Encode a Pillow image in the format it was read from, else as PNG."""
     picture_format = (canonical_mime_type(mime_type) or "").rpartition("/")[2].upper() or picture.format
     buffer = BytesIO()
@@ -102,7 +103,7 @@ def _from_pillow(picture: Any, mime_type: str | None) -> dict[str, Any]:
     return _from_bytes(buffer.getvalue(), mime_type)
 
 
-def inline_part(data: bytes | str, mime_type: str | None) -> dict[str, Any]:
+def inline_part(data: bytes | str, mime_type: str | None) -> JsonObject:
     """Return an `inlineData` part from bytes or base64 text. Without a usable *mime_type* it is detected from the bytes.
 
     Clean base64 text is passed on as the same object; other spellings (url-safe, unpadded, on several lines, a
@@ -119,7 +120,7 @@ def inline_part(data: bytes | str, mime_type: str | None) -> dict[str, Any]:
     return _inline(encoded, _known_type(declared, _head(encoded) if declared is None else b""))
 
 
-def _inline(encoded: str, mime_type: str) -> dict[str, Any]:
+def _inline(encoded: str, mime_type: str) -> JsonObject:
     return {"inlineData": {"mimeType": mime_type, "data": encoded}}
 
 
@@ -168,7 +169,7 @@ def data_url(mime_type: str, base64_text: str) -> str:
     return f"data:{mime_type};base64,{base64_text}"
 
 
-def remote_urls(contents: list[dict[str, Any]]) -> list[str]:
+def remote_urls(contents: list[JsonObject]) -> list[str]:
     """Return the http(s) addresses in *contents* that a fetcher could load, each once, in order.
 
     Addresses that Google reads from its own side (Files API, YouTube, `gs://`) are not among them.
@@ -177,7 +178,7 @@ def remote_urls(contents: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(file["fileUri"] for file in files if _can_be_fetched(file.get("fileUri"))))
 
 
-def _parts(contents: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _parts(contents: list[JsonObject]) -> Iterator[JsonObject]:
     """Yield every part, those inside function responses included."""
     for content in contents:
         for part in content.get("parts") or ():
@@ -195,7 +196,7 @@ def _can_be_fetched(uri: str | None) -> bool:
         return False
 
 
-def with_media(contents: list[dict[str, Any]], fetched: Mapping[str, tuple[str, bytes]]) -> list[dict[str, Any]]:
+def with_media(contents: list[JsonObject], fetched: Mapping[str, tuple[str, bytes]]) -> list[JsonObject]:
     """Return *contents* with each address in *fetched* replaced by its `(mime_type, bytes)`; the rest unchanged."""
     if not fetched:
         return contents
@@ -204,14 +205,14 @@ def with_media(contents: list[dict[str, Any]], fetched: Mapping[str, tuple[str, 
     return [_with_inlined(content, inlined) for content in contents]
 
 
-def _with_inlined(holder: dict[str, Any], inlined: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _with_inlined(holder: JsonObject, inlined: Mapping[str, JsonObject]) -> JsonObject:
     """Return a content or a function response with its parts replaced."""
     if "parts" not in holder:
         return holder
     return {**holder, "parts": [_replaced(part, inlined) for part in holder["parts"] or ()]}
 
 
-def _replaced(part: dict[str, Any], inlined: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _replaced(part: JsonObject, inlined: Mapping[str, JsonObject]) -> JsonObject:
     if "functionResponse" in part:
         return {**part, "functionResponse": _with_inlined(part["functionResponse"], inlined)}
     media = inlined.get((part.get("fileData") or {}).get("fileUri") or "")

@@ -31,6 +31,7 @@ import httpx
 
 from gemway._checks import checked_proxy
 from gemway._exceptions import ConfigurationError
+from gemway._json import JsonObject
 from gemway._retry import RetryBudget
 from gemway._sockets import AsyncNetwork, SyncNetwork
 
@@ -483,7 +484,7 @@ class Connector:
     def _advice(self, text: str) -> str:
         return f"; it wants a user name and a password: {_WITH_PASSWORD}" if text.startswith("407") else ""
 
-    def _proxy_options(self) -> dict[str, Any]:
+    def _proxy_options(self) -> JsonObject:
         proxy: Any = self._proxy
         options = {"proxy_url": str(proxy.url), "proxy_auth": proxy.raw_auth, "ssl_context": self.context}
         if proxy.url.scheme == "https":

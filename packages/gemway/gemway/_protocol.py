@@ -19,7 +19,7 @@ from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
 from gemway._config import Settings
 from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
-from gemway._json import merge_deep
+from gemway._json import JsonMapping, JsonObject, merge_deep
 from gemway._request_forms import is_request_form, to_request
 from gemway._tools import unique_declarations
 from gemway.types import GenerateContentRequest
@@ -68,7 +68,7 @@ class Call:
     streaming: bool = False
     makes_pictures: bool = False
     slow: bool = False
-    wire: Mapping[str, Any] | None = None
+    wire: JsonMapping | None = None
     text_chunks: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     seeks_pictures: bool = True
@@ -80,12 +80,12 @@ class Call:
 
 def generate_content(
     model: str,
-    request: Any,
+    request: object,
     settings: Settings,
     *,
     stream: bool = False,
     text_chunks: bool = False,
-    config: Any = None,
+    config: object = None,
 ) -> Call:
     """Return the call that asks *model* once, or for a stream.
 
@@ -121,12 +121,12 @@ def without_stream(call: Call) -> Call:
     return replace(call, path=path, streaming=False)
 
 
-def with_wire(call: Call, wire: Mapping[str, Any]) -> Call:
+def with_wire(call: Call, wire: JsonMapping) -> Call:
     """Return the same call with another body."""
     return replace(call, wire=wire, body=encode(wire))
 
 
-def count_tokens(model: str, request: Any, settings: Settings) -> Call:
+def count_tokens(model: str, request: object, settings: Settings) -> Call:
     """Return the call that counts tokens. Some gateways answer it with a billed generation."""
     path = model_path(model)
     wire = to_wire(request, settings, model)
@@ -167,10 +167,10 @@ def _model_path(model: str) -> str:
     return "/".join(quote(segment, safe="._-~@+") for segment in segments)
 
 
-def to_wire(request: Any, settings: Settings, model: str, config: Any = None) -> dict[str, Any]:
+def to_wire(request: object, settings: Settings, model: str, config: object = None) -> JsonObject:
     """Return the JSON of a request in the wire's spelling, extra body merged last."""
     if isinstance(request, WireRequest) and config is None:
-        wire: dict[str, Any] = request
+        wire: JsonObject = request
     else:
         wire = _validated(request, model, config)
     # Google and new-api answer 400 "contents is required"; here the error names the next step.
@@ -190,7 +190,7 @@ def to_wire(request: Any, settings: Settings, model: str, config: Any = None) ->
     return wire
 
 
-def _with_unique_tools(wire: dict[str, Any], tools: Any) -> dict[str, Any]:
+def _with_unique_tools(wire: JsonObject, tools: object) -> JsonObject:
     if not isinstance(tools, list | tuple):
         raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}")
     try:
@@ -202,7 +202,7 @@ def _with_unique_tools(wire: dict[str, Any], tools: Any) -> dict[str, Any]:
     return wire if unique is tools else {**wire, "tools": unique}
 
 
-def _validated(request: Any, model: str, config: Any) -> dict[str, Any]:
+def _validated(request: object, model: str, config: object) -> JsonObject:
     # Null means "not set" in ProtoJSON, so leaving it out changes nothing and keeps requests small.
     if isinstance(request, GenerateContentRequest) and config is None:
         return request.model_dump(exclude_none=True)
@@ -228,7 +228,7 @@ def _validated(request: Any, model: str, config: Any) -> dict[str, Any]:
     raise ConfigurationError(message)
 
 
-def with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
+def with_snake_inline_data(content: JsonMapping) -> JsonObject:
     """Spell inline data as in some gateways' documentation: `inline_data.mime_type`."""
     parts = []
     for part in content.get("parts") or []:
@@ -242,7 +242,7 @@ def with_snake_inline_data(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "parts": parts}
 
 
-def asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
+def asks_for_pictures(model: str, wire: JsonMapping) -> bool:
     """Whether *wire* asks for pictures, so that repeating it may make and bill one twice.
 
     `extra_body` goes out as it is, so the modality may be in either spelling, in any case, or a number.
@@ -260,7 +260,7 @@ def asks_for_pictures(model: str, wire: Mapping[str, Any]) -> bool:
     return capabilities(model).image_model
 
 
-def asks_for_json(wire: Mapping[str, Any]) -> bool:
+def asks_for_json(wire: JsonMapping) -> bool:
     """Whether a request wants JSON as its answer, in whichever spelling an extra body gave that."""
     config = wire.get("generationConfig") or wire.get("generation_config")
     if not isinstance(config, Mapping):
@@ -280,7 +280,7 @@ def asks_for_json(wire: Mapping[str, Any]) -> bool:
 _SHOWN_FORMAT = 1000
 
 
-def thinks_long(model: str, wire: Mapping[str, Any]) -> bool:
+def thinks_long(model: str, wire: JsonMapping) -> bool:
     """Whether *model* may think for a minute without a byte."""
     thinking = (wire.get("generationConfig") or {}).get("thinkingConfig")
     if not isinstance(thinking, Mapping):
@@ -289,7 +289,7 @@ def thinks_long(model: str, wire: Mapping[str, Any]) -> bool:
     return capabilities(model).slow or level in ("HIGH", "XHIGH") or (isinstance(budget, int) and budget > 8192)
 
 
-def to_token_count(payload: Any) -> int | None:
+def to_token_count(payload: object) -> int | None:
     """Return the count of a countTokens answer, or None if it is none (a billed generation, a zero)."""
     if not isinstance(payload, dict) or payload.get("candidates"):
         return None

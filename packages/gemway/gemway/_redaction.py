@@ -48,10 +48,10 @@ class SecretMapping(MutableMapping[str, Any]):
     def __init__(self, items: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
         self._items = dict(items)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> object:
         return self._items[name]
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         self._items[name] = value
 
     def __delitem__(self, name: str) -> None:
@@ -81,7 +81,7 @@ class Unreadable:
 
     __slots__ = ("_value", "kind")
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self._value = value
         self.kind = type(value).__name__
 
@@ -97,12 +97,12 @@ def without_credentials(url: str) -> str:
     return f"{scheme}{separator}{MASK}@{host}" if at else f"{scheme}{separator}{host or credentials}"
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """Return a short digest that distinguishes secret values without showing them."""
     return hashlib.sha256(_revealed(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _revealed(value: Any) -> str:
+def _revealed(value: object) -> str:
     if hasattr(value, "get_secret_value"):
         return repr(value.get_secret_value())
     if isinstance(value, Secret):
@@ -144,7 +144,7 @@ def _words(secrets: tuple[Secret, ...]) -> tuple[str, ...]:
     return tuple(sorted({_decoded(word)[0] for word in words}, key=len, reverse=True))
 
 
-def _text_of(secret: Any) -> Any:
+def _text_of(secret: object) -> object:
     if isinstance(secret, Secret):
         return secret.reveal()
     return secret.get_secret_value() if hasattr(secret, "get_secret_value") else secret

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gemway._exceptions import ConfigurationError
 from gemway._functions import PythonFunction, is_python_function
-from gemway._json import JsonObject, camel, members, merge_deep
+from gemway._json import JsonMapping, JsonObject, camel, members, merge_deep
 from gemway._media import to_part
 from gemway._wire_options import to_generation_config, to_safety_settings
 from gemway.types import Content, GenerateContentRequest, Part, WireType
@@ -21,7 +21,7 @@ _REFUSED: Final = {"httpOptions": "pass timeout=, max_retries=, deadline= and he
 _PART_NAMES: Final = frozenset({"text", "inlineData", "fileData", "functionCall", "functionResponse"})
 
 
-def is_request_form(request: Any) -> bool:
+def is_request_form(request: object) -> bool:
     """Whether *request* is something that `to_request` reads: a request, or contents as objects. Bare text is none."""
     return isinstance(request, Mapping | WireType | list | tuple) or _is_googles(request)
 
@@ -50,18 +50,18 @@ def to_request(request: Any, config: Any, model: str) -> JsonObject:
     return {name: _dumped(member) for name, member in body.items()}
 
 
-def _is_googles(value: Any) -> bool:
+def _is_googles(value: object) -> bool:
     return hasattr(value, "model_dump") and not isinstance(value, WireType | type)
 
 
-def _is_request(request: Any) -> bool:
+def _is_request(request: object) -> bool:
     """Whether *request* is a whole request, and not one content or part."""
     if not isinstance(request, Mapping):
         return False
     return "contents" in request or not any(name in _PART_NAMES or name == "parts" for name in map(camel, request))
 
 
-def _from_config(config: Any, model: str) -> JsonObject:
+def _from_config(config: object, model: str) -> JsonObject:
     """Return the members of a request that google-genai's flat *config* stands for."""
     fields = members(config, "config")
     for name, advice in _REFUSED.items():
@@ -79,7 +79,7 @@ def _from_config(config: Any, model: str) -> JsonObject:
     return body
 
 
-def to_contents(contents: Any) -> list[Any]:
+def to_contents(contents: object) -> list[Any]:
     """Return *contents* as a list of contents; parts and texts that follow each other are one turn of the user.
 
     Raises:
@@ -128,7 +128,7 @@ def to_tools(tools: Any) -> list[Any]:
     return [*([{"functionDeclarations": declarations}] if declarations else []), *others]
 
 
-def _is_content(value: Any) -> bool:
+def _is_content(value: object) -> bool:
     if isinstance(value, Mapping):
         return "parts" in value or "role" in value
     return hasattr(value, "parts") and hasattr(value, "role") and hasattr(value, "model_dump")
@@ -148,7 +148,7 @@ def _to_part(value: Any) -> Any:
     return to_part(value)
 
 
-def _dumped(value: Any) -> Any:
+def _dumped(value: object) -> Any:
     """Return one of Google's objects as plain data: bytes stay bytes, since Google would write them for URLs."""
     if isinstance(value, WireType):
         return value
@@ -157,20 +157,20 @@ def _dumped(value: Any) -> Any:
     return value
 
 
-def config_with(config: Any, more: Mapping[str, Any]) -> Any:
+def config_with(config: object, more: JsonMapping) -> Any:
     """Return *config* with *more* of its fields set."""
     if not more:
         return config
     return {**({} if config is None else members(config, "config")), **{camel(name): it for name, it in more.items()}}
 
 
-def tools_of(config: Any) -> list[Any]:
+def tools_of(config: object) -> list[Any]:
     """Return the tools of a *config*, as they were given."""
     tools = None if config is None else members(config, "config").get("tools")
     return [*tools] if isinstance(tools, Iterable) and not isinstance(tools, Mapping) else [tools] if tools else []
 
 
-def calls_automatically(config: Any) -> bool:
+def calls_automatically(config: object) -> bool:
     """Whether a *config* leaves automatic function calling on."""
     switch = None if config is None else members(config, "config").get("automaticFunctionCalling")
     return switch is None or not members(switch, "automatic_function_calling").get("disable")

@@ -36,7 +36,7 @@ from gemway._exceptions import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from gemway._json import camel, repair_response
+from gemway._json import JsonObject, camel, repair_response
 from gemway._protocol import Call
 from gemway._sse import EventDecoder, EventTooLargeError, JsonBalance
 from gemway._warnings import warn
@@ -318,7 +318,7 @@ class ResponseParser:
             is_retryable=cut,
         )
 
-    def _invalid(self, message: str, *, body: Any = None, is_retryable: bool = False) -> ResponseValidationError:
+    def _invalid(self, message: str, *, body: object = None, is_retryable: bool = False) -> ResponseValidationError:
         return ResponseValidationError(
             message, status_code=self._status, request_id=self.request_id, body=body, is_retryable=is_retryable
         )
@@ -331,7 +331,9 @@ class StreamParser(ResponseParser):
     compressed stream is never in memory as a whole.
     """
 
-    def __init__(self, call: Call, exchange: Any, settings: Settings, *, silence: float, expires: float | None) -> None:
+    def __init__(
+        self, call: Call, exchange: object, settings: Settings, *, silence: float, expires: float | None
+    ) -> None:
         super().__init__(call, exchange, settings, silence=silence, expires=expires)
         self._decoder = EventDecoder(self._limit)
         self._images = EmbeddedImageBuffer(self._limit)
@@ -565,7 +567,7 @@ _TOP: Final = frozenset({"candidates", "usageMetadata", "modelVersion", "respons
 _CANDIDATE: Final = frozenset({"content", "index"})
 _CONTENT: Final = frozenset({"parts", "role"})
 _COUNTS: Final = frozenset({int, list})
-_NOTHING: Final[dict[str, Any]] = {}
+_NOTHING: Final[JsonObject] = {}
 
 
 def to_text_chunk(event: bytes, *, finds_images: bool = True) -> TextChunk | None:

@@ -20,6 +20,7 @@ import httpx
 from gemway._body import PIECE, LargeBody
 from gemway._checks import Timeouts
 from gemway._exceptions import ConfigurationError
+from gemway._json import JsonObject
 
 now = time.monotonic
 sync_sleep = time.sleep
@@ -107,7 +108,7 @@ def as_bytes(body: bytes | LargeBody | None) -> bytes | None:
     return bytes(body) if isinstance(body, LargeBody) else body
 
 
-def bounded_extensions(theirs: Any, timeouts: Timeouts | None, expires: float | None) -> dict[str, Any]:
+def bounded_extensions(theirs: Any, timeouts: Timeouts | None, expires: float | None) -> JsonObject:
     """Return the extensions for an injected client: its own timeouts, unless the user gave us some or a deadline."""
     if timeouts is not None:
         connect, read, write = timeouts

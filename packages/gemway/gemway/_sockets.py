@@ -108,7 +108,7 @@ class _SyncStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         return self._network.start_tls(self._raw, ssl_context, server_hostname, timeout)
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> object:
         return self._raw.get_extra_info(info)
 
 
@@ -226,7 +226,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def aclose(self) -> None:
         self.abort()
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> object:
         if info == "is_readable":  # httpcore's question whether an idle connection is still good
             return bool(self._chunks) or self._is_over or _is_readable(self._transport.get_extra_info("socket"))
         return self._transport.get_extra_info({"server_addr": "peername", "client_addr": "sockname"}.get(info, info))
@@ -307,7 +307,7 @@ class _TLSStream(httpcore.AsyncNetworkStream):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> object:
         return self._ssl if info == "ssl_object" else self._inner.get_extra_info(info)
 
     async def _step(self, action: Callable[[], Any], *, timeout: float | None) -> bool:

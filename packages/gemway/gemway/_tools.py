@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from gemway._capabilities import capabilities
 from gemway._exceptions import ConfigurationError
-from gemway._json import JsonObject
+from gemway._json import JsonMapping, JsonObject
 
 _LONGEST: Final = 64  # 128 in the current docs; 64 in older ones and for other providers' models
 
@@ -67,12 +67,12 @@ def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
     return _without_copies(tools) if has_copies else tools
 
 
-def _declarations(tool: Any) -> Sequence[Any]:
+def _declarations(tool: object) -> Sequence[Any]:
     declared = tool.get("functionDeclarations") if isinstance(tool, Mapping) else None
     return declared if isinstance(declared, list | tuple) else ()
 
 
-def _description(declaration: Mapping[str, Any]) -> str:
+def _description(declaration: JsonMapping) -> str:
     text = str(declaration.get("description") or "")
     return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
@@ -125,7 +125,7 @@ def split_result_media(
     return inside, beside
 
 
-def _may_be_inside(blob: Mapping[str, Any]) -> bool:
+def _may_be_inside(blob: JsonMapping) -> bool:
     mime_type = str(blob.get("mimeType") or "").partition(";")[0].strip().lower()
     return not mime_type or mime_type in _INSIDE_RESULTS
 
@@ -133,7 +133,7 @@ def _may_be_inside(blob: Mapping[str, Any]) -> bool:
 # Arguments
 
 
-def restore_arguments(arguments: JsonObject, schema: Mapping[str, Any] | None) -> JsonObject:
+def restore_arguments(arguments: JsonObject, schema: JsonMapping | None) -> JsonObject:
     """Return the *arguments* of a call with the types that the tool's JSON Schema declares.
 
     Models and gateways blur two things that JSON Schema distinguishes. Integers arrive as `1.0`: JSON has one kind of
@@ -153,10 +153,10 @@ def restore_arguments(arguments: JsonObject, schema: Mapping[str, Any] | None) -
 class _Restorer:
     """Restores values by a schema; its references point into *root*."""
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: JsonMapping) -> None:
         self._root = root
 
-    def restore(self, value: Any, schemas: Iterable[Any]) -> Any:
+    def restore(self, value: object, schemas: Iterable[Any]) -> object:
         """Return *value* with the types that any of *schemas* declares for it."""
         if isinstance(value, bool | int) or value is None:
             return value
@@ -176,7 +176,7 @@ class _Restorer:
             return [self.restore(item, _item_schemas(leaves, at)) for at, item in enumerate(value)]
         return value
 
-    def _leaves(self, schema: Any, entered: frozenset[str]) -> Iterator[Mapping[str, Any]]:
+    def _leaves(self, schema: object, entered: frozenset[str]) -> Iterator[JsonMapping]:
         """Yield the alternatives of *schema*, after following references and unions.
 
         A branch that allows anything yields an empty schema. If one is among the alternatives, nothing is certain.
@@ -210,12 +210,12 @@ _JSON_TYPES: Final[dict[type, str]] = {
 }
 
 
-def _types(leaves: Iterable[Mapping[str, Any]]) -> set[str]:
+def _types(leaves: Iterable[JsonMapping]) -> set[str]:
     """Return the JSON types that *leaves* allow; `_ANYTHING` is among them if one leaf names no type."""
     return {word for leaf in leaves for word in _types_of_leaf(leaf) or (_ANYTHING,)}
 
 
-def _types_of_leaf(leaf: Mapping[str, Any]) -> Iterable[str]:
+def _types_of_leaf(leaf: JsonMapping) -> Iterable[str]:
     declared = leaf.get("type")
     if isinstance(declared, str):
         return (declared.lower(),)  # Google's own Schema spells them in capitals
@@ -229,7 +229,7 @@ def _types_of_leaf(leaf: Mapping[str, Any]) -> Iterable[str]:
     return ("array",) if "items" in leaf or "prefixItems" in leaf else ()
 
 
-def _parsed(text: str, leaves: list[Mapping[str, Any]]) -> Any:
+def _parsed(text: str, leaves: list[JsonMapping]) -> object:
     """Return the list or object that *text* spells where one is declared and text is not, else the text."""
     types = _types(leaves)
     # Where text is allowed, `"[1]"` may be meant as text, so it must not become a list.
@@ -246,11 +246,11 @@ def _parsed(text: str, leaves: list[Mapping[str, Any]]) -> Any:
 _OPENINGS: Final = {"array": "[", "object": "{"}
 
 
-def _refuse_constant(word: str) -> Any:
+def _refuse_constant(word: str) -> object:
     raise ValueError(f"{word} is not JSON")
 
 
-def _may_hold(leaf: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+def _may_hold(leaf: JsonMapping, value: JsonMapping) -> bool:
     """Whether *value* may be of this branch of a union: its discriminating constants are the branch's own."""
     properties = leaf.get("properties")
     if not isinstance(properties, Mapping):
@@ -261,7 +261,7 @@ def _may_hold(leaf: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
     return True
 
 
-def _member_schemas(leaves: Iterable[Mapping[str, Any]], key: str) -> Iterator[Any]:
+def _member_schemas(leaves: Iterable[JsonMapping], key: str) -> Iterator[Any]:
     for leaf in leaves:
         properties = leaf.get("properties")
         if isinstance(properties, Mapping) and key in properties:
@@ -279,7 +279,7 @@ def _matches(pattern: Any, key: str) -> bool:
         return False
 
 
-def _item_schemas(leaves: Iterable[Mapping[str, Any]], at: int) -> Iterator[Any]:
+def _item_schemas(leaves: Iterable[JsonMapping], at: int) -> Iterator[Any]:
     for leaf in leaves:
         items = leaf.get("items")
         positions = items if isinstance(items, list | tuple) else leaf.get("prefixItems") or ()  # draft 7 and 2020-12
@@ -289,7 +289,7 @@ def _item_schemas(leaves: Iterable[Mapping[str, Any]], at: int) -> Iterator[Any]
             yield leaf.get("additionalItems") if isinstance(items, list | tuple) else items
 
 
-def _resolve(root: Mapping[str, Any], pointer: str) -> Any:
+def _resolve(root: JsonMapping, pointer: str) -> object:
     """Return the schema behind a reference such as `#/$defs/Name`, or None if it leads out of the schema."""
     target: Any = root
     for step in pointer.removeprefix("#").split("/")[1:]:

@@ -8,7 +8,7 @@ from typing import Any
 from gemway._config import CALL_OPTIONS, CallOptions
 from gemway._exceptions import ConfigurationError
 from gemway._functions import PythonFunction, python_functions
-from gemway._json import JsonObject
+from gemway._json import JsonMapping, JsonObject
 from gemway._request_forms import calls_automatically, config_with, to_content, to_contents, to_request, tools_of
 from gemway.types import Content, FunctionCall, GenerateContentResponse
 
@@ -20,7 +20,7 @@ class ChatSettings:
         ConfigurationError: a tool or an option that cannot be sent.
     """
 
-    def __init__(self, model: str, config: Any, more: Mapping[str, Any], rounds: int) -> None:
+    def __init__(self, model: str, config: object, more: JsonMapping, rounds: int) -> None:
         if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 0:
             raise ConfigurationError(f"max_function_rounds must be a whole number, 0 for none, not {rounds!r}")
         config = config_with(config, more)
@@ -36,7 +36,7 @@ class ChatSettings:
 class Turns:
     """The turns of a conversation, with one more message of the user and whatever comes of it."""
 
-    def __init__(self, settings: ChatSettings, history: Iterable[Content], message: Any) -> None:
+    def __init__(self, settings: ChatSettings, history: Iterable[Content], message: object) -> None:
         self._settings = settings
         self._rounds = settings.rounds
         self.contents: list[Any] = [*history, Content.model_validate(to_content(message, role="user"))]
@@ -66,7 +66,7 @@ class Turns:
         self.contents.append(Content.model_validate({"role": "user", "parts": [*results]}))
 
 
-def split_options(options: dict[str, Any]) -> tuple[CallOptions, dict[str, Any]]:
+def split_options(options: JsonObject) -> tuple[CallOptions, JsonObject]:
     """Split *options* into those of each call and fields of the configuration."""
     names = [name for name in options if name in CALL_OPTIONS]
     calls = CallOptions.of({name: options.pop(name) for name in names})

@@ -33,7 +33,7 @@ _HARMLESS_TEXT = 4096
 _MOST_VALUES_IN_TEXT = 50_000
 
 
-def _parsed(args: Any) -> Any:
+def _parsed(args: object) -> object:
     """Return call arguments as an object of plain JSON: some gateways send them as JSON text."""
     if isinstance(args, str):
         # Text that would become far more memory than it is stays text, and with that an invalid call.
@@ -46,7 +46,7 @@ def _parsed(args: Any) -> Any:
     return _as_json(args)
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> object:
     """Return *value* with NaN and the infinities as words, as protobuf writes them: JSON has no numbers for them.
 
     Threads that a store keeps as JSON would be spoilt by them, and Google refuses them in a history.
@@ -60,7 +60,7 @@ def _as_json(value: Any) -> Any:
     return value
 
 
-def _encoded(data: Any) -> Any:
+def _encoded(data: object) -> object:
     """Return bytes as standard base64 text, text as it is."""
     return b64encode(data).decode("ascii") if isinstance(data, (bytes, bytearray, memoryview)) else data
 

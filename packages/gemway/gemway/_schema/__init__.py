@@ -10,9 +10,9 @@ Sources: the pages "Structured output", "Function calling" and the `Schema` mess
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from gemway._json import JsonObject
+from gemway._json import JsonMapping, JsonObject
 from gemway._schema.openapi import SchemaError, to_openapi
 from gemway._schema.reading import children_of, read
 from gemway._tools import sanitize_tool_name
@@ -22,7 +22,7 @@ __all__ = ["Dialect", "SchemaError", "function_declaration", "inline_root_refere
 Dialect = Literal["json_schema", "openapi"]
 
 
-def to_schema(schema: Mapping[str, Any], dialect: Dialect = "json_schema") -> JsonObject:
+def to_schema(schema: JsonMapping, dialect: Dialect = "json_schema") -> JsonObject:
     """Return a copy of *schema* in the dialect's words.
 
     Raises:
@@ -38,7 +38,7 @@ def to_schema(schema: Mapping[str, Any], dialect: Dialect = "json_schema") -> Js
 
 
 def function_declaration(
-    name: str, description: str, parameters: Mapping[str, Any] | None, *, dialect: Dialect = "json_schema"
+    name: str, description: str, parameters: JsonMapping | None, *, dialect: Dialect = "json_schema"
 ) -> JsonObject:
     """Return the wire's FunctionDeclaration for a tool. *parameters* is a JSON Schema; None means no arguments.
 
@@ -66,7 +66,7 @@ def function_declaration(
     return declaration
 
 
-def inline_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def inline_root_reference(schema: JsonMapping) -> JsonMapping:
     """Return *schema* with the definition that its root refers to in the root itself.
 
     Pydantic writes recursive models as `{"$defs": {"Node": {...}}, "$ref": "#/$defs/Node"}`: title and description are
@@ -85,12 +85,12 @@ def inline_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema
 
 
-def _check_is_mapping(schema: Any) -> None:
+def _check_is_mapping(schema: object) -> None:
     if not isinstance(schema, Mapping):
         raise SchemaError(f"a schema must be a JSON Schema as a dict, not {type(schema).__name__}")
 
 
-def response_schema(schema: Mapping[str, Any], *, dialect: Dialect = "json_schema") -> JsonObject:
+def response_schema(schema: JsonMapping, *, dialect: Dialect = "json_schema") -> JsonObject:
     """Return the entries of generationConfig that bind the answer to *schema*.
 
     Objects get a `propertyOrdering`, so that the answer keeps the schema's order even where a gateway sorts keys.

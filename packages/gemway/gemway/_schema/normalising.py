@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
-from gemway._json import JsonObject, snake
+from gemway._json import JsonMapping, JsonObject, snake
 
 # Sentences for the description
 
@@ -31,7 +31,7 @@ def description_of(node: JsonObject) -> str:
     return sentences(node.get("description", ""), *node[NOTES])
 
 
-def compact(value: Any) -> str:
+def compact(value: object) -> str:
     """Return *value* as JSON without spaces."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
@@ -93,7 +93,7 @@ _SNAKE_CASE: Final[dict[str, str]] = {
         *("exclusiveMinimum", "exclusiveMaximum"),
     )
 }
-_SHAPES: Final[dict[str, Any]] = {
+_SHAPES: Final[JsonObject] = {
     "$ref": str,
     "description": str,
     "enum": list | tuple | set | frozenset,
@@ -103,7 +103,7 @@ _SHAPES: Final[dict[str, Any]] = {
 }
 
 
-def normalised(schema: Any) -> JsonObject:
+def normalised(schema: object) -> JsonObject:
     """Return a copy of *schema* that uses one spelling for each thing. True, False and nonsense allow anything."""
     node: JsonObject = {NOTES: ()}
     if not isinstance(schema, Mapping):
@@ -225,7 +225,7 @@ _UPGRADES: Final = (
 )
 
 
-def _plain_json(value: Any) -> Any:
+def _plain_json(value: object) -> object:
     """Return JSON for a value that an author wrote as a Python enumeration, tuple or set."""
     if isinstance(value, Enum):
         return value.value
@@ -235,7 +235,7 @@ def _plain_json(value: Any) -> Any:
 # One type: `enum` holds strings or numbers only, and `type` one word next to "null"
 
 
-def types_of(node: Mapping[str, Any]) -> list[str]:
+def types_of(node: JsonMapping) -> list[str]:
     """Return the types that *node* names, as a list."""
     declared = node.get("type", [])
     return [declared] if isinstance(declared, str) else list(declared)
@@ -281,7 +281,7 @@ def _enum_branches(values: list[Any], types: list[str]) -> list[JsonObject]:
     return [_enum_branch(word, allowed) for word, allowed in by_type.items()]
 
 
-def _type_of(value: Any, types: list[str]) -> str | None:
+def _type_of(value: object, types: list[str]) -> str | None:
     for word, kinds in _PYTHON_TYPES.items():
         if isinstance(value, kinds) and not (isinstance(value, bool) and word != "boolean"):
             if word == "integer" and "number" in types:
@@ -294,7 +294,7 @@ def _type_of(value: Any, types: list[str]) -> str | None:
     return None
 
 
-_PYTHON_TYPES: Final[dict[str, Any]] = {
+_PYTHON_TYPES: Final[JsonObject] = {
     "string": str,
     "boolean": bool,
     "null": type(None),
@@ -356,14 +356,14 @@ def _common_types(one: str | list[str], other: str | list[str]) -> str | list[st
     return common[0] if len(common) == 1 else common or one
 
 
-def _intersect_children(one: Any, other: Any) -> Any:
+def _intersect_children(one: object, other: object) -> object:
     """Return the conjunction of two schemas that are not read yet."""
     if one is True or other is False:
         return other
     return one if other is True or one is False else {"allOf": [one, other]}
 
 
-def _intersect_properties(one: Mapping[str, Any], other: Mapping[str, Any]) -> JsonObject:
+def _intersect_properties(one: JsonMapping, other: JsonMapping) -> JsonObject:
     shared = {
         name: _intersect_children(one[name], other[name]) for name in one if name in other and one[name] != other[name]
     }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from gemway._json import JsonObject
+from gemway._json import JsonMapping, JsonObject
 from gemway._schema.normalising import (
     INLINED,
     KEYWORD_SENTENCES,
@@ -28,7 +28,7 @@ from gemway._schema.normalising import (
 _DEEPEST: Final = 4  # nested references that are replaced by their targets
 
 
-def read(schema: Mapping[str, Any]) -> JsonObject:
+def read(schema: JsonMapping) -> JsonObject:
     """Return a copy of *schema* in the words of the `json_schema` dialect."""
     return _Reader(schema).read()
 
@@ -36,13 +36,13 @@ def read(schema: Mapping[str, Any]) -> JsonObject:
 class _Reader:
     """Reads one schema with all it refers to. Each definition is read once, when something refers to it."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: JsonMapping) -> None:
         self._root = schema
         self._names: dict[str, str] = {}  # pointer as written -> name in $defs
-        self._targets: dict[str, Any] = {}  # name in $defs -> target
+        self._targets: JsonObject = {}  # name in $defs -> target
         self._flat: dict[str, JsonObject] = {}
         self._inside: frozenset[str] = frozenset()
-        self._index: dict[str, Any] | None = None
+        self._index: JsonObject | None = None
 
     def read(self) -> JsonObject:
         # Definitions are converted when something refers to them: unused ones would only cost tokens.
@@ -57,7 +57,7 @@ class _Reader:
             root["$defs"] = used
         return root
 
-    def _convert(self, schema: Any) -> JsonObject:
+    def _convert(self, schema: object) -> JsonObject:
         """Return one schema, with all below it, in the dialect's words."""
         node = split_by_type(self._without_all_of(normalised(schema)))
         outside, self._inside = self._inside, self._inside | node.pop(INLINED, frozenset())
@@ -143,7 +143,7 @@ class _Reader:
         return dict(self._flat[pointer])
 
 
-def _child_at(node: Any, step: str) -> Any:
+def _child_at(node: object, step: str) -> Any:
     if isinstance(node, Mapping):
         return node.get(step)
     if isinstance(node, list) and step.isdigit() and int(step) < len(node):
@@ -151,7 +151,7 @@ def _child_at(node: Any, step: str) -> Any:
     return None
 
 
-def _named_schemas(node: Any) -> Iterator[tuple[str, Any]]:
+def _named_schemas(node: object) -> Iterator[tuple[str, Any]]:
     """Yield targets of references that are no path from the root: anchors, ids, and nested definitions."""
     pending = [node]
     while pending:
