@@ -7,7 +7,14 @@ from collections import Counter
 import pytest
 from gemway import ConfigurationError, UnsupportedContentError
 from gemway._body import encode
-from gemway._conversation import SENTINEL, _in_order, _merged, _rearranged, arrange, with_sentinels
+from gemway._conversation import (
+    SENTINEL,
+    _keep_order_if_valid,
+    _merge_neighbours,
+    _results_behind_calls,
+    arrange,
+    with_sentinels,
+)
 from gemway.types import GenerateContentRequest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -788,13 +795,13 @@ def test_an_empty_turn_between_neighbours_leaves_the_arguments_alone():
 @given(histories)
 def test_results_in_order_are_what_the_long_way_finds(contents):
     """Histories whose results stand where they belong are only looked through once."""
-    turns = _merged(
+    turns = _merge_neighbours(
         ("model" if content["role"] in ("model", "assistant") else "user", content["parts"]) for content in contents
     )
-    in_order = _in_order(turns)
+    in_order = _keep_order_if_valid(turns)
 
     if in_order is not None:
-        assert _merged(in_order) == _merged(_rearranged(turns))
+        assert _merge_neighbours(in_order) == _merge_neighbours(_results_behind_calls(turns))
 
 
 def test_an_agents_history_is_in_order():
@@ -806,9 +813,9 @@ def test_an_agents_history_is_in_order():
         ("model", [{"text": "done"}]),
     ]
 
-    in_order = _in_order(turns)
+    in_order = _keep_order_if_valid(turns)
 
-    assert in_order == _merged(_rearranged(turns))
+    assert in_order == _merge_neighbours(_results_behind_calls(turns))
     assert in_order[2][1] == [sent("a"), sent("b", name="g"), {"text": "and?"}]
 
 
@@ -910,11 +917,11 @@ def test_recorded_conversations_are_arranged_alike_on_both_ways(name):
     """The way for histories in order finds what the general way finds, in every recorded conversation."""
     in_order = 0
     for contents in map(name, _recorded_conversations()):
-        turns = _merged(("model" if one.get("role") == "model" else "user", one["parts"]) for one in contents)
-        fast = _in_order(turns)
+        turns = _merge_neighbours(("model" if one.get("role") == "model" else "user", one["parts"]) for one in contents)
+        fast = _keep_order_if_valid(turns)
         if fast is not None:
             in_order += 1
-            assert _merged(fast) == _merged(_rearranged(turns))
+            assert _merge_neighbours(fast) == _merge_neighbours(_results_behind_calls(turns))
 
     assert in_order > 300
 

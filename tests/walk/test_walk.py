@@ -33,7 +33,8 @@ MODEL = "gemini-2.5-flash"
 PICTURE = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489") + bytes(20)
 
 
-CORE_TEXT = Walk(functions=88, lines=368, files=18)
+CORE_TEXT = Walk(functions=45, lines=266, files=18)
+CORE_STREAM = Walk(functions=69, lines=380, files=19)
 LANGCHAIN_TEXT = Walk(functions=144, lines=643, files=30)
 LANGCHAIN_PICTURE = Walk(functions=161, lines=722, files=33)
 LANGCHAIN_STREAM = Walk(functions=201, lines=955, files=36)
@@ -107,6 +108,14 @@ def test_core_text(emulator: Emulator, options):
     with Client(**options) as client:
         action = _answers(emulator, _text, lambda: client.generate_content(MODEL, request))
         _assert_within(walk(OURS, action), CORE_TEXT)
+
+
+def test_core_stream(emulator: Emulator, options):
+    """`Client.stream_generate_content` with five chunks."""
+    request = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
+    with Client(**options) as client:
+        action = _answers(emulator, _five_chunks, lambda: list(client.stream_generate_content(MODEL, request)))
+        _assert_within(walk(OURS, action), CORE_STREAM)
 
 
 def test_langchain_text(emulator: Emulator, chat):

@@ -85,9 +85,9 @@ class Accumulator:
         # `attempts` and `request_id` belong to the whole answer, and only the first chunk has them.
         if self._exchange is None:
             self._exchange = chunk.__dict__.get("exchange")  # only the first chunk knows it
-        _update(self._top, chunk, without=_FOLDED)
+        _copy_set_fields(self._top, chunk, without=_FOLDED)
         if chunk.usage_metadata is not None:
-            self._add_usage(chunk.usage_metadata)
+            self._accumulate_usage(chunk.usage_metadata)
         complete: list[Part] = []
         for position, candidate in enumerate(chunk.candidates or ()):
             # Gateways that convert from other providers leave the index out; then the place in the list counts.
@@ -147,13 +147,13 @@ class Accumulator:
             problem = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, problem["loc"]))
             raise ResponseValidationError(f"the stream held no valid chunk ({where}: {problem['msg']})") from None
-        _update(self._top, metadata, without=_FOLDED)
+        _copy_set_fields(self._top, metadata, without=_FOLDED)
         if metadata.usage_metadata is not None:
-            self._add_usage(metadata.usage_metadata)
+            self._accumulate_usage(metadata.usage_metadata)
 
-    def _add_usage(self, usage: UsageMetadata) -> None:
+    def _accumulate_usage(self, usage: UsageMetadata) -> None:
         cached = self._usage.get("cached_content_token_count")
-        _update(self._usage, usage)
+        _copy_set_fields(self._usage, usage)
         if cached and not self._usage["cached_content_token_count"]:
             self._usage["cached_content_token_count"] = cached  # gateways drop it to 0 late (pydantic-ai issue 5205)
 
@@ -165,7 +165,7 @@ _PARTS = frozenset({"parts"})
 _PLAIN_CANDIDATE = frozenset({"content", "index"})
 
 
-def _update(target: JsonObject, message: WireType, without: frozenset[str] = frozenset()) -> None:
+def _copy_set_fields(target: JsonObject, message: WireType, without: frozenset[str] = frozenset()) -> None:
     """Write the fields of *message* that were sent and are not null, unknown ones included."""
     values, unknown = message.__dict__, message.model_extra or {}
     for name in message.model_fields_set:
@@ -195,87 +195,87 @@ class _CandidateFold:
             return []
         self._has_content = True
         if content.role != self._content.get("role") or content.model_extra:
-            _update(self._content, content, without=_PARTS)
-        complete = [whole for part in content.parts or () for whole in self._take(part)]
+            _copy_set_fields(self._content, content, without=_PARTS)
+        complete = [whole for part in content.parts or () for whole in self._complete_parts(part)]
         if len(self._parts) + len(complete) > _MOST_PARTS:
             raise ResponseValidationError(f"the answer holds more than {_MOST_PARTS} parts")
         for part in complete:
-            self._append(part)
+            self._append_part(part)
         return complete
 
     def add_text(self, text: str, content: JsonObject) -> None:
         """Take text that came alone, in *content* as wire JSON."""
         self._has_content = True
-        for part in self._close_call():
-            self._append(part)
+        for part in self._complete_call():
+            self._append_part(part)
         if "role" in content:
             self._content["role"] = content["role"]
         if self._text_part is None or self._text_part.thought:
-            self._close_text()
+            self._complete_text()
             self._text_part = Part(text=text)
         self._texts.append(text)
 
     def _update_fields(self, candidate: Candidate) -> None:
         reason = self._fields.get("finish_reason")
-        _update(self._fields, candidate, without=_CONTENT)
+        _copy_set_fields(self._fields, candidate, without=_CONTENT)
         # Converters may send `"finishReason": ""` in a chunk with usage that follows the last one.
         if reason and not self._fields["finish_reason"]:
             self._fields["finish_reason"] = reason  # an empty one takes nothing back
 
     def finish(self) -> list[Part]:
         """Take an open call as whole as it will get: the stream ended."""
-        complete = self._close_call()
+        complete = self._complete_call()
         for part in complete:
-            self._append(part)
+            self._append_part(part)
         return complete
 
     def candidate(self) -> Candidate:
         """Return the candidate folded so far."""
-        self._close_text()
+        self._complete_text()
         fields = dict(sorted(self._fields.items()))
         if self._has_content:
             parts = [*self._parts, *([self._call.part()] if self._call else [])]
             fields["content"] = Content.model_construct(**dict(sorted(self._content.items())), parts=parts)
         return Candidate.model_construct(**fields)
 
-    def _take(self, part: Part) -> list[Part]:
+    def _complete_parts(self, part: Part) -> list[Part]:
         call = part.function_call
         if call is None:
             # Empty parts between the fragments of one call do not end it.
-            if self._call is not None and (self._call.may_go_on or not _is_empty(part)):
-                return [*self._close_call(), part]
+            if self._call is not None and (self._call.may_go_on or not _is_empty_part(part)):
+                return [*self._complete_call(), part]
             return [part]
         if self._call is not None and not call.name:
             self._call.add(part, call)
-            return self._close_call() if not (call.will_continue or self._call.may_go_on) else []
-        whole = self._close_call()
+            return self._complete_call() if not (call.will_continue or self._call.may_go_on) else []
+        whole = self._complete_call()
         if call.will_continue or call.partial_args or (call.name and not call.args):
             self._call = _CallFold(part, call)
             return whole
         return [*whole, part]
 
-    def _close_call(self) -> list[Part]:
+    def _complete_call(self) -> list[Part]:
         if self._call is None:
             return []
         part, self._call = self._call.part(), None
         return [part]
 
-    def _append(self, part: Part) -> None:
+    def _append_part(self, part: Part) -> None:
         """Keep a part; text joins the text before it, unless that is signed or they differ in kind."""
         before = self._text_part
         joins = before is not None and bool(before.thought) == bool(part.thought)
         if part.text is not None and part.model_fields_set <= _TEXT_FIELDS and not part.thought_signature:
             if not joins:
-                self._close_text()
+                self._complete_text()
                 self._text_part = part
             self._texts.append(part.text)
         elif joins and part.text == "" and part.model_fields_set <= _TEXT_FIELDS:
-            self._close_text(part.thought_signature)  # the signed, empty end of the text before it
+            self._complete_text(part.thought_signature)  # the signed, empty end of the text before it
         else:
-            self._close_text()
+            self._complete_text()
             self._parts.append(part)
 
-    def _close_text(self, signature: str | None = None) -> None:
+    def _complete_text(self, signature: str | None = None) -> None:
         """Make the pieces of text one part."""
         if self._text_part is not None:
             update: JsonObject = {"text": "".join(self._texts)}
@@ -288,7 +288,7 @@ class _CandidateFold:
 _TEXT_FIELDS = frozenset({"text", "thought", "thought_signature"})
 
 
-def _is_empty(part: Part) -> bool:
+def _is_empty_part(part: Part) -> bool:
     """Whether a part is empty, so that a call may continue after it."""
     return not part.text and part.model_fields_set <= {"text", "thought"}
 
@@ -308,19 +308,19 @@ class _CallFold:
         self._unreadable: str | None = None
         self._signature = part.thought_signature
         self.may_go_on = not (call.will_continue or call.partial_args)
-        self._write(call)
+        self._write_arguments(call)
 
     def add(self, part: Part, call: FunctionCall) -> None:
         self._signature = self._signature or part.thought_signature
-        fragment = _fragment(call.args)
+        fragment = _argument_fragment(call.args)
         if fragment is not None and self.may_go_on:
             self._fragments.append(fragment)
         elif isinstance(call.args, dict):
             self._args.update(call.args)
-        self._write(call)
+        self._write_arguments(call)
 
     def part(self) -> Part:
-        fields = _set_fields(self._call, "partial_args", "will_continue", "args")
+        fields = _fields_without(self._call, "partial_args", "will_continue", "args")
         args: Any = self._args
         if self._unreadable is not None:
             args = self._unreadable  # text, which no adapter takes for valid arguments
@@ -332,24 +332,24 @@ class _CallFold:
         if args is not None:
             fields["args"] = args
         call = FunctionCall.model_construct(**fields)
-        others = _set_fields(self._part, "function_call", "thought_signature")
+        others = _fields_without(self._part, "function_call", "thought_signature")
         if self._signature:
             others["thought_signature"] = self._signature
         return Part.model_construct(function_call=call, **others)
 
-    def _write(self, call: FunctionCall) -> None:
+    def _write_arguments(self, call: FunctionCall) -> None:
         for piece in call.partial_args or []:
             self._written += 1
             path = piece.json_path or ""
             if self._unreadable is not None:
                 return
-            if self._written > _MOST_ARGUMENTS or not _put(self._args, path, _value(piece)):
+            if self._written > _MOST_ARGUMENTS or not _put_at_path(self._args, path, _typed_value(piece)):
                 self._unreadable = f"arguments that cannot be put together at {path[:80]!r}"
                 self._args = {}
                 warn(f"a call of {str(self._call.name)[:80]!r} has {self._unreadable}; it is handed on as invalid")
 
 
-def _fragment(args: object) -> str | None:
+def _argument_fragment(args: object) -> str | None:
     """Return the piece of JSON text that stands in place of arguments, if it does."""
     if isinstance(args, str):
         return args
@@ -358,7 +358,7 @@ def _fragment(args: object) -> str | None:
     return None
 
 
-def _value(piece: object) -> object:
+def _typed_value(piece: object) -> object:
     for name in ("string_value", "number_value", "bool_value"):
         value = getattr(piece, name)
         if value is not None:
@@ -367,7 +367,7 @@ def _value(piece: object) -> object:
     return None
 
 
-def _put(target: Any, path: str, value: Any) -> bool:
+def _put_at_path(target: Any, path: str, value: Any) -> bool:
     """Write *value* at a path, making objects and lists on the way; strings grow piece by piece.
 
     Return whether that could be done: not at an index far behind the end of its list, nor below very many levels.
@@ -393,8 +393,8 @@ def _put(target: Any, path: str, value: Any) -> bool:
     return True
 
 
-def _set_fields(message: WireType, *without: str) -> JsonObject:
+def _fields_without(message: WireType, *without: str) -> JsonObject:
     """Return the fields of *message* that were sent and are not null."""
     fields: JsonObject = {}
-    _update(fields, message, frozenset(without))
+    _copy_set_fields(fields, message, frozenset(without))
     return fields

@@ -50,9 +50,9 @@ class AsyncClient:
 
     @accepts(ClientOptions)
     def __init__(self, **options: Any) -> None:
-        self._start(ClientConfig.of(options, type(self).__name__))
+        self._set_up(ClientConfig.of(options, type(self).__name__))
 
-    def _start(self, config: ClientConfig) -> None:
+    def _set_up(self, config: ClientConfig) -> None:
         self._setup = config
         self._facts = GatewayFacts()
 
@@ -93,8 +93,8 @@ class AsyncClient:
         call = protocol.generate_content(model, request, self._setup.settings, config=config)
         # Off by default: typed gateways such as new-api drop continuationToken, so that a follow-up would start again.
         if self._setup.settings.max_continuations:
-            return merge_responses([response async for response in self._continued(call, call_options)])
-        opened = await self._send(call, call_options)
+            return merge_responses([response async for response in self._yield_with_follow_ups(call, call_options)])
+        opened = await self._send_until_answered(call, call_options)
         message: GenerateContentResponse = opened.first
         return message
 
@@ -114,7 +114,7 @@ class AsyncClient:
         """
         call_options = CallOptions.of(options, "stream_generate_content")
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, config=config)
-        return AsyncStream(self._stream(call, call_options))
+        return AsyncStream(self._start_stream(call, call_options))
 
     def stream_chunks(
         self, model: str, request: GenerateContentRequest | JsonMapping, **options: Any
@@ -126,7 +126,7 @@ class AsyncClient:
         """
         call_options = CallOptions.of(options, "stream_chunks")
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, text_chunks=True)
-        return AsyncStream(self._stream(call, call_options))
+        return AsyncStream(self._start_stream(call, call_options))
 
     async def generate_image(
         self,
@@ -156,7 +156,7 @@ class AsyncClient:
         call_options = CallOptions.of(options, "generate_image")
         request = image_request(prompt, model, aspect_ratio, image_size, images, with_text=with_text, history=history)
         call = protocol.generate_content(model, request, self._setup.settings)
-        opened = await self._send(call, call_options)
+        opened = await self._send_until_answered(call, call_options)
         return require_pictures(opened.first, aspect_ratio)
 
     async def count_tokens(
@@ -167,7 +167,7 @@ class AsyncClient:
         gemway never calls this itself: some gateways answer it with a billed generation.
         """
         call_options = CallOptions.of(options, "count_tokens")
-        payload = await self._json(protocol.count_tokens(model, request, self._setup.settings), call_options)
+        payload = await self._send_for_json(protocol.count_tokens(model, request, self._setup.settings), call_options)
         return protocol.to_token_count(payload)
 
     async def embed_content(  # noqa: PLR0913 - the options of an embedding request
@@ -226,17 +226,17 @@ class AsyncClient:
         )
         job = EmbeddingJob(contents, embedding_options, self._facts.embed_route)
         while batches := job.next_batches():
-            await self._transport.together(partial(self._embed, job, call_options), batches, concurrency)
+            await self._transport.together(partial(self._embed_batch, job, call_options), batches, concurrency)
         if job.route_is_known:
             self._facts.embed_route = job.route
         return job.result()
 
-    async def _embed(self, job: EmbeddingJob, options: CallOptions, batch: EmbeddingBatch) -> None:
+    async def _embed_batch(self, job: EmbeddingJob, options: CallOptions, batch: EmbeddingBatch) -> None:
         """Send one batch of inputs, and pass the response or the error to the job."""
         if job.has_failed:
             return
         try:
-            payload = await self._json(batch.call, options)
+            payload = await self._send_for_json(batch.call, options)
         except APIError as error:
             job.take_error(batch, error.with_traceback(None))
         else:
@@ -251,18 +251,18 @@ class AsyncClient:
         for _ in range(protocol.MAX_PAGES):
             if call is None:
                 break
-            page, call = protocol.to_models(call, await self._listed(call, call_options))
+            page, call = protocol.to_models(call, await self._fetch_model_page(call, call_options))
             names += page
         return names
 
-    async def _listed(self, call: protocol.Call, options: CallOptions) -> object:
+    async def _fetch_model_page(self, call: protocol.Call, options: CallOptions) -> object:
         """Return one page. LiteLLM and its kin list models under /v1 only, so a 404 is followed by one more try there."""
         try:
-            return await self._json(call, options)
+            return await self._send_for_json(call, options)
         except NotFoundError:
             pass
         # Outside the `except`, so that an error of this request does not drag the first one along as its context.
-        return await self._json(protocol.under_v1(call), options)
+        return await self._send_for_json(protocol.under_v1(call), options)
 
     def chat(
         self,
@@ -296,15 +296,15 @@ class AsyncClient:
         if "_transport" in self.__dict__:
             await self._transport.aclose()
 
-    def _stream(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
+    def _start_stream(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
         """Return the chunks of an answer, and those of its continuations if the user wants any."""
         if self._setup.settings.max_continuations:
-            return self._continued(call, options)
-        return self._chunks(call, options)
+            return self._yield_with_follow_ups(call, options)
+        return self._yield_messages(call, options)
 
-    async def _chunks(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
+    async def _yield_messages(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
         """Yield the messages of one answer. An error after the first message has `.partial`."""
-        opened = await self._send(call, options)
+        opened = await self._send_until_answered(call, options)
         # From here on nothing is repeated: a second answer would differ from the chunks that the user has seen already.
         exchange, parser = opened.exchange, opened.parser
         try:
@@ -328,11 +328,11 @@ class AsyncClient:
             # Raised outside the `except`, without frames: theirs hold bytes in which the server may have echoed the key.
             raise failure.with_traceback(None)
 
-    async def _continued(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
+    async def _yield_with_follow_ups(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
         """Yield the messages of *call*, and of follow-up requests while the model stops with CONTINUATION."""
         follow_ups = FollowUps(call, self._setup.settings.max_continuations)
         while follow_ups.call is not None:
-            chunks = self._chunks(follow_ups.next_request(), options)
+            chunks = self._yield_messages(follow_ups.next_request(), options)
             try:
                 async for chunk in chunks:
                     yield follow_ups.observe(chunk)
@@ -340,11 +340,11 @@ class AsyncClient:
                 await chunks.aclose()  # also if the consumer leaves early
             follow_ups.finish()
 
-    async def _json(self, call: protocol.Call, options: CallOptions) -> object:
-        opened = await self._send(call, options)
+    async def _send_for_json(self, call: protocol.Call, options: CallOptions) -> object:
+        opened = await self._send_until_answered(call, options)
         return opened.first
 
-    async def _send(self, call: protocol.Call, options: CallOptions) -> OpenResponse:
+    async def _send_until_answered(self, call: protocol.Call, options: CallOptions) -> OpenResponse:
         """Send *call*, as often as the retry policy wants, until its answer begins. Nothing is repeated after that."""
         transport, settings = self._transport, self._setup.settings
         state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
@@ -386,7 +386,7 @@ class AsyncClient:
         return {"setup": self._setup}
 
     def __setstate__(self, state: JsonObject) -> None:
-        self._start(state["setup"])
+        self._set_up(state["setup"])
 
     def __repr__(self) -> str:
         return f"<AsyncClient {vars(self).get('_setup', 'without set-up')}>"
@@ -396,7 +396,7 @@ class AsyncStream(Generic[T]):
     """The chunks of an answer as they arrive. Iterate over it; in a `with` block it is closed at the end."""
 
     def __init__(self, chunks: AsyncGenerator[T, None]) -> None:
-        self._chunks = chunks
+        self._yield_messages = chunks
         self._held: list[T] = []
         self._begun = False
 
@@ -405,17 +405,17 @@ class AsyncStream(Generic[T]):
 
     async def __anext__(self) -> T:
         self._begun = True
-        return self._held.pop() if self._held else await anext(self._chunks)
+        return self._held.pop() if self._held else await anext(self._yield_messages)
 
     async def aclose(self) -> None:
         """Close the connection. The rest of the answer is lost."""
-        await self._chunks.aclose()
+        await self._yield_messages.aclose()
 
     async def __aenter__(self) -> Self:
         # Entering the context sends the request, so that errors before the first chunk appear at the `with` line.
         if not self._begun:
             self._begun = True
-            self._held.append(await anext(self._chunks))
+            self._held.append(await anext(self._yield_messages))
         return self
 
     async def __aexit__(
@@ -460,9 +460,9 @@ class AsyncChat:
 
     def stream(self, message: object) -> AsyncStream[GenerateContentResponse]:
         """As `send`, but return an iterator over the chunks of the answers, which is a context manager too."""
-        return AsyncStream(self._chunks(Turns(self._settings, self.history, message)))
+        return AsyncStream(self._yield_messages(Turns(self._settings, self.history, message)))
 
-    async def _chunks(self, turns: Turns) -> AsyncGenerator[Any, None]:
+    async def _yield_messages(self, turns: Turns) -> AsyncGenerator[Any, None]:
         while True:
             whole = Accumulator()
             stream = self._client.stream_generate_content(self.model, turns.request(), **vars(self._options))

@@ -70,7 +70,7 @@ def encode(wire: JsonMapping) -> bytes | LargeBody:
             for part in (content.get("parts") if isinstance(content, Mapping) else None) or ():
                 if not _REWRITTEN.isdisjoint(part):
                     return _encode_rewritten(wire)
-        return _to_json(wire)
+        return _encode_plain(wire)
     except (PydanticSerializationError, ValueError) as error:
         message = f"the request holds something that is not JSON: {error}"
     except RecursionError:
@@ -80,7 +80,7 @@ def encode(wire: JsonMapping) -> bytes | LargeBody:
     raise ConfigurationError(message)
 
 
-def _to_json(value: object) -> bytes:
+def _encode_plain(value: object) -> bytes:
     try:
         return to_json(value, inf_nan_mode="strings")
     except PydanticSerializationError:
@@ -92,11 +92,11 @@ def _encode_rewritten(wire: JsonMapping) -> bytes | LargeBody:
     """Encode *wire* with arguments and results as objects, and with each large inline data as a piece of its own."""
     large: list[str] = []
     contents = [_sendable_content(content, large) for content in wire["contents"]]
-    encoded = _to_json({**wire, "contents": contents})
+    encoded = _encode_plain({**wire, "contents": contents})
     if not large:
         return encoded
     head, *others = encoded.split(_HOLE)
-    return _filled(head, large, others) if len(others) == len(large) else _to_json(wire)
+    return _with_large_texts(head, large, others) if len(others) == len(large) else _encode_plain(wire)
 
 
 def _sendable_content(content: Any, large: list[str]) -> Any:
@@ -126,7 +126,7 @@ def _sendable_part(part: Any, large: list[str]) -> Any:
         value = payload.get(field)
         plain = without_decimals(value)
         if value is not None and not isinstance(plain, dict):
-            plain = _to_object(plain, key)
+            plain = _as_json_object(plain, key)
         return part if plain is value else {**part, name: {**payload, field: plain}}
     return part
 
@@ -137,7 +137,7 @@ _OBJECTS: Final = {"functionCall": ("args", "input"), "functionResponse": ("resp
 _REWRITTEN: Final = frozenset({*_INLINE, *_OBJECTS})
 
 
-def _to_object(value: object, key: str) -> JsonObject:
+def _as_json_object(value: object, key: str) -> JsonObject:
     """Return arguments or a result that a store kept as JSON text, or as anything else, as an object."""
     if isinstance(value, str) and value.lstrip()[:1] == "{":
         try:
@@ -163,14 +163,14 @@ def _without_half_surrogates(value: object) -> object:
     return value
 
 
-def _filled(head: bytes, large: list[str], others: list[bytes]) -> LargeBody:
+def _with_large_texts(head: bytes, large: list[str], others: list[bytes]) -> LargeBody:
     pieces: list[bytes | str] = [head]
     for text, behind in zip(large, others, strict=True):
-        pieces += [b'"', text if _is_plain(text) else _to_json(text)[1:-1], b'"' + behind]
+        pieces += [b'"', text if _needs_no_escapes(text) else _encode_plain(text)[1:-1], b'"' + behind]
     return LargeBody(pieces)
 
 
-def _is_plain(text: str) -> bool:
+def _needs_no_escapes(text: str) -> bool:
     """Whether JSON needs no escapes for *text*: base64, for example, is ASCII without quotes or backslashes."""
     if not text.isascii():
         return False

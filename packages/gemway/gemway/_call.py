@@ -1,6 +1,6 @@
 """The state of one call: what to send next, how long it may take, and when to give up. Pure: no clock of its own.
 
-A call is repeated only until its answer begins. `_send` in `_client.py` ensures that by construction.
+A call is repeated only until its answer begins. `_send_until_answered` in `_client.py` ensures that by construction.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class CallState:
             error.phase = "deadline"
         sent = self.call
         change = self._change_request(error)
-        delay = 0.0 if change else self._retry_delay(error, remaining)
+        delay = 0.0 if change else self._delay_before_retry(error, remaining)
         if delay is None:
             raise self._with_attempt_count(error)
         log_repetition(sent, self.count, error, delay, change)
@@ -185,7 +185,7 @@ class CallState:
                 return "replacing thought signatures of another channel"
         return None
 
-    def _retry_delay(self, error: APIError, remaining: float | None) -> float | None:
+    def _delay_before_retry(self, error: APIError, remaining: float | None) -> float | None:
         self._failures += 1
         delay = self._policy.delay(
             self._failures,

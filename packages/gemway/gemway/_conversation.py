@@ -50,11 +50,11 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
         raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
     contents = contents if isinstance(contents, list) or not isinstance(contents, Iterable) else list(contents)
     try:
-        turns = _merged(
+        turns = _merge_neighbours(
             [("model" if one.get("role") in _MODEL_ROLES else "user", one.get("parts") or []) for one in contents]
         )
-        if _signs_text(model):
-            turns = [_with_signed_text(turn) for turn in _merged(_with_unsigned_pictures_shown(turns))]
+        if _wants_signed_text(model):
+            turns = [_with_signed_text(turn) for turn in _merge_neighbours(_with_unsigned_pictures_shown(turns))]
         arranged = _with_results_after_calls(turns)
         accepts = capabilities(model)
         if accepts.requires_signatures:
@@ -93,7 +93,7 @@ def _find_problem(contents: object) -> str:
 # Merging
 
 
-def _merged(turns: Iterable[_Turn]) -> list[_Turn]:
+def _merge_neighbours(turns: Iterable[_Turn]) -> list[_Turn]:
     """Join neighbours of the same role, part by part, and leave out turns without parts.
 
     Turns that stay as they are are not copied: to the garbage collector long histories are many new objects.
@@ -104,32 +104,32 @@ def _merged(turns: Iterable[_Turn]) -> list[_Turn]:
         role, parts = turn
         # Two contents of one role in a row are a 400 for some gateways, and confuse the pairing of calls and results.
         if role != role_before:
-            has_empty = _has_empty(parts)
-            own_turn = (role, _extended([], parts)) if has_empty else turn
+            has_empty = _has_empty_part(parts)
+            own_turn = (role, _extend_parts([], parts)) if has_empty else turn
             if own_turn[1]:
                 merged.append(own_turn)
                 role_before, is_own = role, has_empty
         elif parts:
             target = merged[-1][1] if is_own else [*merged[-1][1]]
-            merged[-1], is_own = (role, _extended(target, parts)), True
+            merged[-1], is_own = (role, _extend_parts(target, parts)), True
     return merged
 
 
-def _extended(target: list[Part], parts: Iterable[Part]) -> list[Part]:
+def _extend_parts(target: list[Part], parts: Iterable[Part]) -> list[Part]:
     for part in parts:
-        if _is_empty(part):
-            _add_empty(target, part)
+        if _is_empty_part(part):
+            _move_signature(target, part)
         else:
             target.append(part)
     return target
 
 
-def _is_empty(part: Part) -> bool:
+def _is_empty_part(part: Part) -> bool:
     """Whether *part* has no content: an empty text, or nothing but a signature."""
     return part.get("text") == "" or _MODIFIERS.issuperset(part)
 
 
-def _has_empty(parts: Iterable[Part]) -> bool:
+def _has_empty_part(parts: Iterable[Part]) -> bool:
     for part in parts:  # noqa: SIM110 - all() and any() take twice as long, and this runs for every turn
         if part.get("text") == "" or _MODIFIERS.issuperset(part):
             return True
@@ -139,7 +139,7 @@ def _has_empty(parts: Iterable[Part]) -> bool:
 _MODIFIERS: Final = frozenset({"thought", "thoughtSignature"})
 
 
-def _add_empty(target: list[Part], part: Part) -> None:
+def _move_signature(target: list[Part], part: Part) -> None:
     """Keep the signature of a part without content, on the part before it if that has none.
 
     Streams end with such a part, and relays of Claude sign thoughts with one (CLIProxyAPI). Gateways that drop empty
@@ -190,11 +190,11 @@ class _ParsedTurn:
 
 def _with_results_after_calls(turns: list[_Turn]) -> list[_Turn]:
     """Return merged *turns*, as a new list, with the results of each turn's calls directly behind it."""
-    in_order = _in_order(turns)
-    return _merged(_rearranged(turns)) if in_order is None else in_order
+    in_order = _keep_order_if_valid(turns)
+    return _merge_neighbours(_results_behind_calls(turns)) if in_order is None else in_order
 
 
-def _in_order(turns: list[_Turn]) -> list[_Turn] | None:
+def _keep_order_if_valid(turns: list[_Turn]) -> list[_Turn] | None:
     """Return the turns if each call has its result behind it already, in the same order, as agents' loops leave them.
 
     None if anything is different. Long histories are of this kind; the way for all others makes several objects more
@@ -209,7 +209,9 @@ def _in_order(turns: list[_Turn]) -> list[_Turn] | None:
             if waiting or any("functionResponse" in part for part in parts):
                 return None
             waiting = [part for part in parts if "functionCall" in part]
-            sendable: list[Part] | None = parts if _is_plain(parts) else [_sendable(part) for part in parts]
+            sendable: list[Part] | None = (
+                parts if _has_no_functions(parts) else [_without_call_id(part) for part in parts]
+            )
         else:
             sendable, waiting = _results_in_order(waiting, parts), []
         if sendable is None:
@@ -220,7 +222,7 @@ def _in_order(turns: list[_Turn]) -> list[_Turn] | None:
 
 def _results_in_order(calls: list[Part], parts: list[Part]) -> list[Part] | None:
     """Return a user's turn that begins with the results of *calls*, or None if it does not, or holds others."""
-    if len(parts) < len(calls) or not _is_plain(parts[len(calls) :]):
+    if len(parts) < len(calls) or not _has_no_functions(parts[len(calls) :]):
         return None
     if not calls:
         return parts
@@ -230,14 +232,14 @@ def _results_in_order(calls: list[Part], parts: list[Part]) -> list[Part] | None
         result = part.get("functionResponse")
         if result is None or "call_id" not in part or part["call_id"] != call.get("call_id"):
             return None
-        results.append(_response(call["functionCall"], part, result))
+        results.append(_response_to_call(call["functionCall"], part, result))
     return [*results, *parts[len(calls) :]]
 
 
-def _rearranged(turns: list[_Turn]) -> Iterator[_Turn]:
+def _results_behind_calls(turns: list[_Turn]) -> Iterator[_Turn]:
     """Yield the turns with each result moved to its call."""
-    steps = {at: _step(role, parts) for at, (role, parts) in enumerate(turns) if not _is_plain(parts)}
-    _pair_all(steps.values())
+    steps = {at: _parse_turn(role, parts) for at, (role, parts) in enumerate(turns) if not _has_no_functions(parts)}
+    _pair_calls_and_results(steps.values())
     for at, turn in enumerate(turns):
         if at not in steps:
             yield turn
@@ -247,14 +249,14 @@ def _rearranged(turns: list[_Turn]) -> Iterator[_Turn]:
             yield "user", [part for item in steps[at].items for part in _parts_left_behind(item)]
 
 
-def _is_plain(parts: list[Part]) -> bool:
+def _has_no_functions(parts: list[Part]) -> bool:
     for part in parts:  # noqa: SIM110 - all() takes twice as long, and this runs for every turn
         if "functionCall" in part or "functionResponse" in part or "call_id" in part:
             return False
     return True
 
 
-def _step(role: str, parts: list[Part]) -> _ParsedTurn:
+def _parse_turn(role: str, parts: list[Part]) -> _ParsedTurn:
     step = _ParsedTurn([], [], [])
     served = _answered_by_server(parts) if role == "model" else ()
     shown: list[Part] = []
@@ -262,21 +264,21 @@ def _step(role: str, parts: list[Part]) -> _ParsedTurn:
         if at in served:
             step.items.append(part)
         elif "functionCall" in part:
-            step.calls.append(_end(part, part["functionCall"]))
-            step.items.append(_sendable(part))
+            step.calls.append(_parse_call_or_result(part, part["functionCall"]))
+            step.items.append(_without_call_id(part))
         elif "functionResponse" in part:
-            result = _end(part, part["functionResponse"])
+            result = _parse_call_or_result(part, part["functionResponse"])
             step.results.append(result)
             step.items.append(result)
         elif "call_id" in part:
             shown.append(part)
         else:
             step.items.append(part)
-    _attach(shown, step)
+    _attach_media_to_results(shown, step)
     return step
 
 
-def _end(part: Part, payload: JsonObject) -> _CallOrResult:
+def _parse_call_or_result(part: Part, payload: JsonObject) -> _CallOrResult:
     return _CallOrResult(part, payload, part.get("call_id") or payload.get("id"), payload.get("name"))
 
 
@@ -300,7 +302,7 @@ def _answered_by_server(parts: list[Part]) -> Container[int]:
     return served
 
 
-def _sendable(part: Part) -> Part:
+def _without_call_id(part: Part) -> Part:
     """Return *part* without the framework's id."""
     if "call_id" not in part:
         return part
@@ -309,32 +311,32 @@ def _sendable(part: Part) -> Part:
     return part
 
 
-def _attach(shown: list[Part], step: _ParsedTurn) -> None:
+def _attach_media_to_results(shown: list[Part], step: _ParsedTurn) -> None:
     """Move parts that name a call, for example pictures, to its result in the same turn; others stay in the turn."""
     results = {result.key: result for result in step.results}
     for part in shown:
         if result := results.get(part["call_id"]):
-            result.shown += (_sendable(part),)
+            result.shown += (_without_call_id(part),)
         else:
-            step.items.append(_sendable(part))
+            step.items.append(_without_call_id(part))
 
 
-def _pair_all(steps: Collection[_ParsedTurn]) -> None:
+def _pair_calls_and_results(steps: Collection[_ParsedTurn]) -> None:
     """Pair results with calls: by id, then by name, then by order. A result may also stand before its call."""
     results = [result for step in steps for result in step.results]
     # Stored histories and trimmed ones may hold the result before its call, so a second pass goes backwards.
-    _pair(steps, results, attrgetter("key"))
+    _pair_by_key(steps, results, attrgetter("key"))
     if all(result.partner for result in results):
         return
-    _pair(reversed([*steps]), results, attrgetter("key"))
+    _pair_by_key(reversed([*steps]), results, attrgetter("key"))
     # A second result for a call that has one already is not the result of another call of the same tool.
     called_keys = {call.key for step in steps for call in step.calls}
     strays = [result for result in results if result.key is None or result.key not in called_keys]
-    _pair(steps, strays, attrgetter("name"))
-    _pair(steps, [result for result in strays if not result.name], lambda end: "any")
+    _pair_by_key(steps, strays, attrgetter("name"))
+    _pair_by_key(steps, [result for result in strays if not result.name], lambda end: "any")
 
 
-def _pair(
+def _pair_by_key(
     steps: Iterable[_ParsedTurn], results: Collection[_CallOrResult], key: Callable[[_CallOrResult], str | None]
 ) -> None:
     """Pair those *results* that are open with an open call of the same key: the first of the latest turn before."""
@@ -360,22 +362,22 @@ def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
         result = call.partner
         if result is None:
             # A call without a result is a 400, and happens whenever a user interrupts an agent between the two.
-            yield "user", [_response(call.payload, {}, {"response": _NOT_EXECUTED})]
+            yield "user", [_response_to_call(call.payload, {}, {"response": _NOT_EXECUTED})]
         else:
-            yield "user", [_response(call.payload, result.part, result.payload)]
+            yield "user", [_response_to_call(call.payload, result.part, result.payload)]
     yield "user", [part for call in step.calls if call.partner for part in call.partner.shown]
     if step.results:
         yield "user", [part for result in step.results for part in _parts_left_behind(result)]
 
 
-def _response(call: JsonObject, part: Part, result: JsonObject) -> Part:
+def _response_to_call(call: JsonObject, part: Part, result: JsonObject) -> Part:
     """Return *part* with its *result* under the call's name and the id that the server gave."""
     payload = {**result, "name": call.get("name")}
     # An id that the framework made up would be unknown to the server; only the server's own id goes back.
     payload.pop("id", None)
     if call.get("id"):
         payload["id"] = call["id"]
-    return {**_sendable(part), "functionResponse": payload}
+    return {**_without_call_id(part), "functionResponse": payload}
 
 
 def _parts_left_behind(item: Part | _CallOrResult) -> Iterable[Part]:
@@ -403,7 +405,7 @@ def _with_unsigned_pictures_shown(turns: list[_Turn]) -> Iterator[_Turn]:
         yield "user", foreign
 
 
-def _signs_text(model: str) -> bool:
+def _wants_signed_text(model: str) -> bool:
     accepts = capabilities(model)
     return accepts.requires_signatures and accepts.image_model
 
@@ -439,10 +441,10 @@ def _is_visible_text(part: Part) -> bool:
 
 
 def _is_unsigned_picture(part: Part) -> bool:
-    return _is_picture(part) and not (part.get("thoughtSignature") or part.get("thought"))
+    return _is_picture_part(part) and not (part.get("thoughtSignature") or part.get("thought"))
 
 
-def _is_picture(part: Part) -> bool:
+def _is_picture_part(part: Part) -> bool:
     return "inlineData" in part or "fileData" in part
 
 
@@ -453,7 +455,7 @@ def _sign_first_calls(turns: list[_Turn]) -> None:
     """
     for place in range(_current_turn(turns), len(turns)):
         role, parts = turns[place]
-        at = _first_call(parts) if role == "model" else None
+        at = _first_client_call(parts) if role == "model" else None
         if at is not None and not parts[at].get("thoughtSignature"):
             signed = {**parts[at], "thoughtSignature": SENTINEL}
             turns[place] = (role, [*parts[:at], signed, *parts[at + 1 :]])
@@ -472,7 +474,7 @@ def _current_turn(turns: list[_Turn]) -> int:
     return 0
 
 
-def _first_call(parts: list[Part]) -> int | None:
+def _first_client_call(parts: list[Part]) -> int | None:
     """Return the place of the first call that is the client's to answer."""
     served = _answered_by_server(parts)
     return next((at for at, part in enumerate(parts) if "functionCall" in part and at not in served), None)
@@ -489,12 +491,12 @@ def with_sentinels(contents: list[Content], *, model: str = "") -> list[Content]
     # Signatures of earlier turns are not checked, so they are dropped there; only the current turn needs sentinels.
     start = _current_turn(turns)
     bare = [(role, [_without_signature(part, at >= start) for part in parts]) for at, (role, parts) in enumerate(turns)]
-    if any(_is_picture(part) and "thoughtSignature" in part for _, parts in turns for part in parts):
-        bare = _with_results_after_calls(_merged(_with_unsigned_pictures_shown(bare)))
+    if any(_is_picture_part(part) and "thoughtSignature" in part for _, parts in turns for part in parts):
+        bare = _with_results_after_calls(_merge_neighbours(_with_unsigned_pictures_shown(bare)))
         _sign_first_calls(bare)  # pictures on the user's side may have moved the beginning of the current turn
-    if _signs_text(model):
+    if _wants_signed_text(model):
         bare = [_with_signed_text(turn, every_part=True) for turn in bare]
-    return [{"role": role, "parts": parts} for role, parts in _merged(bare)]
+    return [{"role": role, "parts": parts} for role, parts in _merge_neighbours(bare)]
 
 
 def _without_signature(part: Part, is_current: bool) -> Part:

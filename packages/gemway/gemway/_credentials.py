@@ -31,18 +31,18 @@ class SyncKey:
     def ask(self, refused_at: float | None) -> Secret | Exception | None:
         """Return the key; *refused_at* is when the request was sent that was answered by a 401."""
         if refused_at is None:
-            return self._call()
+            return self._call_source()
         with self._lock:
             # Many calls are refused at the same moment; the first one fetches a new key, the others take it.
             if self._fresh_at <= refused_at:
-                self._fresh, self._fresh_at = self._call(), time.monotonic()
+                self._fresh, self._fresh_at = self._call_source(), time.monotonic()
             return self._fresh
 
-    def _call(self) -> Secret | Exception:
+    def _call_source(self) -> Secret | Exception:
         try:
             found = self._source()
             if isawaitable(found):
-                _discard(found)
+                _close_unawaited(found)
                 raise ConfigurationError("api_key is an async callable: use AsyncClient or the async methods")
             key: Secret = without_scheme(checked_key(found), self._scheme)
             return key
@@ -63,13 +63,13 @@ class AsyncKey:
     async def ask(self, refused_at: float | None) -> Secret | Exception | None:
         """Return the key; *refused_at* is when the request was sent that was answered by a 401."""
         if refused_at is None:
-            return await self._call()
+            return await self._call_source()
         async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             if self._fresh_at <= refused_at:
-                self._fresh, self._fresh_at = await self._call(), time.monotonic()
+                self._fresh, self._fresh_at = await self._call_source(), time.monotonic()
             return self._fresh
 
-    async def _call(self) -> Secret | Exception:
+    async def _call_source(self) -> Secret | Exception:
         try:
             found = self._source()
             key: Secret = without_scheme(checked_key(await found if isawaitable(found) else found), self._scheme)
@@ -132,6 +132,6 @@ class RequestHeaders:
         return Redactor([*self._user.values(), *(extra or {}).values(), *([key] if key else ())])
 
 
-def _discard(awaitable: Any) -> None:
+def _close_unawaited(awaitable: Any) -> None:
     if hasattr(awaitable, "close"):
         awaitable.close()  # a coroutine that nobody will await

@@ -43,13 +43,13 @@ def _extract_from_candidate(candidate: Candidate) -> Candidate:
     content = candidate.content
     if content is None or not content.parts:
         return candidate
-    parts = [piece for part in content.parts for piece in _split_part(part)]
+    parts = [piece for part in content.parts for piece in _split_embedded_images(part)]
     if len(parts) == len(content.parts) and all(new is old for new, old in zip(parts, content.parts, strict=True)):
         return candidate
     return candidate.model_copy(update={"content": content.model_copy(update={"parts": parts})})
 
 
-def _split_part(part: Part, *, is_whole: bool = True) -> list[Part]:
+def _split_embedded_images(part: Part, *, is_whole: bool = True) -> list[Part]:
     """Return *part*, or its texts and images in order. The signature stays on the last of them.
 
     White space between images is dropped, unless more text may follow (*is_whole* is False).
@@ -60,12 +60,12 @@ def _split_part(part: Part, *, is_whole: bool = True) -> list[Part]:
     end = 0
     # A limit, since every match becomes objects; an answer with more images is an attack.
     for match in islice(_PICTURE.finditer(part.text), _MOST_PICTURES):
-        if (blob := _blob(match[1] or match[2])) is not None:
-            pieces += [*_text(part.text[end : match.start()], is_whole), Part(inline_data=blob)]
+        if (blob := _image_of_data_url(match[1] or match[2])) is not None:
+            pieces += [*_text_part(part.text[end : match.start()], is_whole), Part(inline_data=blob)]
             end = match.end()
     if not pieces:
         return [part]
-    pieces += _text(part.text[end:], is_whole)
+    pieces += _text_part(part.text[end:], is_whole)
     modifiers = {name: getattr(part, name) for name in part.model_fields_set - {"text", "thought_signature"}}
     pieces = [piece.model_copy(update=modifiers) for piece in pieces]
     if part.thought_signature:
@@ -102,19 +102,19 @@ class EmbeddedImageBuffer:
         if candidate.index:  # not the first one
             return message
         content = candidate.content or Content(role="model")
-        parts = [whole for part in content.parts or () for whole in self._take(part)]
+        parts = [whole for part in content.parts or () for whole in self._take_part_apart(part)]
         # Nothing can follow, so the text was no image after all.
         if candidate.finish_reason:
-            parts += self._release()
+            parts += self._release_buffered_text()
         if parts == (content.parts or []):
             return message
         remaining = candidate.model_copy(update={"content": content.model_copy(update={"parts": parts})})
         return message.model_copy(update={"candidates": [remaining, *(message.candidates or ())[1:]]})
 
-    def _take(self, part: Part) -> list[Part]:
+    def _take_part_apart(self, part: Part) -> list[Part]:
         # Thoughts, calls and signed texts end what came before them, so the buffer must go out first to keep the order.
         if part.text is None or part.model_fields_set != {"text"}:
-            return [*self._release(), part]
+            return [*self._release_buffered_text(), part]
         self._held.append(part.text)
         self._size += len(part.text)
         if self._is_picture and ")" not in part.text and self._size <= self._most:
@@ -128,14 +128,14 @@ class EmbeddedImageBuffer:
         if at >= 0 and len(text) <= self._most:
             self._held, self._size = [text[at:]], len(text) - at
             text = text[:at]
-        return _split_part(Part(text=text), is_whole=False) if text else []
+        return _split_embedded_images(Part(text=text), is_whole=False) if text else []
 
-    def _release(self) -> list[Part]:
+    def _release_buffered_text(self) -> list[Part]:
         text, self._held, self._size, self._is_picture = "".join(self._held), [], 0, False
         return [Part(text=text)] if text else []
 
 
-def _blob(url: str) -> Blob | None:
+def _image_of_data_url(url: str) -> Blob | None:
     """Return the image of a data: URL, or None if its bytes are no image, as in an example about Markdown."""
     declared_type, encoded = split_data_url(url)
     try:
@@ -145,5 +145,5 @@ def _blob(url: str) -> Blob | None:
     return Blob(mime_type=sniffed_type or declared_type, data=encoded) if sniffed_type else None
 
 
-def _text(text: str, is_whole: bool) -> list[Part]:
+def _text_part(text: str, is_whole: bool) -> list[Part]:
     return [Part(text=text)] if text.strip() or (text and not is_whole) else []

@@ -60,20 +60,20 @@ class MediaFetcher:
 
         Raises `UnsupportedContentError` for a URL that is refused, too large, too slow, not found or no media.
         """
-        expires = self._expires(deadline)
-        return {url: self._fetch(url, expires) for url in dict.fromkeys(urls)}
+        expires = self._deadline_of_download(deadline)
+        return {url: self._fetch_blocking(url, expires) for url in dict.fromkeys(urls)}
 
     async def afetch(self, urls: Iterable[str], *, deadline: float | None = None) -> dict[str, tuple[str, bytes]]:
         """Return the same as `fetch`, all at the same time and without blocking the event loop."""
         distinct_urls = list(dict.fromkeys(urls))
-        expires = self._expires(deadline)
-        files = await asyncio.gather(*(self._afetch(url, expires) for url in distinct_urls))
+        expires = self._deadline_of_download(deadline)
+        files = await asyncio.gather(*(self._fetch_in_loop(url, expires) for url in distinct_urls))
         return dict(zip(distinct_urls, files, strict=True))
 
-    def _expires(self, deadline: float | None) -> float:
+    def _deadline_of_download(self, deadline: float | None) -> float:
         return time.monotonic() + (self.deadline if deadline is None else min(deadline, self.deadline))
 
-    def _fetch(self, url: str, expires: float) -> tuple[str, bytes]:
+    def _fetch_blocking(self, url: str, expires: float) -> tuple[str, bytes]:
         import httpcore
 
         from gemway._sockets import SyncNetwork
@@ -97,7 +97,7 @@ class MediaFetcher:
             failure = download.failure(error)
         raise failure
 
-    async def _afetch(self, url: str, expires: float) -> tuple[str, bytes]:
+    async def _fetch_in_loop(self, url: str, expires: float) -> tuple[str, bytes]:
         import httpcore
 
         from gemway._sockets import AsyncNetwork
@@ -138,7 +138,7 @@ class _Download:
         self._limits = limits
         self._url = url
         self._target = url
-        self._expires = expires
+        self._deadline_of_download = expires
         self._redirects = 0
         self._headers: dict[str, str] = {}
         self._machine: Any = None
@@ -147,18 +147,18 @@ class _Download:
 
     def host_and_port(self) -> tuple[str, int]:
         """Return the name to resolve, an international one as `xn--...`."""
-        target = self._parsed()
+        target = self._parsed_address()
         return target.raw_host.decode("ascii"), target.port or (443 if target.scheme == "https" else 80)
 
-    def _parsed(self) -> httpx.URL:
+    def _parsed_address(self) -> httpx.URL:
         import httpx
 
         try:
             target = httpx.URL(self._target)
         except (httpx.InvalidURL, ValueError):
-            raise self._refused("is not a valid address") from None
+            raise self._refusal("is not a valid address") from None
         if target.scheme not in ("http", "https") or not target.raw_host:
-            raise self._refused(f"leads to {without_credentials(self._target)!r}, which is no http(s) address")
+            raise self._refusal(f"leads to {without_credentials(self._target)!r}, which is no http(s) address")
         return target
 
     def request(self, found: Iterable[Any]) -> JsonObject:
@@ -168,8 +168,8 @@ class _Download:
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
             if not self._limits.allow_private and not _is_public(address):
-                raise self._refused(f"leads to {address}, which is no public address")
-        target = self._parsed()
+                raise self._refusal(f"leads to {address}, which is no public address")
+        target = self._parsed_address()
         host, port = self.host_and_port()
         headers = [
             ("host", target.netloc.decode("ascii")),
@@ -196,7 +196,7 @@ class _Download:
 
     def trust(self) -> Any:
         """Return the SSL context that checks certificates, or None for plain http."""
-        if self._parsed().scheme != "https":
+        if self._parsed_address().scheme != "https":
             return None
         import httpx
 
@@ -207,7 +207,7 @@ class _Download:
         self._headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         if response.status not in _REDIRECTS:
             if not 200 <= response.status < 300:
-                raise self._refused(f"answers {response.status}")
+                raise self._refusal(f"answers {response.status}")
             length = self._headers.get("content-length", "")
             if length.isdecimal() and (len(length) > 18 or int(length) > self._limits.max_bytes):
                 raise self._too_large()
@@ -215,8 +215,8 @@ class _Download:
             return False
         self._redirects += 1
         if self._redirects > self._limits.max_redirects:
-            raise self._refused(f"redirects more than {self._limits.max_redirects} times")
-        self._target = str(self._parsed().join(self._headers.get("location", "")))
+            raise self._refusal(f"redirects more than {self._limits.max_redirects} times")
+        self._target = str(self._parsed_address().join(self._headers.get("location", "")))
         return True
 
     def _inflater(self) -> Any:
@@ -225,7 +225,7 @@ class _Download:
         if encoding in ("", "identity"):
             return None
         if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise self._refused(f"is compressed ({encoding[:40]}), which was not asked for")
+            raise self._refusal(f"is compressed ({encoding[:40]}), which was not asked for")
         return zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     def take(self, data: bytes) -> None:
@@ -250,27 +250,27 @@ class _Download:
     def media(self) -> tuple[str, bytes]:
         """Return MIME type and bytes. The bytes themselves count more than the type that the server declares."""
         if self._machine is not None and not self._machine.eof:
-            raise self._refused("is cut off: its compressed data has no end")
+            raise self._refusal("is cut off: its compressed data has no end")
         data = b"".join(self._pieces)
         declared = self._headers.get("content-type", "").split(";")[0].strip().lower()
         mime_type = sniff_mime_type(data) or declared
         if not data or mime_type in ("", "text/html", "application/json", "application/octet-stream"):
-            raise self._refused(f"is no media (content type {declared[:80] or 'unknown'})")
+            raise self._refusal(f"is no media (content type {declared[:80] or 'unknown'})")
         return mime_type, data
 
     def failure(self, error: Exception) -> UnsupportedContentError:
         """Return our error for whatever went wrong, without the user name and password of the URL."""
         if isinstance(error, UnsupportedContentError):
             return error.with_traceback(None)
-        if time.monotonic() >= self._expires:
-            return self._refused("cannot be fetched: it is not complete at the deadline; raise MediaFetcher(deadline=)")
-        return self._refused(f"cannot be fetched: {str(error) or type(error).__name__}")
+        if time.monotonic() >= self._deadline_of_download:
+            return self._refusal("cannot be fetched: it is not complete at the deadline; raise MediaFetcher(deadline=)")
+        return self._refusal(f"cannot be fetched: {str(error) or type(error).__name__}")
 
-    def _refused(self, reason: str) -> UnsupportedContentError:
+    def _refusal(self, reason: str) -> UnsupportedContentError:
         return UnsupportedContentError(f"{without_credentials(self._url)} {reason}")
 
     def _too_large(self) -> UnsupportedContentError:
-        return self._refused(f"is larger than {self._limits.max_bytes:,} bytes; raise MediaFetcher(max_bytes=)")
+        return self._refusal(f"is larger than {self._limits.max_bytes:,} bytes; raise MediaFetcher(max_bytes=)")
 
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")

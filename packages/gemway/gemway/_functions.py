@@ -66,8 +66,8 @@ def sync_outcome(functions: Mapping[str, PythonFunction], call: FunctionCall) ->
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001 - the model reads it, and may call again
-        return _response(call, {"error": _words_of(error)})
-    return _response(call, {"result": result})
+        return _to_function_response(call, {"error": _words_of(error)})
+    return _to_function_response(call, {"result": result})
 
 
 async def async_outcome(functions: Mapping[str, PythonFunction], call: FunctionCall) -> JsonObject:
@@ -77,11 +77,11 @@ async def async_outcome(functions: Mapping[str, PythonFunction], call: FunctionC
         if isinstance(result, Awaitable):
             result = await result
     except Exception as error:  # noqa: BLE001 - the model reads it, and may call again
-        return _response(call, {"error": _words_of(error)})
-    return _response(call, {"result": result})
+        return _to_function_response(call, {"error": _words_of(error)})
+    return _to_function_response(call, {"result": result})
 
 
-def _response(call: FunctionCall, content: JsonObject) -> JsonObject:
+def _to_function_response(call: FunctionCall, content: JsonObject) -> JsonObject:
     response: JsonObject = {"name": call.name, "response": to_jsonable_python(content, fallback=str)}
     if call.id is not None:
         response["id"] = call.id

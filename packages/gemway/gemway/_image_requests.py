@@ -49,15 +49,15 @@ def image_request(
         config["image_config"] = {name: value for name, value in image_config.items() if value}
     if isinstance(history, (str, Mapping)) or not isinstance(history, Iterable):
         raise UnsupportedContentError(f"history must be a list of earlier turns, not {type(history).__name__}")
-    pictures = [part for image in _each(images) for part in _picture_parts(image)]
-    contents = [*map(_turn, history), {"role": "user", "parts": [{"text": prompt}, *pictures]}]
+    pictures = [part for image in _list_of_images(images) for part in _picture_parts(image)]
+    contents = [*map(_earlier_turn, history), {"role": "user", "parts": [{"text": prompt}, *pictures]}]
     return WireRequest(
         contents=arrange(contents, model=model) if len(contents) > 1 else contents,
         generationConfig=to_generation_config(config, model=model),
     )
 
 
-def _each(images: object) -> Iterable[Any]:
+def _list_of_images(images: object) -> Iterable[Any]:
     """Return *images* as a list, also if it is a single picture."""
     single = isinstance(images, (str, bytes, bytearray, memoryview, GenerateContentResponse))
     return [images] if single or not isinstance(images, Iterable) else images
@@ -72,13 +72,13 @@ def _picture_parts(image: object) -> list[JsonObject]:
     return [to_part(picture) for picture in image.images]
 
 
-def _turn(entry: object) -> JsonObject:
+def _earlier_turn(entry: object) -> JsonObject:
     """Return one earlier turn: a text of the user, an answer of the model, or a content."""
     if isinstance(entry, str):
         return {"role": "user", "parts": [{"text": entry}]}
     if isinstance(entry, GenerateContentResponse):
         # Signed parts go back exactly as they came: Gemini 3 checks the signatures of text and images.
-        return {"role": "model", "parts": [part.to_dict() for part in entry.parts if not _is_draft(part)]}
+        return {"role": "model", "parts": [part.to_dict() for part in entry.parts if not _is_unsigned_thought(part)]}
     if isinstance(entry, (Content, Mapping)):
         try:
             return Content.model_validate(entry).model_dump(exclude_none=True)
@@ -91,7 +91,7 @@ def _turn(entry: object) -> JsonObject:
     )
 
 
-def _is_draft(part: Part) -> bool:
+def _is_unsigned_thought(part: Part) -> bool:
     """Whether *part* is a thought without signature. The model need not see it again, and thought pictures are megabytes."""
     return bool(part.thought) and not part.thought_signature
 
@@ -102,7 +102,7 @@ def require_pictures(response: GenerateContentResponse, aspect_ratio: str | None
     refuse_blocked(response)
     if not response.images:
         advice = FINISH_PROBLEMS.get(str(response.finish_reason), _TRY_AGAIN)
-        if url := _picture_url(response):
+        if url := _url_instead_of_picture(response):
             advice = f"the gateway names a picture by URL instead, which is not fetched: {url}"
         raise EmptyResponseError(
             f"the answer holds no picture (finish reason {response.finish_reason}){words_of(response)}; {advice}",
@@ -118,7 +118,7 @@ def require_pictures(response: GenerateContentResponse, aspect_ratio: str | None
 _MARKDOWN_PICTURE: Final = re.compile(r"!\[[^\]\n]{0,200}\]\((https?://[^\s)]{1,2000})\)")
 
 
-def _picture_url(response: GenerateContentResponse) -> str | None:
+def _url_instead_of_picture(response: GenerateContentResponse) -> str | None:
     """Return the URL that a gateway sent instead of a picture, or None.
 
     flow2api answers with `fileData` if it could not load the picture, gemini-balance with a Markdown image.

@@ -176,7 +176,7 @@ def without_half_surrogates(data: bytes) -> bytes:
 def _repair_value(payload: object, problem: Mapping[str, Any]) -> bool:
     """Change the one value that *problem* is about. Return whether that could be done."""
     *path, last = problem["loc"] or (None,)
-    holder = _value_at(payload, path)
+    holder = _value_at_path(payload, path)
     if not isinstance(holder, (dict, list)) or last is None:
         return False
     try:
@@ -187,13 +187,13 @@ def _repair_value(payload: object, problem: Mapping[str, Any]) -> bool:
     if kind == "list_type" and isinstance(value, dict):
         holder[last] = [value]
     elif kind.startswith(("int_", "float_")) and isinstance(holder, dict):
-        holder[last] = _number(value)
+        holder[last] = _number_from_text(value)
     else:
         return False
     return True
 
 
-def _value_at(payload: Any, path: Sequence[Any]) -> Any:
+def _value_at_path(payload: Any, path: Sequence[Any]) -> Any:
     try:
         for step in path:
             payload = payload[step]
@@ -202,7 +202,7 @@ def _value_at(payload: Any, path: Sequence[Any]) -> Any:
     return payload
 
 
-def _number(value: object) -> int | float | None:
+def _number_from_text(value: object) -> int | float | None:
     """Return the whole number that *value* is meant to be, or None."""
     try:
         number = float(str(value)[:40].replace(",", ""))

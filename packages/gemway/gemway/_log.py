@@ -19,7 +19,7 @@ def log_request(call: Call, outcome: int | str, seconds: float, request_id: str 
     """Log one request: its *outcome* is the status of the answer, or the kind of the failure."""
     LOGGER.debug(
         "%s model=%s %s in %.0f ms%s",
-        _line(call),
+        _method_and_path(call),
         call.model or "-",
         outcome,
         seconds * 1000,
@@ -31,8 +31,8 @@ def log_repetition(call: Call, attempt: int, error: APIError, delay: float, chan
     """Log that *call* is sent again: with a *change* that the failure asks for, or unchanged after *delay* seconds."""
     status = "" if error.status_code is None else f" {error.status_code}"
     next_step = f"{change}, sending again at once" if change else f"retry in {delay:.2f} s"
-    LOGGER.info("%s attempt %d: %s%s; %s", _line(call), attempt, type(error).__name__, status, next_step)
+    LOGGER.info("%s attempt %d: %s%s; %s", _method_and_path(call), attempt, type(error).__name__, status, next_step)
 
 
-def _line(call: Call) -> str:
+def _method_and_path(call: Call) -> str:
     return f"{call.method} {call.path.split('?', 1)[0]}"

@@ -33,30 +33,30 @@ def to_part(media: object, *, mime_type: str | None = None) -> JsonObject:
         UnsupportedContentError: the type is unknown, or *media* is a string that names a local file.
     """
     if isinstance(media, str):
-        return _from_address(media.strip(), mime_type)
+        return _part_from_address(media.strip(), mime_type)
     if isinstance(media, Path):
-        return _from_file(media, mime_type)
+        return _part_from_file(media, mime_type)
     if isinstance(media, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(media), mime_type)
+        return _part_from_bytes(bytes(media), mime_type)
     # `gemway.Image`, and anything like it, without importing the class.
     if isinstance(encoded := getattr(media, "base64", None), str):
         return inline_part(encoded, mime_type or getattr(media, "mime_type", None))
     if hasattr(media, "save") and hasattr(media, "format"):
-        return _from_pillow(media, mime_type)
+        return _part_from_pillow(media, mime_type)
     raise UnsupportedContentError(
         f"cannot send media of type {type(media).__name__}; pass bytes, a pathlib.Path, a URL, a gemway.Image or a PIL image"
     )
 
 
-def _from_address(address: str, mime_type: str | None) -> JsonObject:
+def _part_from_address(address: str, mime_type: str | None) -> JsonObject:
     scheme = address[:8].lower()
     if scheme.startswith("data:"):
         declared, encoded = split_data_url(address)
         return inline_part(encoded, mime_type or declared)
     if scheme.startswith(_REMOTE):
-        return _file_part(address, mime_type or _type_by_ending(address.partition("?")[0].partition("#")[0]))
+        return _reference_part(address, mime_type or _type_by_ending(address.partition("?")[0].partition("#")[0]))
     if scheme.startswith("files/"):  # a Files API name: `files/abc-123`
-        return _file_part(address, mime_type)
+        return _reference_part(address, mime_type)
     # A path in a string is never opened: it may come from a model or a web form (CWE-73).
     raise UnsupportedContentError(
         "a string is sent as media only if it is a data:, http(s):// or gs:// URL or a Files API name; "
@@ -64,33 +64,33 @@ def _from_address(address: str, mime_type: str | None) -> JsonObject:
     )
 
 
-def _file_part(uri: str, mime_type: str | None) -> JsonObject:
+def _reference_part(uri: str, mime_type: str | None) -> JsonObject:
     return {"fileData": {"mimeType": mime_type, "fileUri": uri} if mime_type else {"fileUri": uri}}
 
 
-def _from_file(path: Path, mime_type: str | None) -> JsonObject:
+def _part_from_file(path: Path, mime_type: str | None) -> JsonObject:
     encoded = BytesIO()  # in pieces: the file itself is never in memory as a whole
     with path.open("rb") as file:
         head = file.read(_PIECE)
         if not head:
             raise UnsupportedContentError(f"cannot send {path.name}: the file is empty")
-        mime_type = _known_type(mime_type or sniff_mime_type(head) or _type_by_ending(path.name), head)
+        mime_type = _declared_or_sniffed_type(mime_type or sniff_mime_type(head) or _type_by_ending(path.name), head)
         encoded.write(b64encode(head))
         while piece := file.read(_PIECE):
             encoded.write(b64encode(piece))
-    return _inline(encoded.getvalue().decode("ascii"), mime_type)
+    return _inline_data_part(encoded.getvalue().decode("ascii"), mime_type)
 
 
 _PIECE: Final = 3 * 2**18  # whole groups of base64
 
 
-def _from_bytes(data: bytes, mime_type: str | None) -> JsonObject:
+def _part_from_bytes(data: bytes, mime_type: str | None) -> JsonObject:
     if not data:
         raise UnsupportedContentError("cannot send empty media: there are no bytes in it")
-    return _inline(b64encode(data).decode("ascii"), _known_type(mime_type, data))
+    return _inline_data_part(b64encode(data).decode("ascii"), _declared_or_sniffed_type(mime_type, data))
 
 
-def _from_pillow(picture: Any, mime_type: str | None) -> JsonObject:
+def _part_from_pillow(picture: Any, mime_type: str | None) -> JsonObject:
     """Encode a Pillow image in the format it was read from, else as PNG."""
     picture_format = (canonical_mime_type(mime_type) or "").rpartition("/")[2].upper() or picture.format
     buffer = BytesIO()
@@ -100,7 +100,7 @@ def _from_pillow(picture: Any, mime_type: str | None) -> JsonObject:
         raise UnsupportedContentError(
             f"the PIL image cannot be written as {picture_format}: {error}; convert it first"
         ) from error
-    return _from_bytes(buffer.getvalue(), mime_type)
+    return _part_from_bytes(buffer.getvalue(), mime_type)
 
 
 def inline_part(data: bytes | str, mime_type: str | None) -> JsonObject:
@@ -111,16 +111,18 @@ def inline_part(data: bytes | str, mime_type: str | None) -> JsonObject:
     Raises UnsupportedContentError where the type is unknown or the text is no base64.
     """
     if not isinstance(data, str):
-        return _from_bytes(data, mime_type)
+        return _part_from_bytes(data, mime_type)
     declared = canonical_mime_type(mime_type)
     # People pass whole data: URLs as base64; their type counts if no other was given.
     if declared is None and data[:5].lower() == "data:":
         declared = data[5:].partition(",")[0].partition(";")[0] or None
     encoded = _clean_base64(data)
-    return _inline(encoded, _known_type(declared, _head(encoded) if declared is None else b""))
+    return _inline_data_part(
+        encoded, _declared_or_sniffed_type(declared, _decoded_head(encoded) if declared is None else b"")
+    )
 
 
-def _inline(encoded: str, mime_type: str) -> JsonObject:
+def _inline_data_part(encoded: str, mime_type: str) -> JsonObject:
     return {"inlineData": {"mimeType": mime_type, "data": encoded}}
 
 
@@ -134,11 +136,11 @@ def _clean_base64(text: str) -> str:
     raise UnsupportedContentError(f"the media's base64 text cannot be read ({reason}); pass bytes instead")
 
 
-def _head(encoded: str) -> bytes:
+def _decoded_head(encoded: str) -> bytes:
     return decode_base64(encoded[:128])
 
 
-def _known_type(mime_type: str | None, head: bytes) -> str:
+def _declared_or_sniffed_type(mime_type: str | None, head: bytes) -> str:
     """Return the declared type, or else the type that the bytes show."""
     if media_type := canonical_mime_type(mime_type) or sniff_mime_type(head):
         return media_type
@@ -174,11 +176,11 @@ def remote_urls(contents: list[JsonObject]) -> list[str]:
 
     Addresses that Google reads from its own side (Files API, YouTube, `gs://`) are not among them.
     """
-    files = (part["fileData"] for part in _parts(contents) if "fileData" in part)
+    files = (part["fileData"] for part in _all_parts(contents) if "fileData" in part)
     return list(dict.fromkeys(file["fileUri"] for file in files if _can_be_fetched(file.get("fileUri"))))
 
 
-def _parts(contents: list[JsonObject]) -> Iterator[JsonObject]:
+def _all_parts(contents: list[JsonObject]) -> Iterator[JsonObject]:
     """Yield every part, those inside function responses included."""
     for content in contents:
         for part in content.get("parts") or ():
@@ -201,7 +203,7 @@ def with_media(contents: list[JsonObject], fetched: Mapping[str, tuple[str, byte
     if not fetched:
         return contents
     # Encoded once for each address, however often the conversation names it.
-    inlined = {uri: _from_bytes(data, mime_type) for uri, (mime_type, data) in fetched.items()}
+    inlined = {uri: _part_from_bytes(data, mime_type) for uri, (mime_type, data) in fetched.items()}
     return [_with_inlined(content, inlined) for content in contents]
 
 
@@ -209,10 +211,10 @@ def _with_inlined(holder: JsonObject, inlined: Mapping[str, JsonObject]) -> Json
     """Return a content or a function response with its parts replaced."""
     if "parts" not in holder:
         return holder
-    return {**holder, "parts": [_replaced(part, inlined) for part in holder["parts"] or ()]}
+    return {**holder, "parts": [_with_media_inlined(part, inlined) for part in holder["parts"] or ()]}
 
 
-def _replaced(part: JsonObject, inlined: Mapping[str, JsonObject]) -> JsonObject:
+def _with_media_inlined(part: JsonObject, inlined: Mapping[str, JsonObject]) -> JsonObject:
     if "functionResponse" in part:
         return {**part, "functionResponse": _with_inlined(part["functionResponse"], inlined)}
     media = inlined.get((part.get("fileData") or {}).get("fileUri") or "")

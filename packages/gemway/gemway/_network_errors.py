@@ -31,11 +31,11 @@ def transport_errors() -> tuple[type[Exception], ...]:
     """Return the exceptions of the HTTP libraries that are loaded: an injected client may be an httpx2 one."""
     # Looked up rather than imported: httpx2 is optional, and only a client that was injected can raise its errors.
     modules = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
-    return _errors_of(*modules)
+    return _request_errors_of(*modules)
 
 
 @lru_cache(maxsize=4)
-def _errors_of(*modules: Any) -> tuple[type[Exception], ...]:
+def _request_errors_of(*modules: Any) -> tuple[type[Exception], ...]:
     theirs = (error for module in modules for error in (module.RequestError, module.InvalidURL))
     ours = (getattr(httpcore, name) for name in _OF_HTTPCORE)
     return (*theirs, *ours, OSError)
@@ -77,11 +77,11 @@ def to_connection_error(failure: BaseException, url: str, redact: Callable[[str]
         error.is_retryable = False
     if "ProxyError" in names and _REFUSED_BY_PROXY.search(text):
         error.is_retryable = False
-    error.__cause__ = _copy(failure, text)
+    error.__cause__ = _copy_without_request(failure, text)
     return error
 
 
-def _copy(failure: BaseException, text: str) -> BaseException:
+def _copy_without_request(failure: BaseException, text: str) -> BaseException:
     """Return a copy of *failure* without request and frames. Errors of httpcore become the httpx errors that users know."""
     kind: Any = type(failure)
     if kind.__module__.startswith("httpcore."):

@@ -61,7 +61,7 @@ class SyncLease:
     def __init__(self, key: PoolKey) -> None:
         self._key = key
         self._pool: SyncPool | None = None
-        self._end: Callable[[], Any] = _nothing
+        self._end: Callable[[], Any] = _leave_nothing
 
     def pool(self) -> SyncPool:
         """Return the pool of this process."""
@@ -75,7 +75,7 @@ class SyncLease:
 
     def close(self) -> None:
         """Leave the pool; the last user closes it."""
-        self._pool, end, self._end = None, self._end, _nothing
+        self._pool, end, self._end = None, self._end, _leave_nothing
         end()
 
 
@@ -89,7 +89,7 @@ class AsyncLease:
     async def pool(self) -> AsyncPool:
         """Return the pool of the running loop."""
         loop = _running_loop()
-        pool, _ = self._pools.get(loop, (None, _nothing))
+        pool, _ = self._pools.get(loop, (None, _leave_nothing))
         if pool is None or pool.is_closed or pool.generation != _registry.generation:
             # Programs that call asyncio.run for every request would collect one dead pool for each.
             self._drop_useless_shares()
@@ -132,7 +132,7 @@ def forget_retry_budgets() -> None:
     _registry.forget_budgets()
 
 
-def _nothing() -> None:
+def _leave_nothing() -> None:
     """Nothing to give back."""
 
 
@@ -166,7 +166,7 @@ class _Pool:
 
     def warm_connection(self, *, is_fresh: bool) -> Any:
         """Return the connection that was used last, or None; those that can be used no more are closed."""
-        while (connection := self._pop()) is not None:
+        while (connection := self._pop_idle()) is not None:
             idle_for = time.monotonic() - connection.used
             # has_expired looks whether the socket is readable: a server that closed an idle connection has sent its FIN.
             if idle_for > _IDLE_SECONDS or connection.http.has_expired():
@@ -185,23 +185,23 @@ class _Pool:
         # The pool may have been closed while this connection was in use; nobody would close it later.
         if self.is_closed:
             self.close()
-        while (oldest := self._pop(coldest=True)) is not None:
+        while (oldest := self._pop_idle(coldest=True)) is not None:
             if connection.used - oldest.used <= _IDLE_SECONDS:
                 self._idle.appendleft(oldest)
                 return
             oldest.network.close()
 
-    def _is_full(self) -> bool:
+    def _all_places_taken(self) -> bool:
         """Whether all places are taken. The length may count the dead, if an interrupt hit the moment of their removal."""
         return len(self._taken) >= self._limit and len(list(self._taken)) >= self._limit
 
     def close(self) -> None:
         """Close every connection that is not in use; those in use close when their answer ends."""
         self.is_closed = True
-        while (connection := self._pop()) is not None:
+        while (connection := self._pop_idle()) is not None:
             connection.network.close()
 
-    def _pop(self, *, coldest: bool = False) -> Any:
+    def _pop_idle(self, *, coldest: bool = False) -> Any:
         """Take a connection off the stack, or return None. Other threads and the garbage collector do so, too."""
         try:
             return self._idle.popleft() if coldest else self._idle.pop()
@@ -286,7 +286,7 @@ class SyncPool(_Pool):
     def _wait_for_place(self, wait: float) -> None:
         """Wait until fewer places are taken than there are. Called with the lock held."""
         ends = time.monotonic() + wait
-        while self._is_full():
+        while self._all_places_taken():
             left = ends - time.monotonic()
             if left <= 0:
                 raise _no_place_error(self._limit, wait)
@@ -315,7 +315,7 @@ class AsyncPool(_Pool):
         # A call may be cancelled at any await. The slot owns its connection from before the first byte is sent, and a
         # slot that nobody holds is no longer counted, so no cancellation can cost a place.
         try:
-            if len(self._taken) >= self._limit and self._is_full():
+            if len(self._taken) >= self._limit and self._all_places_taken():
                 await self._wait_for_place(slot, wait)
             self._taken.add(slot)
             connection = slot.connection = self.warm_connection(is_fresh=is_fresh) or AsyncConnection(self.connector)
@@ -340,7 +340,7 @@ class AsyncPool(_Pool):
                 connection.network.close()
         finally:
             self._taken.discard(slot)
-            while self._waiting and not self._is_full():
+            while self._waiting and not self._all_places_taken():
                 following, turn = self._waiting.popleft()
                 if not turn.done():
                     self._taken.add(following)
@@ -358,7 +358,7 @@ class AsyncPool(_Pool):
         """Wait in line. `release` gives the place to *slot* before it wakes the call, so nobody can come in between."""
         turn = self._loop.create_future()
         self._waiting.append((slot, turn))
-        timer = self._loop.call_later(wait, _end_wait, turn, _no_place_error(self._limit, wait))
+        timer = self._loop.call_later(wait, _time_out_waiting_call, turn, _no_place_error(self._limit, wait))
         try:
             await turn
         finally:
@@ -366,7 +366,7 @@ class AsyncPool(_Pool):
             turn.cancel()
 
 
-def _end_wait(turn: asyncio.Future[None], error: Exception) -> None:
+def _time_out_waiting_call(turn: asyncio.Future[None], error: Exception) -> None:
     if not turn.done():
         turn.set_exception(error)
 
@@ -443,20 +443,20 @@ class Connector:
         self._proxy = None if proxy is None else httpx.Proxy(checked_proxy("proxy", proxy))
         if self._proxy is not None and self._proxy.url.scheme.startswith("socks") and not find_spec("socksio"):
             raise ConfigurationError("a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'")
-        self.context = _trust(key, self._proxy)
+        self.context = _ssl_context_for(key, self._proxy)
 
     def sync_http(self, network: SyncNetwork) -> httpcore.ConnectionInterface:
         """Return the HTTP on a connection that is made when the first request is sent."""
         if self._proxy is None:
             return httpcore.HTTPConnection(self._origin, self.context, network_backend=network)
-        kind = httpcore.SOCKSProxy if self._is_socks else httpcore.HTTPProxy
+        kind = httpcore.SOCKSProxy if self._is_socks_proxy else httpcore.HTTPProxy
         return kind(**self._proxy_options(), network_backend=network).create_connection(self._origin)
 
     def async_http(self, network: AsyncNetwork) -> httpcore.AsyncConnectionInterface:
         """Return the HTTP on a connection that is made when the first request is sent."""
         if self._proxy is None:
             return httpcore.AsyncHTTPConnection(self._origin, self.context, network_backend=network)
-        kind = httpcore.AsyncSOCKSProxy if self._is_socks else httpcore.AsyncHTTPProxy
+        kind = httpcore.AsyncSOCKSProxy if self._is_socks_proxy else httpcore.AsyncHTTPProxy
         return kind(**self._proxy_options(), network_backend=network).create_connection(self._origin)
 
     def blame_proxy(self, error: Exception, network: SyncNetwork | AsyncNetwork) -> None:
@@ -465,23 +465,25 @@ class Connector:
             return
         verb = "refused to connect to the gateway" if network.is_connected else "cannot be reached"
         kind = type(error) if isinstance(error, httpcore.ConnectTimeout) else httpcore.ProxyError
-        raise kind(f"{self._proxy_name} {verb}: {error}{self._advice(str(error))}") from None
+        raise kind(f"{self._proxy_for_messages} {verb}: {error}{self._password_advice(str(error))}") from None
 
     def refuse_answer_of_proxy(self) -> None:
         """Raise `httpcore.ProxyError` for a 407, which only a proxy sends."""
         if self._proxy is not None:
-            raise httpcore.ProxyError(f"{self._proxy_name} refused the request: 407{self._advice('407')}")
+            raise httpcore.ProxyError(
+                f"{self._proxy_for_messages} refused the request: 407{self._password_advice('407')}"
+            )
 
     @property
-    def _is_socks(self) -> bool:
+    def _is_socks_proxy(self) -> bool:
         return self._proxy is not None and self._proxy.url.scheme.startswith("socks")
 
     @property
-    def _proxy_name(self) -> str:
+    def _proxy_for_messages(self) -> str:
         proxy: Any = self._proxy
         return f"the proxy {proxy.url.scheme}://{proxy.url.netloc.decode('ascii')} (from {self._source})"
 
-    def _advice(self, text: str) -> str:
+    def _password_advice(self, text: str) -> str:
         return f"; it wants a user name and a password: {_WITH_PASSWORD}" if text.startswith("407") else ""
 
     def _proxy_options(self) -> JsonObject:
@@ -495,17 +497,17 @@ class Connector:
 _WITH_PASSWORD = "http://user:password@host:port"  # noqa: S105 - an example
 
 
-def _trust(key: PoolKey, proxy: httpx.Proxy | None) -> ssl.SSLContext:
+def _ssl_context_for(key: PoolKey, proxy: httpx.Proxy | None) -> ssl.SSLContext:
     # One context for all clients: reading the trust store takes 20 ms.
     if isinstance(key.verify, ssl.SSLContext):
         return key.verify
     if key.base_url.startswith("http://") and (proxy is None or proxy.url.scheme != "https"):
         return _unused_context()
-    return _ssl_context(key.verify, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return _load_ssl_context(key.verify, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @lru_cache(maxsize=8)
-def _ssl_context(verify: Any, cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
+def _load_ssl_context(verify: Any, cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context(verify=verify)
     except OSError as error:

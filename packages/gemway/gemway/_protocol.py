@@ -154,11 +154,11 @@ def model_path(model: str) -> str:
     """
     if not isinstance(model, str):
         raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
-    return _model_path(model)
+    return _encode_model_path(model)
 
 
 @lru_cache(maxsize=256)
-def _model_path(model: str) -> str:
+def _encode_model_path(model: str) -> str:
     segments = model.removeprefix("models/").split("/")
     if not all(_SEGMENT.fullmatch(segment) for segment in segments):
         raise ConfigurationError(
@@ -172,7 +172,7 @@ def to_wire(request: object, settings: Settings, model: str, config: object = No
     if isinstance(request, WireRequest) and config is None:
         wire: JsonObject = request
     else:
-        wire = _validated(request, model, config)
+        wire = _validate_request(request, model, config)
     # Google and new-api answer 400 "contents is required"; here the error names the next step.
     if not wire.get("contents"):
         raise ConfigurationError("contents is empty: pass at least one message with at least one part")
@@ -202,7 +202,7 @@ def _with_unique_tools(wire: JsonObject, tools: object) -> JsonObject:
     return wire if unique is tools else {**wire, "tools": unique}
 
 
-def _validated(request: object, model: str, config: object) -> JsonObject:
+def _validate_request(request: object, model: str, config: object) -> JsonObject:
     # Null means "not set" in ProtoJSON, so leaving it out changes nothing and keeps requests small.
     if isinstance(request, GenerateContentRequest) and config is None:
         return request.model_dump(exclude_none=True)

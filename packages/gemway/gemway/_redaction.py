@@ -99,16 +99,16 @@ def without_credentials(url: str) -> str:
 
 def fingerprint(value: object) -> str:
     """Return a short digest that distinguishes secret values without showing them."""
-    return hashlib.sha256(_revealed(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(_revealed_text(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _revealed(value: object) -> str:
+def _revealed_text(value: object) -> str:
     if hasattr(value, "get_secret_value"):
         return repr(value.get_secret_value())
     if isinstance(value, Secret):
         return repr(value.reveal())
     if isinstance(value, Mapping):
-        return repr(sorted((str(name), _revealed(member)) for name, member in value.items()))
+        return repr(sorted((str(name), _revealed_text(member)) for name, member in value.items()))
     return str.__repr__(value) if isinstance(value, str) else repr(value)
 
 
@@ -128,23 +128,23 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return *text* without the secrets, nor the beginning of one where the text was cut."""
-        words = _words(self._secrets)
+        words = _words_to_mask(self._secrets)
         if not words or not text:
             return text
-        plain, starts = _decoded(text)
-        return _with_masks(text, _spans(plain, starts, words, len(text)))
+        plain, starts = _decode_escapes(text)
+        return _with_masks(text, _find_secrets(plain, starts, words, len(text)))
 
 
 @lru_cache(maxsize=64)
-def _words(secrets: tuple[Secret, ...]) -> tuple[str, ...]:
-    """Return the words to look for, as `_decoded` spells them, longest first."""
-    texts = [text for secret in secrets if isinstance(text := _text_of(secret), str)]
+def _words_to_mask(secrets: tuple[Secret, ...]) -> tuple[str, ...]:
+    """Return the words to look for, as `_decode_escapes` spells them, longest first."""
+    texts = [text for secret in secrets if isinstance(text := _text_of_secret(secret), str)]
     # "Bearer abc" as the value of a header is as secret as "abc".
     words = {word for text in texts for word in (text, text.rsplit(" ", 1)[-1]) if len(word) >= _SHORTEST_SECRET}
-    return tuple(sorted({_decoded(word)[0] for word in words}, key=len, reverse=True))
+    return tuple(sorted({_decode_escapes(word)[0] for word in words}, key=len, reverse=True))
 
 
-def _text_of(secret: object) -> object:
+def _text_of_secret(secret: object) -> object:
     if isinstance(secret, Secret):
         return secret.reveal()
     return secret.get_secret_value() if hasattr(secret, "get_secret_value") else secret
@@ -161,7 +161,7 @@ _MIXED_ESCAPES: Final = 4
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
-def _decoded(text: str) -> tuple[str, list[int] | range]:
+def _decode_escapes(text: str) -> tuple[str, list[int] | range]:
     """Return *text* decoded and in lower case, and for each of its characters where that began in *text*."""
     plain: str = text
     starts: list[int] | range = range(len(text))
@@ -169,7 +169,7 @@ def _decoded(text: str) -> tuple[str, list[int] | range]:
     for _ in range(_MIXED_ESCAPES):
         if not _ESCAPES.search(plain):
             break
-        decoded, sources = _decoded_once(plain)
+        decoded, sources = _decode_escapes_once(plain)
         starts = [starts[source] for source in sources]
         if decoded == plain:
             break
@@ -177,12 +177,12 @@ def _decoded(text: str) -> tuple[str, list[int] | range]:
     return plain.translate(_LOWER), starts
 
 
-def _decoded_once(text: str) -> tuple[str, list[int]]:
+def _decode_escapes_once(text: str) -> tuple[str, list[int]]:
     pieces: list[str] = []
     sources: list[int] = []
     end = 0
     for escape in _ESCAPES.finditer(text):
-        pieces += text[end : escape.start()], (letters := _letters(escape[0]))
+        pieces += text[end : escape.start()], (letters := _unescape(escape[0]))
         sources += range(end, escape.start())
         sources += [escape.start()] * len(letters)
         end = escape.end()
@@ -191,7 +191,7 @@ def _decoded_once(text: str) -> tuple[str, list[int]]:
     return "".join(pieces), sources
 
 
-def _letters(escape: str) -> str:
+def _unescape(escape: str) -> str:
     """Return the character that *escape* encodes, or the text itself if it only looks like an escape."""
     if escape[0] == "\\":
         rest = escape.lstrip("\\")
@@ -201,7 +201,7 @@ def _letters(escape: str) -> str:
     return html.unescape(re.sub(r"\A&(?:amp;)+", "&", escape))
 
 
-def _spans(plain: str, starts: list[int] | range, words: tuple[str, ...], end: int) -> list[tuple[int, int]]:
+def _find_secrets(plain: str, starts: list[int] | range, words: tuple[str, ...], end: int) -> list[tuple[int, int]]:
     """Return where in the text, which is *end* characters long, the *words* stand."""
     spans = []
     for word in words:

@@ -23,7 +23,7 @@ _PART_NAMES: Final = frozenset({"text", "inlineData", "fileData", "functionCall"
 
 def is_request_form(request: object) -> bool:
     """Whether *request* is something that `to_request` reads: a request, or contents as objects. Bare text is none."""
-    return isinstance(request, Mapping | WireType | list | tuple) or _is_googles(request)
+    return isinstance(request, Mapping | WireType | list | tuple) or _is_google_object(request)
 
 
 def to_request(request: Any, config: Any, model: str) -> JsonObject:
@@ -37,31 +37,31 @@ def to_request(request: Any, config: Any, model: str) -> JsonObject:
     # From here on there is one form, so that every rule below is written once.
     if isinstance(request, GenerateContentRequest):
         request = request.model_dump(exclude_none=True)
-    wire: JsonObject = dict(request) if _is_request(request) else {"contents": request}
+    wire: JsonObject = dict(request) if _is_whole_request(request) else {"contents": request}
     settings = wire.pop("config", None) if config is None else config
     body = {camel(name): member for name, member in wire.items()}
     if settings is not None:
-        body = merge_deep(_from_config(settings, model), body)
+        body = merge_deep(_members_from_config(settings, model), body)
     body["contents"] = to_contents(body.get("contents"))
     if body.get("systemInstruction") is not None:
         body["systemInstruction"] = to_content(body["systemInstruction"], role=None)
     if body.get("tools") is not None:
         body["tools"] = to_tools(body["tools"])
-    return {name: _dumped(member) for name, member in body.items()}
+    return {name: _dump_google_object(member) for name, member in body.items()}
 
 
-def _is_googles(value: object) -> bool:
+def _is_google_object(value: object) -> bool:
     return hasattr(value, "model_dump") and not isinstance(value, WireType | type)
 
 
-def _is_request(request: object) -> bool:
+def _is_whole_request(request: object) -> bool:
     """Whether *request* is a whole request, and not one content or part."""
     if not isinstance(request, Mapping):
         return False
     return "contents" in request or not any(name in _PART_NAMES or name == "parts" for name in map(camel, request))
 
 
-def _from_config(config: object, model: str) -> JsonObject:
+def _members_from_config(config: object, model: str) -> JsonObject:
     """Return the members of a request that google-genai's flat *config* stands for."""
     fields = members(config, "config")
     for name, advice in _REFUSED.items():
@@ -90,14 +90,14 @@ def to_contents(contents: object) -> list[Any]:
     parts: list[Any] | None = None
     for item in items:
         # google-genai's rule: loose parts that follow each other are one turn of the user.
-        if _is_content(item):
+        if _is_content_form(item):
             turns.append(to_content(item, role="user"))
             parts = None
         elif parts is None:
-            parts = [_to_part(item)]
+            parts = [_to_wire_part(item)]
             turns.append({"role": "user", "parts": parts})
         else:
-            parts.append(_to_part(item))
+            parts.append(_to_wire_part(item))
     return turns
 
 
@@ -105,12 +105,12 @@ def to_content(value: Any, *, role: str | None) -> Any:
     """Return one content; text and parts get the role *role*."""
     if isinstance(value, Content):
         return value
-    if _is_content(value):
-        dumped = _dumped(value)
+    if _is_content_form(value):
+        dumped = _dump_google_object(value)
         parts = dumped.get("parts")
         parts = [] if parts is None else parts if isinstance(parts, list | tuple) else [parts]
-        return {**dumped, "parts": [_to_part(part) for part in parts]}
-    parts = [_to_part(item) for item in (value if isinstance(value, list | tuple) else [value])]
+        return {**dumped, "parts": [_to_wire_part(part) for part in parts]}
+    parts = [_to_wire_part(item) for item in (value if isinstance(value, list | tuple) else [value])]
     return {"parts": parts} if role is None else {"role": role, "parts": parts}
 
 
@@ -122,33 +122,33 @@ def to_tools(tools: Any) -> list[Any]:
         if is_python_function(tool):
             declarations.append(PythonFunction(tool).declaration)
             continue
-        dumped = _dumped(tool)
+        dumped = _dump_google_object(tool)
         is_declaration = isinstance(dumped, Mapping) and "name" in dumped
         (declarations if is_declaration else others).append(dumped)
     return [*([{"functionDeclarations": declarations}] if declarations else []), *others]
 
 
-def _is_content(value: object) -> bool:
+def _is_content_form(value: object) -> bool:
     if isinstance(value, Mapping):
         return "parts" in value or "role" in value
     return hasattr(value, "parts") and hasattr(value, "role") and hasattr(value, "model_dump")
 
 
-def _to_part(value: Any) -> Any:
+def _to_wire_part(value: Any) -> Any:
     """Return one part: text, a part in REST's form or Google's, or whatever `to_part` makes one of."""
     if isinstance(value, str):
         return {"text": value}
     if isinstance(value, Part | Mapping):
         return value
     if hasattr(value, "model_dump"):
-        dumped = _dumped(value)
+        dumped = _dump_google_object(value)
         return (
             {"fileData": {"fileUri": dumped["uri"], "mimeType": dumped.get("mime_type")}} if "uri" in dumped else dumped
         )
     return to_part(value)
 
 
-def _dumped(value: object) -> Any:
+def _dump_google_object(value: object) -> Any:
     """Return one of Google's objects as plain data: bytes stay bytes, since Google would write them for URLs."""
     if isinstance(value, WireType):
         return value

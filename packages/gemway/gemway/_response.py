@@ -108,7 +108,7 @@ class ResponseParser:
         # The timeouts of sockets are those of single steps: a server that drips bytes would never meet one.
         if self._expires is not None and now > self._expires:
             raise self._deadline_error()
-        for piece in (data,) if self._is_plain else self._decompressed(data):
+        for piece in (data,) if self._is_plain else self._decompress_if_needed(data):
             self._size += len(piece)
             self._body.write(piece)
             # Error pages of proxies may be megabytes; the first 64 kB hold every error that a gateway sends.
@@ -128,14 +128,16 @@ class ResponseParser:
             raise self._status_error(body)
         # gzip knows its own end, which shows a cut that a body without Content-Length hides.
         if self._inflater is not None and not self._inflater.complete:
-            raise self._invalid(f"the compressed answer of {self._url} was cut short", is_retryable=True)
+            raise self._invalid_answer_error(f"the compressed answer of {self._url} was cut short", is_retryable=True)
         # Google's own client returns an empty 200 as a successful answer without text.
         if not body or body.isspace():
-            raise self._invalid(f"{self._url} answered {self._status} with an empty body", is_retryable=True)
+            raise self._invalid_answer_error(
+                f"{self._url} answered {self._status} with an empty body", is_retryable=True
+            )
         # Lists of models, counts and embeddings are read by their callers.
         if self._call.wire is None:
-            return iter((self._plain_json(body),))
-        message = self._message(body) if body[:1] == b"{" else self._folded(body)
+            return iter((self._parse_other_json(body),))
+        message = self._parse_message(body) if body[:1] == b"{" else self._fold_list_of_answers(body)
         # Not an error only if the prompt was blocked: then Gemini leaves the candidates out and gives the reason.
         if not message.candidates and message.block_reason is None:
             raise EmptyResponseError(
@@ -156,7 +158,7 @@ class ResponseParser:
         """Return the error for an answer that broke off because of *cause*."""
         return cause
 
-    def _decompressed(self, data: bytes) -> Iterable[bytes]:
+    def _decompress_if_needed(self, data: bytes) -> Iterable[bytes]:
         """Return *data* in pieces, decompressed if it is compressed: the first bytes decide."""
         encoding = self._headers.get("content-encoding")
         if self._inflater is None:
@@ -164,9 +166,9 @@ class ResponseParser:
                 self._is_plain = True
                 return (data,)
             self._inflater = Inflater(encoding)
-        return self._inflated(self._inflater, data)
+        return self._decompress_pieces(self._inflater, data)
 
-    def _inflated(self, inflater: Inflater, data: bytes) -> Iterator[bytes]:
+    def _decompress_pieces(self, inflater: Inflater, data: bytes) -> Iterator[bytes]:
         """Yield *data* decompressed. An error status keeps its meaning even if its body cannot be decompressed."""
         try:
             yield from inflater.feed(data)
@@ -175,9 +177,9 @@ class ResponseParser:
             problem = str(error)
         if self._status >= 300:
             raise self._status_error(self._body.getvalue())
-        raise self._invalid(f"{self._url} {problem}", is_retryable=inflater.has_begun)
+        raise self._invalid_answer_error(f"{self._url} {problem}", is_retryable=inflater.has_begun)
 
-    def _message(self, data: bytes, *, is_chunk: bool = False) -> Any:
+    def _parse_message(self, data: bytes, *, is_chunk: bool = False) -> Any:
         """Return the message that *data* is the JSON of; None for a chunk that is only a heartbeat."""
         # `[[],[],...]` becomes many times its size in Python objects, so dense JSON is refused before it is parsed.
         if len(data) > _HARMLESS_SIZE:
@@ -191,14 +193,14 @@ class ResponseParser:
             message = repair_response(data, error)
         if message is not None:
             # Gateways put errors into a 200, too: `{"error": ...}` is an unknown field of a message without candidates.
-            if message.candidates or (_is_gemini(message) and not is_error(message.model_extra)):
+            if message.candidates or (_is_gemini_message(message) and not is_error(message.model_extra)):
                 return extract_embedded_images(message) if self._finds_images and may_embed_images(data) else message
             if is_chunk and _is_heartbeat(message):
                 # Before the first chunk it is no beginning of an answer; after it, it is a harmless chunk.
                 return message if self._event_count and message.model_fields_set else None
-        raise self._not_an_answer(data, problem)
+        raise self._no_answer_error(data, problem)
 
-    def _folded(self, body: bytes) -> GenerateContentResponse:
+    def _fold_list_of_answers(self, body: bytes) -> GenerateContentResponse:
         """Return the message of a gateway that answers a unary call with an array or with events."""
         decoder = EventDecoder(self._limit)
         accumulator, messages = Accumulator(), 0
@@ -206,13 +208,13 @@ class ResponseParser:
         pieces = (self._cut_events(decoder.feed, body[at : at + _READ_AT_ONCE]) for at in steps)
         for events in chain(pieces, (self._cut_events(decoder.finish) for _ in range(1))):
             for event in events:
-                for message in self._read_event(event):
+                for message in self._parse_event(event):
                     accumulator.add(message)
                     messages += 1
         if not messages:
-            raise self._not_an_answer(body)
+            raise self._no_answer_error(body)
         if decoder.is_cut_array:
-            raise self._invalid(f"the list of answers from {self._url} was cut short", is_retryable=True)
+            raise self._invalid_answer_error(f"the list of answers from {self._url} was cut short", is_retryable=True)
         return accumulator.response()
 
     def _cut_events(self, step: Callable[..., list[bytes]], *data: bytes) -> list[bytes]:
@@ -220,9 +222,9 @@ class ResponseParser:
             return step(*data)
         except EventTooLargeError as error:
             message = f"{error}; raise max_response_bytes= if that is expected"
-        raise self._invalid(message)
+        raise self._invalid_answer_error(message)
 
-    def _read_event(self, event: bytes) -> Iterator[GenerateContentResponse]:
+    def _parse_event(self, event: bytes) -> Iterator[GenerateContentResponse]:
         """Yield the messages of one event: nearly always one, none if it is a heartbeat, several if it is a list."""
         if (len(event) < 3 and event in _HEARTBEATS) or event == b"null":
             return
@@ -231,36 +233,36 @@ class ResponseParser:
             payload = parse_json(event)
             if isinstance(payload, list) and not is_error(payload):
                 for item in payload:
-                    yield from self._read_event(to_json(item))
+                    yield from self._parse_event(to_json(item))
                 return
-        message = self._message(event, is_chunk=True)
+        message = self._parse_message(event, is_chunk=True)
         if message is not None:
             yield message
 
-    def _plain_json(self, body: bytes) -> object:
+    def _parse_other_json(self, body: bytes) -> object:
         """Return the JSON of an answer that is no generation."""
         self._check_density(body)
         payload = parse_json(body)
         if not isinstance(payload, dict) or is_error(payload):
-            raise self._not_an_answer(body)
+            raise self._no_answer_error(body)
         return payload
 
     def _check_density(self, data: bytes) -> None:
         """Refuse JSON that would take many times its size in memory, before any object is made of it."""
         if len(data) <= _COUNTED_AT_A_GLANCE:
             objects, values = data.count(b"{"), data.count(b"[") + data.count(b",")
-            if self._is_bearable(len(data), objects, values):
+            if self._fits_into_memory(len(data), objects, values):
                 return
         balance = JsonBalance()
         for at in range(0, len(data), _COUNTED_AT_A_GLANCE):
             balance.feed(data[at : at + _COUNTED_AT_A_GLANCE])
-            if not self._is_bearable(len(data), balance.objects, balance.values):
-                raise self._invalid(
+            if not self._fits_into_memory(len(data), balance.objects, balance.values):
+                raise self._invalid_answer_error(
                     f"the answer of {self._url} holds more objects or values than {self._limit:,} bytes allow;"
                     " raise max_response_bytes= if that is expected"
                 )
 
-    def _is_bearable(self, size: int, objects: int, values: int) -> bool:
+    def _fits_into_memory(self, size: int, objects: int, values: int) -> bool:
         most_objects = max(_FEWEST_OBJECTS, self._limit // _BYTES_PER_OBJECT)
         most_values = max(_FEWEST_VALUES, self._limit // _BYTES_PER_VALUE)
         if objects > most_objects or values > most_values:
@@ -270,26 +272,26 @@ class ResponseParser:
     # Errors
 
     def _too_large_error(self) -> APIError:
-        return self._invalid(
+        return self._invalid_answer_error(
             f"the answer is larger than {self._limit:,} bytes; raise max_response_bytes= if that is expected"
         )
 
     def _deadline_error(self) -> APIError:
-        return _timed_out(f"the deadline passed while {self._url} was still answering", "deadline")
+        return _timeout_error(f"the deadline passed while {self._url} was still answering", "deadline")
 
     def _status_error(self, body: bytes) -> APIError:
         if self._status < 400:
-            return self._redirect()
+            return self._redirect_error()
         return to_status_error(self._status, self._headers, body, url=self._url, now=self._arrived, redact=self._redact)
 
-    def _redirect(self) -> APIError:
+    def _redirect_error(self) -> APIError:
         target = self._redact(self._headers.get("location", ""))
-        return self._invalid(
+        return self._invalid_answer_error(
             f"{self._status} from {self._url}: the gateway redirects to {target or 'nowhere'}; redirects are never"
             " followed, so that neither key nor prompt travels. Set base_url to the final address."
         )
 
-    def _not_an_answer(self, data: bytes, problem: ValidationError | None = None) -> APIError:
+    def _no_answer_error(self, data: bytes, problem: ValidationError | None = None) -> APIError:
         text = self._redact(data[:KEPT_BODY_BYTES].decode("utf-8", "replace"))
         payload = parse_json(text.encode()) if len(data) <= KEPT_BODY_BYTES else None
         # The code in the body counts more than the status 200 around it.
@@ -300,10 +302,12 @@ class ResponseParser:
         # new-api serves its dashboard with status 200 for every path that it does not know.
         if text.lstrip()[:1] == "<":
             advice = "an HTML page; is the base URL right? It must lead to the gateway's API, without /v1beta"
-            return self._invalid(f"{self._url} answered {self._status} with {advice}", body=text)
+            return self._invalid_answer_error(f"{self._url} answered {self._status} with {advice}", body=text)
         first_error = problem.errors(include_input=False, include_url=False)[0] if problem else None
         if first_error is None or (first_error["type"] != "json_invalid" and not first_error["loc"]):
-            return self._invalid(f"{self._url} answered {self._status} with JSON that is no Gemini answer", body=text)
+            return self._invalid_answer_error(
+                f"{self._url} answered {self._status} with JSON that is no Gemini answer", body=text
+            )
         # Pydantic's only sign that JSON ended too early; such an answer was cut on its way, so a retry may help.
         cut = "EOF while parsing" in first_error["msg"]
         if cut and self._event_count:
@@ -312,13 +316,15 @@ class ResponseParser:
                 request_id=self.request_id,
             )
         where = ".".join(map(str, first_error["loc"]))
-        return self._invalid(
+        return self._invalid_answer_error(
             f"{self._url} answered {self._status} with no valid answer ({where}{': ' if where else ''}{first_error['msg']})",
             body=text,
             is_retryable=cut,
         )
 
-    def _invalid(self, message: str, *, body: object = None, is_retryable: bool = False) -> ResponseValidationError:
+    def _invalid_answer_error(
+        self, message: str, *, body: object = None, is_retryable: bool = False
+    ) -> ResponseValidationError:
         return ResponseValidationError(
             message, status_code=self._status, request_id=self.request_id, body=body, is_retryable=is_retryable
         )
@@ -353,27 +359,29 @@ class StreamParser(ResponseParser):
         if self._expires is not None and not self._event_count and now > self._expires:
             raise self._deadline_error()
         count = self._event_count
-        for piece in (data,) if self._is_plain else self._decompressed(data):
+        for piece in (data,) if self._is_plain else self._decompress_if_needed(data):
             self._size += len(piece)
             if self._size > self._limit:  # a stream is as limited as a body
                 raise self._too_large_error()
             for at in range(0, len(piece), _READ_AT_ONCE):
-                yield from self._messages(self._cut_events(self._decoder.feed, piece[at : at + _READ_AT_ONCE]))
+                yield from self._yield_messages(self._cut_events(self._decoder.feed, piece[at : at + _READ_AT_ONCE]))
         # Data counts as a sign of life, comments do not: `: PING` lines may go on for ever while the model hangs.
         pending = self._decoder.pending
         if self._event_count > count or self._alive_at is None or pending - self._pending >= _SIGN_OF_LIFE:
             self._alive_at, self._pending = now, pending
         elif now - self._alive_at > self._silence:
-            raise _timed_out(f"no data from {self._url} for {self._silence:g} s, only comments", "read")
+            raise _timeout_error(f"no data from {self._url} for {self._silence:g} s, only comments", "read")
 
     def finish(self) -> Iterator[GenerateContentResponse | TextChunk]:
         """The stream has ended: yield what is left, and raise an error if that cannot be its end."""
         self.complete = True
-        yield from self._messages(self._cut_events(self._decoder.finish))
+        yield from self._yield_messages(self._cut_events(self._decoder.finish))
         if not self._event_count:
             if self._decoder.said_nothing:
-                raise self._invalid(f"{self._url} answered {self._status} with an empty stream", is_retryable=True)
-            raise self._not_an_answer(self._decoder.head)
+                raise self._invalid_answer_error(
+                    f"{self._url} answered {self._status} with an empty stream", is_retryable=True
+                )
+            raise self._no_answer_error(self._decoder.head)
         # Gemini ends every answer with a finishReason. new-api closes the stream without one when its upstream times out.
         if not self._has_end or (self._has_content_after_end and not self._decoder.is_done):
             raise StreamInterruptedError(
@@ -404,7 +412,7 @@ class StreamParser(ResponseParser):
         error.partial = fold(self._received_messages()).with_call_record(self.record)
         return error
 
-    def _messages(self, events: list[bytes]) -> Iterator[GenerateContentResponse | TextChunk]:
+    def _yield_messages(self, events: list[bytes]) -> Iterator[GenerateContentResponse | TextChunk]:
         """Yield the messages of *events*, and remember them. Empties *events*."""
         # An event may be a picture of 25 MB. While the caller works on its message, this generator waits at `yield`,
         # so nothing here may still refer to the event's bytes.
@@ -412,20 +420,20 @@ class StreamParser(ResponseParser):
         while events:
             event = events.pop()
             message: GenerateContentResponse | TextChunk | None
-            if self._reads_text_chunks and (chunk := self._text_chunk(event)) is not None:
-                message = self._remember(event, chunk)
+            if self._reads_text_chunks and (chunk := self._parse_text_chunk(event)) is not None:
+                message = self._record_message(event, chunk)
             elif event[:1] == b"{":
-                whole = self._message(event, is_chunk=True)
-                message = None if whole is None else self._remember(event, whole)
+                whole = self._parse_message(event, is_chunk=True)
+                message = None if whole is None else self._record_message(event, whole)
             else:
-                for each in self._read_event(event):
-                    yield self._remember(event, each)
+                for each in self._parse_event(event):
+                    yield self._record_message(event, each)
                 continue
             event = b""
             if message is not None:
                 yield message
 
-    def _remember(
+    def _record_message(
         self, event: bytes, message: GenerateContentResponse | TextChunk
     ) -> GenerateContentResponse | TextChunk:
         """Count *event*, keep it for `partial`, and return its message without text that may become a picture."""
@@ -456,7 +464,7 @@ class StreamParser(ResponseParser):
         if any(one.finish_reason for one in candidates) or (message.prompt_feedback and message.block_reason):
             self._has_end, self._has_content_after_end = True, False
         elif self._has_end and not self._has_content_after_end:
-            self._has_content_after_end = any(map(_has_content, candidates))
+            self._has_content_after_end = any(map(_has_visible_content, candidates))
 
     def _received_messages(self) -> Iterator[GenerateContentResponse]:
         for event in self._events:
@@ -469,7 +477,7 @@ class StreamParser(ResponseParser):
                 if (message := repair_response(event, error)) is not None:
                     yield message
 
-    def _text_chunk(self, event: bytes) -> TextChunk | None:
+    def _parse_text_chunk(self, event: bytes) -> TextChunk | None:
         """Return *event* as a text chunk if it is one. The first chunk carries the call record, so it is a message."""
         if not self._event_count or len(event) > _HARMLESS_SIZE:
             return None
@@ -535,7 +543,7 @@ def words_of(response: GenerateContentResponse) -> str:
 # The shape of messages
 
 
-def _is_gemini(message: GenerateContentResponse) -> bool:
+def _is_gemini_message(message: GenerateContentResponse) -> bool:
     """Whether a message without candidates is Gemini's all the same: a blocked prompt, usage, an id."""
     return any(
         field is not None
@@ -551,13 +559,13 @@ def _is_heartbeat(message: GenerateContentResponse) -> bool:
     )
 
 
-def _has_content(candidate: Candidate) -> bool:
+def _has_visible_content(candidate: Candidate) -> bool:
     """Whether a candidate brings anything but the signature of earlier parts."""
     parts = (candidate.content and candidate.content.parts) or ()
     return any(part.text or part.model_fields_set - {"text", "thought", "thought_signature"} for part in parts)
 
 
-def _timed_out(message: str, phase: str) -> APITimeoutError:
+def _timeout_error(message: str, phase: str) -> APITimeoutError:
     error = APITimeoutError(message)
     error.phase = phase
     return error
@@ -640,17 +648,17 @@ class Inflater:
                 self.start = data
                 return
             self.start, self._is_decided = b"", True
-            self._machine = self._machine_for(data)
+            self._machine = self._choose_decompressor(data)
         if self._machine is None:
             yield data
             return
         while data:
             if self._machine.eof:  # gzip may consist of several members
                 self._machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            yield self._step(data)
+            yield self._decompress_step(data)
             data = self._machine.unconsumed_tail or self._machine.unused_data
 
-    def _machine_for(self, start: bytes) -> Any:
+    def _choose_decompressor(self, start: bytes) -> Any:
         if start.startswith(_GZIP):
             return zlib.decompressobj(zlib.MAX_WBITS | 32)
         if self._label in ("", "identity") or start[:1] in _TEXT_STARTS:
@@ -665,7 +673,7 @@ class Inflater:
             f"compressed its answer with {self._label!r}, which was not asked for; known: gzip, deflate"
         )
 
-    def _step(self, data: bytes) -> bytes:
+    def _decompress_step(self, data: bytes) -> bytes:
         try:
             return cast("bytes", self._machine.decompress(data, _INFLATED_AT_ONCE))
         except zlib.error as error:

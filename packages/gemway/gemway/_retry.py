@@ -1,6 +1,6 @@
 """Decide whether and when a failed attempt is repeated. Pure: the time left and the random source are arguments.
 
-`_call.py` applies the policy to one call; the loop that waits is `_send` in `_client.py`.
+`_call.py` applies the policy to one call; the loop that waits is `_send_until_answered` in `_client.py`.
 """
 
 from __future__ import annotations

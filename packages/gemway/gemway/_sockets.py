@@ -38,7 +38,7 @@ _READ_AHEAD = 2**20
 _TLS_READ = 2**16
 
 
-class _Deadline:
+class _CallDeadline:
     """The deadline of the current call: a moment of the monotonic clock, or None."""
 
     expires: float | None = None
@@ -51,7 +51,7 @@ class _Deadline:
         return left if timeout is None else min(timeout, left)
 
 
-class SyncNetwork(httpcore.NetworkBackend, _Deadline):
+class SyncNetwork(httpcore.NetworkBackend, _CallDeadline):
     """The blocking network of one connection."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class _SyncStream(httpcore.NetworkStream):
         return self._raw.get_extra_info(info)
 
 
-class AsyncNetwork(httpcore.AsyncNetworkBackend, _Deadline):
+class AsyncNetwork(httpcore.AsyncNetworkBackend, _CallDeadline):
     """The network of one connection in an event loop, asyncio's or uvloop's."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend, _Deadline):
     ) -> httpcore.AsyncNetworkStream:
         stream = self._stream = _AsyncioStream(self)
         # Connected by hand, so that there is a socket to close at whatever step the call is cancelled.
-        sock = await _connect(host, port, self.left(timeout))
+        sock = await _connect_to_any_address(host, port, self.left(timeout))
         try:
             await asyncio.get_running_loop().create_connection(lambda: stream, sock=sock)
         except OSError as error:
@@ -173,24 +173,24 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         # Back-pressure: a consumer that is slower than the server must not fill the memory.
         if self._size > _READ_AHEAD:
             self._transport.pause_reading()
-        self._wake()
+        self._wake_waiting_call()
 
     def eof_received(self) -> bool:
         self._is_over = True
-        self._wake()
+        self._wake_waiting_call()
         return False  # the loop closes the socket: nothing more can come
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = self._is_closed = True
         self._error = exc
-        self._wake()
+        self._wake_waiting_call()
 
     def pause_writing(self) -> None:
         self._may_write = False
 
     def resume_writing(self) -> None:
         self._may_write = True
-        self._wake()
+        self._wake_waiting_call()
 
     # Called by httpcore
 
@@ -200,7 +200,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
                 raise httpcore.ReadError(str(self._error))
             if self._is_over:
                 return b""
-            await self._wait(timeout, httpcore.ReadTimeout)
+            await self._wait_for_change(timeout, httpcore.ReadTimeout)
         chunk = self._chunks.popleft()
         if len(chunk) > max_bytes:
             self._chunks.appendleft(chunk[max_bytes:])
@@ -216,7 +216,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         # asyncio buffers without a limit; waiting here keeps large pictures from being in memory twice.
         self._transport.write(buffer)
         while not self._may_write and not self._is_closed:
-            await self._wait(timeout, httpcore.WriteTimeout)
+            await self._wait_for_change(timeout, httpcore.WriteTimeout)
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -228,7 +228,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> object:
         if info == "is_readable":  # httpcore's question whether an idle connection is still good
-            return bool(self._chunks) or self._is_over or _is_readable(self._transport.get_extra_info("socket"))
+            return bool(self._chunks) or self._is_over or _is_socket_readable(self._transport.get_extra_info("socket"))
         return self._transport.get_extra_info({"server_addr": "peername", "client_addr": "sockname"}.get(info, info))
 
     # Called by the network
@@ -244,11 +244,11 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _wait(self, timeout: float | None, kind: type[Exception]) -> None:
+    async def _wait_for_change(self, timeout: float | None, kind: type[Exception]) -> None:
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
         left = self._network.left(timeout)
-        timer = None if left is None else loop.call_later(left, _give_up, waiter, kind, left)
+        timer = None if left is None else loop.call_later(left, _end_wait_with_error, waiter, kind, left)
         try:
             await waiter
         finally:
@@ -256,7 +256,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             if timer is not None:
                 timer.cancel()
 
-    def _wake(self) -> None:
+    def _wake_waiting_call(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -273,7 +273,7 @@ class _TLSStream(httpcore.AsyncNetworkStream):
         """Agree on a key within *timeout*, and return the stream."""
         ends = None if timeout is None else time.monotonic() + timeout
         try:
-            while not await self._step(self._ssl.do_handshake, timeout=_until(ends)):
+            while not await self._do_tls_step(self._ssl.do_handshake, timeout=_seconds_until(ends)):
                 pass
         except (httpcore.ReadTimeout, httpcore.WriteTimeout) as error:
             raise httpcore.ConnectTimeout(str(error)) from None
@@ -284,7 +284,7 @@ class _TLSStream(httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = bytearray()
         try:
-            while not await self._step(lambda: data.extend(self._ssl.read(max_bytes)), timeout=timeout):
+            while not await self._do_tls_step(lambda: data.extend(self._ssl.read(max_bytes)), timeout=timeout):
                 pass
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""  # many servers close without saying goodbye; HTTP knows whether a body is complete
@@ -294,7 +294,7 @@ class _TLSStream(httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
-            while not await self._step(lambda: self._ssl.write(buffer), timeout=timeout):
+            while not await self._do_tls_step(lambda: self._ssl.write(buffer), timeout=timeout):
                 pass
         except ssl.SSLError as error:
             raise httpcore.WriteError(str(error)) from error
@@ -310,7 +310,7 @@ class _TLSStream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> object:
         return self._ssl if info == "ssl_object" else self._inner.get_extra_info(info)
 
-    async def _step(self, action: Callable[[], Any], *, timeout: float | None) -> bool:
+    async def _do_tls_step(self, action: Callable[[], Any], *, timeout: float | None) -> bool:
         """Do *action*; False if it needs more from the other side, which has come by then."""
         is_done = True
         try:
@@ -327,11 +327,11 @@ class _TLSStream(httpcore.AsyncNetworkStream):
         return is_done
 
 
-async def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
+async def _connect_to_any_address(host: str, port: int, timeout: float | None) -> socket.socket:
     """Return a connected socket: addresses are tried in turn, the next one when the last is slow (RFC 8305)."""
     loop = asyncio.get_running_loop()
     ends = None if timeout is None else time.monotonic() + timeout
-    addresses = deque(await _resolve(host, port, timeout))
+    addresses = deque(await _resolve_host(host, port, timeout))
     attempts: dict[asyncio.Task[None], socket.socket] = {}
     problem: BaseException | None = None
     try:
@@ -344,7 +344,7 @@ async def _connect(host: str, port: int, timeout: float | None) -> socket.socket
                     problem = error
                     continue
                 attempts[loop.create_task(loop.sock_connect(sock, address))] = sock
-            left = _until(ends)
+            left = _seconds_until(ends)
             patience = (
                 left if not addresses else min(_NEXT_ADDRESS_AFTER, _NEXT_ADDRESS_AFTER if left is None else left)
             )
@@ -365,7 +365,7 @@ async def _connect(host: str, port: int, timeout: float | None) -> socket.socket
             task.add_done_callback(partial(_close_unused, sock))
 
 
-async def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
+async def _resolve_host(host: str, port: int, timeout: float | None) -> list[Any]:
     """Return the addresses of *host*; an address needs no look-up and no thread."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -398,17 +398,17 @@ def _close_unused(sock: socket.socket, task: asyncio.Task[None]) -> None:
     sock.close()
 
 
-def _until(ends: float | None) -> float | None:
+def _seconds_until(ends: float | None) -> float | None:
     """Return the seconds until *ends*, at least a moment."""
     return None if ends is None else max(0.001, ends - time.monotonic())
 
 
-def _give_up(waiter: asyncio.Future[None], kind: type[Exception], seconds: float) -> None:
+def _end_wait_with_error(waiter: asyncio.Future[None], kind: type[Exception], seconds: float) -> None:
     if not waiter.done():
         waiter.set_exception(kind(f"nothing happened for {seconds:.3g} s"))
 
 
-def _is_readable(sock: Any) -> bool:
+def _is_socket_readable(sock: Any) -> bool:
     """Whether something waits to be read, or the other side has closed."""
     if sock is None or sock.fileno() < 0:
         return True

@@ -60,8 +60,8 @@ def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
             # Sending either of them would let the model call a tool that is described by the other.
             if first[name] != declaration:
                 raise ConfigurationError(
-                    f"two different tools are named {name!r}: one is described as {_description(first[name])}, the"
-                    f" other as {_description(declaration)}; rename one of them"
+                    f"two different tools are named {name!r}: one is described as {_quoted_description(first[name])}, the"
+                    f" other as {_quoted_description(declaration)}; rename one of them"
                 )
             has_copies = True
     return _without_copies(tools) if has_copies else tools
@@ -72,7 +72,7 @@ def _declarations(tool: object) -> Sequence[Any]:
     return declared if isinstance(declared, list | tuple) else ()
 
 
-def _description(declaration: JsonMapping) -> str:
+def _quoted_description(declaration: JsonMapping) -> str:
     text = str(declaration.get("description") or "")
     return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
@@ -144,13 +144,13 @@ def restore_arguments(arguments: JsonObject, schema: JsonMapping | None) -> Json
     if not schema:
         return arguments
     try:
-        restored = _Restorer(schema).restore(arguments, [schema])
+        restored = _ArgumentRestorer(schema).restore(arguments, [schema])
     except RecursionError:  # nested deeper than any tool's arguments
         return arguments
     return restored if isinstance(restored, type(arguments)) else arguments
 
 
-class _Restorer:
+class _ArgumentRestorer:
     """Restores values by a schema; its references point into *root*."""
 
     def __init__(self, root: JsonMapping) -> None:
@@ -160,23 +160,23 @@ class _Restorer:
         """Return *value* with the types that any of *schemas* declares for it."""
         if isinstance(value, bool | int) or value is None:
             return value
-        leaves = [leaf for schema in schemas for leaf in self._leaves(schema, frozenset())]
+        leaves = [leaf for schema in schemas for leaf in self._leaf_schemas(schema, frozenset())]
         if not leaves:
             return value
         if isinstance(value, str):
-            value = _parsed(value, leaves)
+            value = _parse_json_text(value, leaves)
         if isinstance(value, float):
-            is_whole = value.is_integer() and "integer" in (types := _types(leaves))
+            is_whole = value.is_integer() and "integer" in (types := _types_of_leaves(leaves))
             return int(value) if is_whole and types.isdisjoint(_FRACTIONS) else value
         if isinstance(value, dict):
             # In a union of objects only the branch whose constants match may decide about the types of the members.
-            fitting = [leaf for leaf in leaves if _may_hold(leaf, value)]
+            fitting = [leaf for leaf in leaves if _matches_constants(leaf, value)]
             return {key: self.restore(item, _member_schemas(fitting, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self.restore(item, _item_schemas(leaves, at)) for at, item in enumerate(value)]
         return value
 
-    def _leaves(self, schema: object, entered: frozenset[str]) -> Iterator[JsonMapping]:
+    def _leaf_schemas(self, schema: object, entered: frozenset[str]) -> Iterator[JsonMapping]:
         """Yield the alternatives of *schema*, after following references and unions.
 
         A branch that allows anything yields an empty schema. If one is among the alternatives, nothing is certain.
@@ -185,12 +185,12 @@ class _Restorer:
             return
         pointer = schema.get("$ref")
         if isinstance(pointer, str) and pointer not in entered:
-            yield from self._leaves(_resolve(self._root, pointer), entered | {pointer})
+            yield from self._leaf_schemas(_resolve_pointer(self._root, pointer), entered | {pointer})
         for keyword in ("anyOf", "oneOf"):
             for branch in schema.get(keyword) or ():
-                yield from self._leaves(branch, entered) if branch else ({},)
+                yield from self._leaf_schemas(branch, entered) if branch else ({},)
         for member in schema.get("allOf") or ():
-            yield from (leaf for leaf in self._leaves(member, entered) if _types_of_leaf(leaf))
+            yield from (leaf for leaf in self._leaf_schemas(member, entered) if _types_of_leaf(leaf))
         if not _COMBINING.isdisjoint(schema) and not _types_of_leaf(schema):
             return
         yield schema
@@ -210,7 +210,7 @@ _JSON_TYPES: Final[dict[type, str]] = {
 }
 
 
-def _types(leaves: Iterable[JsonMapping]) -> set[str]:
+def _types_of_leaves(leaves: Iterable[JsonMapping]) -> set[str]:
     """Return the JSON types that *leaves* allow; `_ANYTHING` is among them if one leaf names no type."""
     return {word for leaf in leaves for word in _types_of_leaf(leaf) or (_ANYTHING,)}
 
@@ -229,9 +229,9 @@ def _types_of_leaf(leaf: JsonMapping) -> Iterable[str]:
     return ("array",) if "items" in leaf or "prefixItems" in leaf else ()
 
 
-def _parsed(text: str, leaves: list[JsonMapping]) -> object:
+def _parse_json_text(text: str, leaves: list[JsonMapping]) -> object:
     """Return the list or object that *text* spells where one is declared and text is not, else the text."""
-    types = _types(leaves)
+    types = _types_of_leaves(leaves)
     # Where text is allowed, `"[1]"` may be meant as text, so it must not become a list.
     if "string" in types or _ANYTHING in types:
         return text
@@ -250,7 +250,7 @@ def _refuse_constant(word: str) -> object:
     raise ValueError(f"{word} is not JSON")
 
 
-def _may_hold(leaf: JsonMapping, value: JsonMapping) -> bool:
+def _matches_constants(leaf: JsonMapping, value: JsonMapping) -> bool:
     """Whether *value* may be of this branch of a union: its discriminating constants are the branch's own."""
     properties = leaf.get("properties")
     if not isinstance(properties, Mapping):
@@ -268,11 +268,11 @@ def _member_schemas(leaves: Iterable[JsonMapping], key: str) -> Iterator[Any]:
             yield properties[key]
             continue
         patterns = leaf.get("patternProperties")
-        matching = [one for pattern, one in patterns.items() if _matches(pattern, key)] if patterns else []
+        matching = [one for pattern, one in patterns.items() if _matches_pattern(pattern, key)] if patterns else []
         yield from matching or [leaf.get("additionalProperties")]
 
 
-def _matches(pattern: Any, key: str) -> bool:
+def _matches_pattern(pattern: Any, key: str) -> bool:
     try:
         return bool(re.search(pattern, key))
     except (re.error, TypeError):
@@ -289,7 +289,7 @@ def _item_schemas(leaves: Iterable[JsonMapping], at: int) -> Iterator[Any]:
             yield leaf.get("additionalItems") if isinstance(items, list | tuple) else items
 
 
-def _resolve(root: JsonMapping, pointer: str) -> object:
+def _resolve_pointer(root: JsonMapping, pointer: str) -> object:
     """Return the schema behind a reference such as `#/$defs/Name`, or None if it leads out of the schema."""
     target: Any = root
     for step in pointer.removeprefix("#").split("/")[1:]:

@@ -106,7 +106,7 @@ class SyncTransport:
         # An injected client knows nothing of our deadline, so the whole exchange is bounded from outside.
         with sending.sync_until(state.expires):
             response = self._run_auth_flow(state, url, lines, timeouts)
-        body = _read_body(response) if sending.is_read(response) else response.iter_raw()
+        body = _body_already_read(response) if sending.is_read(response) else response.iter_raw()
         source = response.stream.slot if isinstance(response.stream, _SlotStream) else _TheirResponse(response)
         opened = OpenSyncResponse(source, response.status_code, response.headers, body, url, redact)
         opened.expires = state.expires
@@ -117,12 +117,12 @@ class SyncTransport:
         call = state.call
         request = httpx.Request(call.method, url, headers=lines, content=sending.as_bytes(call.body))
         if self._auth is None:
-            return self._send_once(state, request, timeouts)
+            return self._send_single_request(state, request, timeouts)
         flow = self._auth.sync_auth_flow(request)
         try:
             request = next(flow)
             while True:
-                response = self._send_once(state, request, timeouts)
+                response = self._send_single_request(state, request, timeouts)
                 # httpx drives a flow in the same way (httpx._client, _send_handling_auth), but would also follow redirects.
                 response.request = request  # some flows look at it
                 try:
@@ -138,7 +138,7 @@ class SyncTransport:
         finally:
             flow.close()
 
-    def _send_once(self, state: CallState, request: httpx.Request, timeouts: Timeouts) -> Any:
+    def _send_single_request(self, state: CallState, request: httpx.Request, timeouts: Timeouts) -> Any:
         if self._client is None:
             ours = sending.to_request(request.method, str(request.url), request.headers.raw, request.content, timeouts)
             pool = self._lease.pool()
@@ -183,7 +183,7 @@ class OpenSyncResponse:
         self.url = url
         self.redact = redact
         self.expires: float | None = None
-        self.body = self._read(body)
+        self.body = self._read_converting_errors(body)
         self._source = source
 
     def lift_deadline(self) -> None:
@@ -191,9 +191,9 @@ class OpenSyncResponse:
         self.expires = None
         self._source.lift_deadline()
 
-    def _read(self, body: Any) -> Iterator[bytes]:
+    def _read_converting_errors(self, body: Any) -> Iterator[bytes]:
         try:
-            for data in body if self.expires is None else self._in_time(body):
+            for data in body if self.expires is None else self._read_within_deadline(body):
                 yield data
             # Only a body that was read to its end leaves the connection in a known state.
             self._source.is_read = True
@@ -203,7 +203,7 @@ class OpenSyncResponse:
             return
         raise failure
 
-    def _in_time(self, body: Any) -> Iterator[bytes]:
+    def _read_within_deadline(self, body: Any) -> Iterator[bytes]:
         """Yield the bytes of *body*, each within the deadline as long as there is one."""
         steps = body.__iter__()
         while True:
@@ -257,5 +257,5 @@ class _SlotStream(httpx.SyncByteStream):
         self.slot.close()
 
 
-def _read_body(response: Any) -> Iterator[bytes]:
+def _body_already_read(response: Any) -> Iterator[bytes]:
     yield response.content

@@ -275,13 +275,13 @@ def _enum_branches(values: list[Any], types: list[str]) -> list[JsonObject]:
     """Return one schema per type of the values; values that the declared types rule out are left out."""
     by_type: dict[str, list[Any]] = {}
     for value in values:
-        word = _type_of(value, types)
+        word = _json_type_of(value, types)
         if word and value not in by_type.setdefault(word, []):
             by_type[word].append(value)
-    return [_enum_branch(word, allowed) for word, allowed in by_type.items()]
+    return [_branch_of_values(word, allowed) for word, allowed in by_type.items()]
 
 
-def _type_of(value: object, types: list[str]) -> str | None:
+def _json_type_of(value: object, types: list[str]) -> str | None:
     for word, kinds in _PYTHON_TYPES.items():
         if isinstance(value, kinds) and not (isinstance(value, bool) and word != "boolean"):
             if word == "integer" and "number" in types:
@@ -304,7 +304,7 @@ _PYTHON_TYPES: Final[JsonObject] = {
 }
 
 
-def _enum_branch(word: str, values: list[Any]) -> JsonObject:
+def _branch_of_values(word: str, values: list[Any]) -> JsonObject:
     if word in {"string", "integer", "number"}:
         return {"type": word, "enum": values}
     if word == "null" or (word == "boolean" and len(values) == 2):
@@ -340,11 +340,11 @@ _SECOND_SENTENCES: Final[dict[str, Callable[[Any], tuple[str, ...]]]] = {
 }
 
 
-def _union(one: Iterable[Any], other: Iterable[Any]) -> list[Any]:
+def _union_of_lists(one: Iterable[Any], other: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys([*one, *other]))
 
 
-def _common(one: list[Any], other: list[Any]) -> list[Any]:
+def _common_values(one: list[Any], other: list[Any]) -> list[Any]:
     return [value for value in one if value in other] or one
 
 
@@ -376,13 +376,13 @@ def _intersect_items(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
 
 
 _COMBINE: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    NOTES: lambda one, other: tuple(_union(one, other)),
+    NOTES: lambda one, other: tuple(_union_of_lists(one, other)),
     INLINED: lambda one, other: one | other,
     "description": lambda one, other: f"{one}\n{other}",
     "type": _common_types,
-    "enum": _common,
-    "required": _union,
-    "propertyOrdering": _union,
+    "enum": _common_values,
+    "required": _union_of_lists,
+    "propertyOrdering": _union_of_lists,
     "properties": _intersect_properties,
     "prefixItems": _intersect_items,
     **dict.fromkeys(("items", "additionalProperties"), _intersect_children),

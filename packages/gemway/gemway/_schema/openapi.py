@@ -21,10 +21,10 @@ def to_openapi(schema: JsonObject) -> JsonObject:
     Raises:
         SchemaError: a recursive schema.
     """
-    return _Lowering(schema.get("$defs", {})).lower(schema)
+    return _OpenAPILowering(schema.get("$defs", {})).lower(schema)
 
 
-class _Lowering:
+class _OpenAPILowering:
     """Puts definitions in the place of references. Each definition is lowered once and shared."""
 
     def __init__(self, definitions: Mapping[str, JsonObject]) -> None:

@@ -30,10 +30,10 @@ _DEEPEST: Final = 4  # nested references that are replaced by their targets
 
 def read(schema: JsonMapping) -> JsonObject:
     """Return a copy of *schema* in the words of the `json_schema` dialect."""
-    return _Reader(schema).read()
+    return _SchemaReader(schema).read()
 
 
-class _Reader:
+class _SchemaReader:
     """Reads one schema with all it refers to. Each definition is read once, when something refers to it."""
 
     def __init__(self, schema: JsonMapping) -> None:
@@ -46,18 +46,18 @@ class _Reader:
 
     def read(self) -> JsonObject:
         # Definitions are converted when something refers to them: unused ones would only cost tokens.
-        root = self._convert(self._root)
+        root = self._convert_schema(self._root)
         definitions: dict[str, JsonObject] = {}
         while len(definitions) < len(self._targets):
             for name in list(self._targets)[len(definitions) :]:
-                definitions[name] = self._convert(self._targets[name])
+                definitions[name] = self._convert_schema(self._targets[name])
         root = resolve_root(root, definitions)
         break_required_loops(definitions)
         if used := reachable(root, definitions):
             root["$defs"] = used
         return root
 
-    def _convert(self, schema: object) -> JsonObject:
+    def _convert_schema(self, schema: object) -> JsonObject:
         """Return one schema, with all below it, in the dialect's words."""
         node = split_by_type(self._without_all_of(normalised(schema)))
         outside, self._inside = self._inside, self._inside | node.pop(INLINED, frozenset())
@@ -68,7 +68,7 @@ class _Reader:
             elif convert := _CONVERT.get(keyword):
                 converted[keyword] = convert(self, value)
         self._inside = outside
-        _set_bounds(node, converted)
+        _set_inclusive_bounds(node, converted)
         _set_text_rules(node, converted)
         if description := description_of(node):
             converted["description"] = description
@@ -78,15 +78,15 @@ class _Reader:
 
     # -- references
 
-    def _reference(self, pointer: str) -> str:
+    def _local_reference(self, pointer: str) -> str:
         """Return the reference in the form `#/$defs/Name`."""
         name = self._names.get(pointer)
         if name is None:
-            name = self._names[pointer] = self._free_name(pointer)
-            self._targets[name] = self._resolve(pointer)
+            name = self._names[pointer] = self._free_definition_name(pointer)
+            self._targets[name] = self._resolve_pointer(pointer)
         return f"#/$defs/{name}"
 
-    def _free_name(self, pointer: str) -> str:
+    def _free_definition_name(self, pointer: str) -> str:
         last = unquote(pointer).rsplit("/", 1)[-1].lstrip("#")
         name = legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", last.replace("~1", "_").replace("~0", "_")) or "Root"
         number = 2
@@ -94,12 +94,12 @@ class _Reader:
             name, number = f"{legal}_{number}", number + 1
         return name
 
-    def _resolve(self, pointer: str) -> Any:
+    def _resolve_pointer(self, pointer: str) -> Any:
         """Return the target of *pointer*, or `{}` (anything goes) if it is not in this document."""
         if pointer == "#" or pointer.startswith("#/"):
             target = self._root
             for step in pointer.split("/")[1:]:
-                target = _child_at(target, unquote(step).replace("~1", "/").replace("~0", "~"))
+                target = _child_schema_at(target, unquote(step).replace("~1", "/").replace("~0", "~"))
             if target is not None:
                 return target
         if self._index is None:
@@ -136,14 +136,14 @@ class _Reader:
             return None
         if pointer not in self._flat:
             self._flat[pointer] = normalised({})  # until it is known: a schema that includes itself adds nothing
-            target = self._without_all_of(normalised(self._resolve(pointer)))
+            target = self._without_all_of(normalised(self._resolve_pointer(pointer)))
             if "$ref" in target:
                 target = self._merge_member({NOTES: ()}, target, alone=False)
             self._flat[pointer] = {**target, INLINED: target.get(INLINED, frozenset()) | {pointer}}
         return dict(self._flat[pointer])
 
 
-def _child_at(node: object, step: str) -> Any:
+def _child_schema_at(node: object, step: str) -> Any:
     if isinstance(node, Mapping):
         return node.get(step)
     if isinstance(node, list) and step.isdigit() and int(step) < len(node):
@@ -169,7 +169,7 @@ def _named_schemas(node: object) -> Iterator[tuple[str, Any]]:
                 yield from definitions.items()
 
 
-def _set_bounds(node: JsonObject, converted: JsonObject) -> None:
+def _set_inclusive_bounds(node: JsonObject, converted: JsonObject) -> None:
     """Turn exclusive bounds into inclusive ones: the next integer, or the bound itself and a note."""
     whole = set(types_of(node)) - {"null"} == {"integer"}
     for exclusive, inclusive, tighter, following, word in _EXCLUSIVE:
@@ -206,7 +206,7 @@ def _set_text_rules(node: JsonObject, converted: JsonObject) -> None:
         take_notes(node, f"Format: {form}.")
 
 
-_CONVERT: Final[dict[str, Callable[[_Reader, Any], Any]]] = {
+_CONVERT: Final[dict[str, Callable[[_SchemaReader, Any], Any]]] = {
     **dict.fromkeys(
         (
             *("type", "enum", "required", "minimum", "maximum", "minLength", "maxLength"),
@@ -214,11 +214,15 @@ _CONVERT: Final[dict[str, Callable[[_Reader, Any], Any]]] = {
         ),
         lambda _, value: value,
     ),
-    "$ref": lambda reader, pointer: reader._reference(pointer),
-    "properties": lambda reader, schemas: {name: reader._convert(schema) for name, schema in schemas.items()},
-    "additionalProperties": lambda reader, schema: schema if isinstance(schema, bool) else reader._convert(schema),
-    "items": _Reader._convert,
-    **dict.fromkeys(("prefixItems", "anyOf"), lambda reader, schemas: [reader._convert(schema) for schema in schemas]),
+    "$ref": lambda reader, pointer: reader._local_reference(pointer),
+    "properties": lambda reader, schemas: {name: reader._convert_schema(schema) for name, schema in schemas.items()},
+    "additionalProperties": lambda reader, schema: (
+        schema if isinstance(schema, bool) else reader._convert_schema(schema)
+    ),
+    "items": _SchemaReader._convert_schema,
+    **dict.fromkeys(
+        ("prefixItems", "anyOf"), lambda reader, schemas: [reader._convert_schema(schema) for schema in schemas]
+    ),
     "propertyOrdering": lambda _, names: list(names),
 }
 
