@@ -194,6 +194,7 @@ class _CandidateFold:
         if content is None:
             return []
         self._has_content = True
+        # The role is the same in every chunk, so the fields are looked at only if something is new.
         if content.role != self._content.get("role") or content.model_extra:
             _copy_set_fields(self._content, content, without=_PARTS)
         complete = [whole for part in content.parts or () for whole in self._complete_parts(part)]
@@ -210,6 +211,7 @@ class _CandidateFold:
             self._append_part(part)
         if "role" in content:
             self._content["role"] = content["role"]
+        # Pieces are kept in a list: adding strings chunk by chunk would take quadratic time.
         if self._text_part is None or self._text_part.thought:
             self._complete_text()
             self._text_part = Part(text=text)
@@ -249,6 +251,7 @@ class _CandidateFold:
             self._call.add(part, call)
             return self._complete_call() if not (call.will_continue or self._call.may_go_on) else []
         whole = self._complete_call()
+        # A call without arguments may be the head of one whose fragments follow (new-api sends the name first).
         if call.will_continue or call.partial_args or (call.name and not call.args):
             self._call = _CallFold(part, call)
             return whole
@@ -329,6 +332,7 @@ class _CallFold:
             args = FunctionCall.model_validate({"args": "".join(self._fragments)}).args
         elif self.may_go_on:
             args = self._args if isinstance(self._call.args, dict) or self._args else self._call.args
+        # No `args` at all stays so: `{}` would be an invention of ours when the turn is sent back.
         if args is not None:
             fields["args"] = args
         call = FunctionCall.model_construct(**fields)
@@ -378,6 +382,7 @@ def _put_at_path(target: Any, path: str, value: Any) -> bool:
     if len(steps) > _MOST_STEPS:
         return False
     for step, following in zip(steps, [*steps[1:], None], strict=False):
+        # `$.a[0]` after `$.a.b`: the pieces contradict each other, and writing one would destroy the other.
         if isinstance(target, list) is not isinstance(step, int):
             return False
         if isinstance(target, list):

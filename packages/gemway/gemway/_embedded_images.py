@@ -115,6 +115,7 @@ class EmbeddedImageBuffer:
         # Thoughts, calls and signed texts end what came before them, so the buffer must go out first to keep the order.
         if part.text is None or part.model_fields_set != {"text"}:
             return [*self._release_buffered_text(), part]
+        # Joined only when something may be decided: a picture of 10 MB arrives in thousands of pieces.
         self._held.append(part.text)
         self._size += len(part.text)
         if self._is_picture and ")" not in part.text and self._size <= self._most:

@@ -158,6 +158,7 @@ class APIError(GemwayError):
             notes.append(f"{self.attempts} attempts, {self.waited:.1f} s waited")
         if self.budget_exhausted:
             notes.append("retry budget exhausted")
+        # Without this note, a call that failed at once looks as if retries did not work.
         if self.retry_after is not None and self.retry_after > MAX_HINT:
             notes.append(f"not repeated: the gateway asks for a wait of {self.retry_after:,.0f} s")
         return f"{self.message} ({'; '.join(notes)})" if notes else self.message

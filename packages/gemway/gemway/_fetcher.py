@@ -81,6 +81,8 @@ class MediaFetcher:
         download = _Download(self, url, expires)
         try:
             while True:
+                # Resolved here and connected by address: a name that is resolved again could lead to a private host the second
+                # time (DNS rebinding).
                 addresses = socket.getaddrinfo(*download.host_and_port(), type=socket.SOCK_STREAM)
                 request = download.request(addresses)
                 network = SyncNetwork()
@@ -138,7 +140,7 @@ class _Download:
         self._limits = limits
         self._url = url
         self._target = url
-        self._deadline_of_download = expires
+        self._expires = expires
         self._redirects = 0
         self._headers: dict[str, str] = {}
         self._machine: Any = None
@@ -166,6 +168,7 @@ class _Download:
         import httpcore
 
         addresses = [str(entry[4][0]) for entry in found]
+        # All addresses, not only the first: the connection might fall back to any of them.
         for address in addresses:
             if not self._limits.allow_private and not _is_public(address):
                 raise self._refusal(f"leads to {address}, which is no public address")
@@ -188,6 +191,7 @@ class _Download:
                 scheme=target.scheme.encode(), host=addresses[0].encode(), port=port, target=target.raw_path
             ),
             "headers": [(name.encode(), value.encode()) for name, value in headers],
+            # The certificate must be that of the name, although the connection goes to an address.
             "extensions": {
                 "timeout": {"connect": silence, "read": silence, "write": silence, "pool": silence},
                 "sni_hostname": host,
@@ -200,6 +204,7 @@ class _Download:
             return None
         import httpx
 
+        # SSL_CERT_FILE may name the private authority of the gateway, which must not vouch for strangers.
         return httpx.create_ssl_context(trust_env=False)
 
     def is_redirected(self, response: Any) -> bool:
@@ -208,6 +213,7 @@ class _Download:
         if response.status not in _REDIRECTS:
             if not 200 <= response.status < 300:
                 raise self._refusal(f"answers {response.status}")
+            # A file that announces to be too large costs no download. Few digits only, since int() of many is slow.
             length = self._headers.get("content-length", "")
             if length.isdecimal() and (len(length) > 18 or int(length) > self._limits.max_bytes):
                 raise self._too_large()
@@ -216,6 +222,7 @@ class _Download:
         self._redirects += 1
         if self._redirects > self._limits.max_redirects:
             raise self._refusal(f"redirects more than {self._limits.max_redirects} times")
+        # The next round checks scheme and address of the target like those of the first.
         self._target = str(self._parsed_address().join(self._headers.get("location", "")))
         return True
 
@@ -242,6 +249,7 @@ class _Download:
             return
         has_more = bool(data)
         while has_more:
+            # In steps, so that a bomb is noticed at the limit and not when the memory is full.
             piece = self._machine.decompress(data, _INFLATED_AT_ONCE)
             yield piece
             data = self._machine.unconsumed_tail
@@ -253,6 +261,7 @@ class _Download:
             raise self._refusal("is cut off: its compressed data has no end")
         data = b"".join(self._pieces)
         declared = self._headers.get("content-type", "").split(";")[0].strip().lower()
+        # Servers label pictures as text or octets, and error pages as pictures.
         mime_type = sniff_mime_type(data) or declared
         if not data or mime_type in ("", "text/html", "application/json", "application/octet-stream"):
             raise self._refusal(f"is no media (content type {declared[:80] or 'unknown'})")
@@ -262,7 +271,7 @@ class _Download:
         """Return our error for whatever went wrong, without the user name and password of the URL."""
         if isinstance(error, UnsupportedContentError):
             return error.with_traceback(None)
-        if time.monotonic() >= self._deadline_of_download:
+        if time.monotonic() >= self._expires:
             return self._refusal("cannot be fetched: it is not complete at the deadline; raise MediaFetcher(deadline=)")
         return self._refusal(f"cannot be fetched: {str(error) or type(error).__name__}")
 

@@ -40,6 +40,7 @@ class PythonFunction:
 
     def __call__(self, args: JsonMapping) -> object:
         """Call the function with the arguments of a model's call, converted to its annotations, and return its result."""
+        # Only arguments that the model gave are passed on, so the function's own defaults apply to the others.
         filled = self._model.model_validate(restore_arguments(dict(args), self._schema))
         names = filled.model_fields_set
         return self._function(**{name: getattr(filled, name) for name in type(filled).model_fields if name in names})
@@ -63,6 +64,7 @@ def sync_outcome(functions: Mapping[str, PythonFunction], call: FunctionCall) ->
         if inspect.isawaitable(result):
             getattr(result, "close", bool)()  # a coroutine that nobody will await
             raise ConfigurationError(f"{call.name} is an async function: use AsyncClient.chat")
+    # The program is wrong, not the call: the model could not do anything about it.
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001 - the model reads it, and may call again
@@ -82,6 +84,7 @@ async def async_outcome(functions: Mapping[str, PythonFunction], call: FunctionC
 
 
 def _to_function_response(call: FunctionCall, content: JsonObject) -> JsonObject:
+    # The key names are Google's: `result` for any value, `error` for a failure (Function calling, FunctionResponse).
     response: JsonObject = {"name": call.name, "response": to_jsonable_python(content, fallback=str)}
     if call.id is not None:
         response["id"] = call.id
@@ -107,6 +110,7 @@ def _parameters_of(function: Callable[..., Any], name: str, descriptions: Mappin
         raise ConfigurationError(message) from error
     fields: JsonObject = {}
     for parameter in parameters:
+        # A call carries a JSON object, so every parameter needs a name.
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ConfigurationError(f"{name}({parameter}): a model can only fill parameters that have a name")
         default = ... if parameter.default is parameter.empty else parameter.default

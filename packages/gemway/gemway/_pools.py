@@ -543,6 +543,8 @@ class _LoopPools:
 
     def __init__(self) -> None:
         self.pools: dict[PoolKey, AsyncPool] = {}
+        # asyncio.run calls shutdown_asyncgens() before it closes the loop. A generator that waits there is the only hook
+        # that a library gets at the end of a loop.
         self._keeper = self._keep()
 
     async def start(self) -> None:
@@ -597,6 +599,7 @@ class _Registry:
             if pool.users or pool.generation != self.generation:
                 return
             pool.is_closed = True  # whoever comes now gets a new one
+        # Outside the lock: closing sockets may run finalizers, and those may need the lock again.
         pool.leave_soon()
 
     def budget(self, base_url: str) -> RetryBudget:
@@ -609,6 +612,7 @@ class _Registry:
 
     def forget(self) -> None:
         """In a forked child: neither use nor close the parent's sockets, which both processes share."""
+        # Kept alive on purpose: collecting them would close sockets that the parent still uses.
         self._forgotten.append((self._sync_pools, self._loops))
         self._lock = threading.RLock()
         self.generation += 1

@@ -131,6 +131,7 @@ class Redactor:
         words = _words_to_mask(self._secrets)
         if not words or not text:
             return text
+        # The mask goes into the original text, so that everything around the secret stays as the server wrote it.
         plain, starts = _decode_escapes(text)
         return _with_masks(text, _find_secrets(plain, starts, words, len(text)))
 

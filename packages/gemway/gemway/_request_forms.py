@@ -40,6 +40,7 @@ def to_request(request: Any, config: Any, model: str) -> JsonObject:
     wire: JsonObject = dict(request) if _is_whole_request(request) else {"contents": request}
     settings = wire.pop("config", None) if config is None else config
     body = {camel(name): member for name, member in wire.items()}
+    # Members of the request itself win over those of the config, because they stand next to the contents.
     if settings is not None:
         body = merge_deep(_members_from_config(settings, model), body)
     body["contents"] = to_contents(body.get("contents"))
@@ -64,6 +65,7 @@ def _is_whole_request(request: object) -> bool:
 def _members_from_config(config: object, model: str) -> JsonObject:
     """Return the members of a request that google-genai's flat *config* stands for."""
     fields = members(config, "config")
+    # These would be dropped by a gateway without a word, so the error says where they belong.
     for name, advice in _REFUSED.items():
         if name in fields:
             raise ConfigurationError(f"config cannot hold {name!r} here: {advice}")

@@ -67,6 +67,7 @@ class EventDecoder:
             self.head += data[: _HEAD - len(self.head)]
         if self._start is not None:
             data = self._begin(self._start + data)
+        # Measured only near the limit: `map(len, events)` for each read would cost more than the reading.
         may_exceed = self._cutter.size + len(data) > self._limit
         events = self._cutter.feed(data)
         if may_exceed and max(self._cutter.size, *map(len, events), 0) > self._limit:
@@ -130,6 +131,7 @@ class _LineCutter:
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[bytes]:
+        # Nearly every read holds exactly one whole event; then nothing has to be cut at all.
         is_between = not (self._after_cr or self._pieces or self._line.tell())
         if is_between and (match := _EVENT.fullmatch(data)):
             event = match[1]
@@ -151,6 +153,7 @@ class _LineCutter:
 
     def finish(self) -> list[bytes]:
         events: list[bytes] = []
+        # A well-formed stream ends with a blank line, so nothing is left.
         if not self._pieces and not self._line.tell():
             return events
         self._take(self._end_of_line(b""), events)
@@ -242,6 +245,7 @@ class _LineCutter:
         """Turn CRLF and CR into LF, also where a CRLF was cut in two."""
         if not data:
             return data
+        # The CR ended its line already; an LF at the start of the next bytes belongs to it.
         if self._after_cr:
             data = data.removeprefix(b"\n")
         self._after_cr = data.endswith(b"\r")

@@ -54,8 +54,10 @@ class Turns:
         if candidate is None or candidate.content is None or not candidate.content.parts:
             return []
         content = candidate.content
+        # Converters leave the role out, and without one the turn would count as the user's.
         self.contents.append(content if content.role else content.model_copy(update={"role": "model"}))
         calls = response.function_calls
+        # A call of a function that the program has to answer itself ends the loop, together with all calls beside it.
         if not self._rounds or not all(call.name in self._settings.functions for call in calls):
             return []
         self._rounds -= 1

@@ -97,6 +97,7 @@ class WireType(BaseModel):
         _types_namespace: Mapping[str, Any] | None = None,
     ) -> bool | None:
         """Build the validator. Pydantic would look names up where the caller stands; ours are our module's."""
+        # Classes are built at their first use (`defer_build`), which may be anywhere in the user's program.
         names = vars(sys.modules[cls.__module__]) if _types_namespace is None else _types_namespace
         return super().model_rebuild(force=force, raise_errors=raise_errors, _types_namespace=names)
 

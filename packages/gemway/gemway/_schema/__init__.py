@@ -49,6 +49,7 @@ def function_declaration(
     """
     declaration: JsonObject = {"name": sanitize_tool_name(name)}
     if parameters is not None:
+        # The root must be an object that says so: `{"$ref": ...}` alone is refused as parameters.
         parameters = inline_root_reference(parameters)
         # Pydantic puts a class's docstring into the schema, where frameworks look for the description of the tool.
         description = description or str(parameters.get("description") or "").strip()
@@ -61,6 +62,7 @@ def function_declaration(
     converted = to_schema(parameters, dialect)
     if dialect == "json_schema":
         declaration["parametersJsonSchema"] = {"type": "object", **converted}
+    # The OpenAPI dialect refuses an object without properties, so a tool without arguments declares none.
     elif any("properties" in schema for schema in (converted, *converted.get("anyOf", ()))):
         declaration["parameters"] = converted  # an object without properties is refused there
     return declaration

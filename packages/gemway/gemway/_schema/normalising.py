@@ -132,6 +132,7 @@ def _upgrade_type(node: JsonObject) -> None:
 
 
 def _upgrade_const(node: JsonObject) -> None:
+    # Gemini has no `const`; an `enum` with one value means the same.
     if "const" in node:
         node["enum"] = [node.pop("const")]
     if "enum" in node:
@@ -190,6 +191,7 @@ def _upgrade_pattern_properties(node: JsonObject) -> None:
     patterns = node.pop("patternProperties", None)
     if not patterns or not isinstance(patterns, Mapping):
         return
+    # Other keys may have any value, so the patterns restrict nothing that a schema could express.
     others = node.get("additionalProperties")
     if others is None or others is True:
         take_notes(node, *(f"Keys that match {key} have values {compact(value)}." for key, value in patterns.items()))
@@ -208,6 +210,7 @@ def _upgrade_required(node: JsonObject) -> None:
     others = node.get("additionalProperties")
     anything = others if isinstance(others, Mapping) else {}
     node["properties"] = {**node.get("properties", {})}
+    # Order matters: models write properties in the order of the schema.
     for name in names:
         node["properties"].setdefault(name, anything)
     node["required"] = names
@@ -259,6 +262,7 @@ def split_by_type(node: JsonObject) -> JsonObject:
         if len(branches) == 1:
             return {**rest, **branches[0], NOTES: (*rest[NOTES], *branches[0].get(NOTES, ()))}
         return {**rest, "anyOf": branches} if branches else rest
+    # One type and "null" are one type that may be null, which Gemini can express.
     if len(types) - ("null" in types) < 2 or "anyOf" in node or "$ref" in node:
         return node
     typed = set[str]().union({"type"}, *(_KEYWORDS_OF_TYPE.get(word, ()) for word in types))
@@ -350,6 +354,7 @@ def _common_values(one: list[Any], other: list[Any]) -> list[Any]:
 
 def _common_types(one: str | list[str], other: str | list[str]) -> str | list[str]:
     ours, theirs = types_of({"type": one}), types_of({"type": other})
+    # If nothing is common the first schema wins: a schema that allows nothing would be refused.
     common = [word for word in ours if word in theirs or (word == "integer" and "number" in theirs)]
     if "integer" in theirs and "number" in ours and "integer" not in common:
         common.append("integer")

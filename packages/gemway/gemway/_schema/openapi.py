@@ -37,6 +37,7 @@ class _OpenAPILowering:
         lowered = {keyword: value for keyword, value in node.items() if keyword in _KEYWORDS}
         _lower_type(lowered)
         _lower_enum(lowered)
+        # Google's Schema knows `date-time` and the number formats only.
         if lowered.get("format") in {"date", "time"}:
             _add_sentence(lowered, f"Format: {lowered.pop('format')}.")
         self._lower_object(node, lowered)
@@ -94,6 +95,7 @@ class _OpenAPILowering:
         # OpenAPI 3.0 has no type "null", only the keyword nullable.
         if len(branches) < len(node["anyOf"]):
             lowered["nullable"] = True
+        # The structure is worth more than the alternatives, and both together are refused.
         if lowered.keys() & _STRUCTURE:
             _add_sentence(lowered, f"Also matches one of {', '.join(map(compact, branches))}.")
             return lowered

@@ -87,6 +87,7 @@ class _SchemaReader:
         return f"#/$defs/{name}"
 
     def _free_definition_name(self, pointer: str) -> str:
+        # Generators write `#/components/schemas/Pet` or `#/$defs/a.b[int]`; Google's references take plain names only.
         last = unquote(pointer).rsplit("/", 1)[-1].lstrip("#")
         name = legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", last.replace("~1", "_").replace("~0", "_")) or "Root"
         number = 2
@@ -102,6 +103,7 @@ class _SchemaReader:
                 target = _child_schema_at(target, unquote(step).replace("~1", "/").replace("~0", "~"))
             if target is not None:
                 return target
+        # Searched only if the path leads nowhere: anchors and ids are rare, and the search visits the whole schema.
         if self._index is None:
             self._index = dict(_named_schemas(self._root))
         return self._index.get(pointer, self._index.get(pointer.rsplit("/", 1)[-1], {}))
@@ -110,6 +112,7 @@ class _SchemaReader:
 
     def _without_all_of(self, node: JsonObject) -> JsonObject:
         """Return *node* without `allOf`: Gemini has no word for it."""
+        # Pydantic and OpenAPI generators write inheritance and descriptions of references as `allOf`.
         members = [normalised(member) for member in node.pop("allOf", ())]
         if "$ref" in node and (members or "anyOf" in node):
             members.append({NOTES: (), "$ref": node.pop("$ref")})
@@ -195,6 +198,7 @@ _FORMATS: Final = {"date-time", "date", "time", "int32", "int64", "float", "doub
 
 def _set_text_rules(node: JsonObject, converted: JsonObject) -> None:
     """Keep the patterns and formats that Gemini reads, and describe the others."""
+    # An unknown format is a 400, and so is a pattern that RE2 cannot compile.
     pattern, form = node.get("pattern"), node.get("format")
     if isinstance(pattern, str) and re.search(_BEYOND_RE2, pattern):
         take_notes(node, f"Matches the regular expression {pattern}")
