@@ -157,5 +157,5 @@ def _to_config(text: str | None) -> dict[str, Any] | None:
     except ValueError:
         raise typer.BadParameter("--config is not JSON") from None
     if not isinstance(config, dict):
-        raise ConfigurationError('--config is a JSON object, such as {"temperature": 0}')
+        raise typer.BadParameter('--config is a JSON object, such as {"temperature": 0}')
     return config
