@@ -11,7 +11,7 @@ folder = Path("out")
 folder.mkdir(exist_ok=True)
 
 fox = client.generate_image("a neon fox, cinematic", model=IMAGE_MODEL, aspect_ratio="16:9", image_size="2K").images[0]
-print(f"{fox.width}x{fox.height} pixels:", fox.save(folder / "fox.png", overwrite=True))
+print(f"{fox.width}x{fox.height} pixels:", fox.save(folder / "fox.png", rename=True))
 
 night = client.generate_image("make it night", model=IMAGE_MODEL, images=[fox]).images[0]
-print(f"{night.width}x{night.height} pixels:", night.save(folder / "fox-at-night.png", overwrite=True))
+print(f"{night.width}x{night.height} pixels:", night.save(folder / "fox-at-night.png", rename=True))

@@ -26,5 +26,5 @@ for message in result["messages"]:
     for call in getattr(message, "tool_calls", ()):
         print(f"calling {call['name']}({call['args']})")
     for number, image in enumerate(getattr(message, "artifact", None) or []):
-        print("picture:", image.save(folder / f"agent-{number}.png", overwrite=True))
+        print("picture:", image.save(folder / f"agent-{number}.png", rename=True))
 print(result["messages"][-1].text)

@@ -77,7 +77,7 @@ def test_names_are_never_taken_twice(gemway, tmp_path):
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-fox-2.png", "a-fox.png"]
     assert code == 1
-    assert err == "error: a-fox.png: is there already; choose another name or add --overwrite\n"
+    assert err == "error: a-fox.png: already exists; choose another name or add --overwrite\n"
     assert gemway("image", "a fox", "-o", "a-fox.png", "--overwrite")[0] == 0
 
 

@@ -222,6 +222,15 @@ def test_saving_never_overwrites_silently(tmp_path):
     assert image.save(path, overwrite=True).read_bytes() == image.data
 
 
+def test_a_free_name_is_chosen_on_request(tmp_path):
+    """With rename=True nothing is lost and nothing is replaced, however often a program runs."""
+    image = Image(PNG)
+
+    written = [image.save(tmp_path / "fox", rename=True).name for _ in range(3)]
+
+    assert written == ["fox.png", "fox-2.png", "fox-3.png"]
+
+
 @pytest.mark.parametrize(
     ("asked", "written"),
     [

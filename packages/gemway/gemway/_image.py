@@ -98,22 +98,36 @@ class Image:
         """Height in pixels, read from the file's header (PNG, JPEG, WebP, GIF)."""
         return self._size[1]
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the picture to *path* and return the path of the file.
+    def save(self, path: str | Path, *, overwrite: bool = False, rename: bool = False) -> Path:
+        """Write the picture to a file and return its path.
 
         The extension becomes the right one: `fox.png` is written as `fox.jpg` if the picture is a JPEG, and a name
-        without a picture's extension gets one. An existing file is never replaced unless *overwrite* is set:
-        `FileExistsError`.
+        without a picture's extension gets one.
+
+        Args:
+            path: the name of the file.
+            overwrite: replace a file that already exists.
+            rename: if the file already exists, write to the first free name: `fox-2.png`, `fox-3.png` and so on.
+
+        Raises:
+            FileExistsError: the file already exists, and neither *overwrite* nor *rename* is set.
         """
         target = self.fitting(path)
         data = self.data  # before a file is made: it may turn out to be no base64
-        try:
-            with target.open("wb" if overwrite else "xb") as file:
-                file.write(data)
-        except FileExistsError as error:
-            advice = "already exists; choose another name or pass overwrite=True"
-            raise FileExistsError(error.errno, advice, str(target)) from None
-        return target
+        number = 1
+        while True:
+            try:
+                with target.open("wb" if overwrite else "xb") as file:
+                    file.write(data)
+            except FileExistsError as error:
+                if not rename:
+                    advice = "already exists; choose another name, or pass rename=True or overwrite=True"
+                    raise FileExistsError(error.errno, advice, str(target)) from None
+            else:
+                return target
+            number += 1
+            fitting = self.fitting(path)
+            target = fitting.with_name(f"{fitting.stem}-{number}{fitting.suffix}")
 
     def fitting(self, path: str | Path) -> Path:
         """Return *path* with the extension that fits the picture, as `save` uses it."""

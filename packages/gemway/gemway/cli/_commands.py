@@ -67,7 +67,7 @@ def image(  # noqa: PLR0913 - the options of a command, named once
         typer.Option("--gallery", help="Keep it in this folder, and write all pictures there as one gallery.html."),
     ] = None,
     with_text: Annotated[bool, typer.Option("--with-text", help="Let the model write, too.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that already exists.")] = False,
     base_url: Address = None,
 ) -> None:
     """Make a picture, or change one.

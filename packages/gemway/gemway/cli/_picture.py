@@ -95,7 +95,7 @@ def _check_target(path: Path, *, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(2, "there is no such folder; make it first", str(path.parent))
     if path.exists() and not overwrite:
-        raise FileExistsError(17, "is there already; choose another name or add --overwrite", str(path))
+        raise FileExistsError(17, "already exists; choose another name or add --overwrite", str(path))
 
 
 def slug(prompt: str) -> str:
