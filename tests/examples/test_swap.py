@@ -21,6 +21,7 @@ import source_tree as source
 from gemway_emulator import Request, reply
 
 FOLDER = source.ROOT / "examples" / "swap"
+PROVIDERS = ("langchain_openai", "langchain_anthropic", "langchain_google_genai", "llama_index.embeddings.google_genai")
 CONSTRUCTORS = ("ChatOpenAI(", "ChatAnthropic(", "ChatGoogleGenerativeAI(") + (
     "OpenAIEmbeddings(",
     "GoogleGenerativeAIEmbeddings(",
@@ -389,11 +390,11 @@ def test_every_program_is_listed():
 
 
 def test_programs_stay_as_they_were_written():
-    """Each is for one other provider, none names ours; every provider has at least three; they have 40 to 120 lines."""
+    """Each is for one other provider, none names ours; every chat provider has at least three; they have 30 to 120 lines."""
     sources = {name: original(name) for name in SWAPS}
     providers = {name: [each for each in PROVIDERS if f"from {each} import" in text] for name, text in sources.items()}
 
     assert [name for name, found in providers.items() if len(found) != 1] == []
     assert [name for name, text in sources.items() if "gemway" in text.lower()] == []
-    assert [name for name, text in sources.items() if not 40 <= len(text.splitlines()) <= 120] == []
-    assert min(list(chain(*providers.values())).count(each) for each in PROVIDERS) >= 3
+    assert [name for name, text in sources.items() if not 30 <= len(text.splitlines()) <= 120] == []
+    assert min(list(chain(*providers.values())).count(each) for each in PROVIDERS[:3]) >= 3
