@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gemway._checks import NO_KEY, Timeouts, checked_key, kind_of, normalize, without_scheme
 from gemway._exceptions import ConfigurationError
 from gemway._option_reader import hide_secrets
-from gemway._options import ClientOptions, check_options, unexpected
+from gemway._options import ROWS, ClientOptions, check_options, unexpected
 from gemway._redaction import MaskedUrl, Secret
 from gemway._warnings import warn
 
@@ -53,9 +53,9 @@ class ClientConfig:
 
     def __init__(self, options: Mapping[str, Any], *, needs_key: bool = True) -> None:
         given = {**options, "base_url": resolve_base_url(options.get("base_url"))}
-        checked = {"headers": {}, **check_options(given)}
-        scheme = checked.get("auth_scheme", ClientOptions.model_fields["auth_scheme"].default)
-        checked["api_key"] = without_scheme(_masked_key(checked.get("api_key")), scheme)
+        defaults = {name: ROWS[name].otherwise for name in ClientOptions.model_fields}
+        checked = {**defaults, "headers": {}, **check_options(given)}
+        checked["api_key"] = without_scheme(_masked_key(checked["api_key"]), checked["auth_scheme"])
         self.settings = Settings.model_construct(**checked)
         self._options = {**given, **{name: checked[name] for name in given if name in checked}}
         self.key = self._find_key(needs_key=needs_key)

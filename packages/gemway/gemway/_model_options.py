@@ -73,11 +73,12 @@ class ClientHolder(AdapterOptions):
 
     if not TYPE_CHECKING:  # type checkers make the constructor of the fields
 
-        def __init__(self, model: str | None = None, *, is_restored: bool = False, **options: Any) -> None:
+        def __init__(self, *positional: Any, is_restored: bool = False, **options: Any) -> None:
             cls = type(self)
             hide_secrets(options, known=cls.model_fields)
-            if model is not None:
-                options["model"] = model
+            if positional:
+                del positional  # no frame shows it: it may be a key
+                raise TypeError(f"{cls.__name__} takes its options by name, such as {cls.__name__}(model=...)")
             given = {**_subclass_defaults(cls), **cls._read_options(options)}
             given["model"] = resolve_model(given.get("model"))
             is_from_environment = _find_gateway(given, is_restored=is_restored)

@@ -45,13 +45,14 @@ if TYPE_CHECKING:
     from gemway._retry import RetryEvent
 
     Auth = httpx.Auth
-    HttpTimeout = httpx.Timeout
+    Seconds = float | httpx.Timeout | tuple[float, ...]
+    Address = str | httpx.URL
     Headers = Mapping[str, Any]
     JsonObject = Mapping[str, Any]
 else:
     # pydantic reads the annotations below. Nothing may import an HTTP library before the first call, and what is masked
     # must stay the object that it is: pydantic would make a plain dict of it.
-    Auth = HttpTimeout = MediaFetcher = RetryEvent = Headers = JsonObject = Any
+    Auth = Seconds = MediaFetcher = RetryEvent = Address = Headers = JsonObject = Any
 
 Key = str | SecretStr | Callable[[], Any]
 Place = Literal["client", "generationConfig", "request", "tools", "model"]
@@ -69,12 +70,14 @@ class Option:
             call may change them; "model" options are for the model object itself.
         check: returns the value that the core works with, or raises `ConfigurationError`.
         masked_as: how the value is masked, if it may hold a secret.
-        accepts_none: whether None is a value of its own; otherwise it means "not given".
+        otherwise: what a client takes where the option is not given; models and their dumps leave it at None.
+        accepts_none: whether None is a value of its own, rather than "not given".
     """
 
     place: Place
     check: Check | None = None
     masked_as: Mask | None = None
+    otherwise: Any = None
     accepts_none: bool = False
 
     def __call__(self, schema: dict[str, Any]) -> None:
@@ -88,20 +91,19 @@ def option(
     meaning: str = "",
     check: Check | None = None,
     masked_as: Mask | None = None,
+    otherwise: Any = None,
     accepts_none: bool = False,
     is_stored: bool = True,
-    kw_only: bool = True,
 ) -> Any:
     """Return the field of one row. What is masked or not *is_stored* stays out of dumps and reprs."""
     hidden = masked_as not in {None, "address"} or not is_stored
-    row = Option(place, check, masked_as, accepts_none)
+    row = Option(place, check, masked_as, default if otherwise is None else otherwise, accepts_none)
     return Field(
         default,
         description=meaning or None,
         exclude=hidden or None,
         repr=not hidden,
         json_schema_extra=row,
-        kw_only=kw_only,
     )
 
 
@@ -120,14 +122,17 @@ class GatewayOptions(BaseModel):
     base_url: str | None = option(
         "client", masked_as="address", meaning="The gateway's address without `/v1beta`; default `GEMWAY_BASE_URL`."
     )
-    timeout: float | HttpTimeout | Any | None = option(
+    timeout: Seconds | None = option(
         "client",
         check=checked_timeout,
         meaning="Seconds of silence after which an attempt is given up, or an `httpx.Timeout`; default 5 to connect and"
         " 120 between data, 300 for images and long thinking.",
     )
     max_retries: int | None = option(
-        "client", 2, check=checked_retries, meaning="How many times to retry a failed attempt; 0 sends one request."
+        "client",
+        otherwise=2,
+        check=checked_retries,
+        meaning="How many times to retry a failed attempt; 0 sends one request.",
     )
     deadline: float | None = option(
         "client", check=checked_seconds, meaning="Total seconds for a call, including retries and waits."
@@ -151,21 +156,24 @@ class GatewayOptions(BaseModel):
         "client", "camel", check=one_of("camel", "snake"), meaning='"snake" for gateways that only read `inline_data`.'
     )
     max_connections: int | None = option(
-        "client", 1000, check=checked_count, meaning="How many connections may be open at once; further calls wait."
+        "client",
+        otherwise=1000,
+        check=checked_count,
+        meaning="How many connections may be open at once; further calls wait.",
     )
     max_continuations: int | None = option(
         "client",
-        0,
+        otherwise=0,
         check=checked_count_or_zero,
         meaning="How many follow-up requests to send when an answer stops with CONTINUATION; token usage is added up.",
     )
     max_response_bytes: int | None = option(
         "client",
-        64 * 2**20,
+        otherwise=64 * 2**20,
         check=checked_count,
         meaning="The largest answer in bytes, decompressed; a stream counts as a whole.",
     )
-    proxy: str | Any | None = option(
+    proxy: Address | Any | None = option(
         "client",
         check=checked_proxy,
         masked_as="address",
@@ -174,23 +182,26 @@ class GatewayOptions(BaseModel):
     )
     verify: Any = option(
         "client",
-        True,
+        otherwise=True,
         check=checked_verify,
         is_stored=False,
         meaning="False, an `ssl.SSLContext`, or True for the system's certificates (SSL_CERT_FILE is read).",
     )
     auth_header: str | None = option(
-        "client", "Authorization", check=checked_word, meaning="The header that carries the key."
+        "client", otherwise="Authorization", check=checked_word, meaning="The header that carries the key."
     )
     auth_scheme: str | None = option(
-        "client", "Bearer", check=checked_word_or_nothing, meaning="The word before the key in it; may be empty."
+        "client",
+        otherwise="Bearer",
+        check=checked_word_or_nothing,
+        meaning="The word before the key in it; may be empty.",
     )
     retry_budget: str | None = option(
         "client", "shared", accepts_none=True, meaning="None switches off the budget that prevents retry storms."
     )
     retry_image_timeouts: bool | None = option(
         "client",
-        False,
+        otherwise=False,
         check=checked_switch,
         meaning="Also retry image requests when an image may already have been generated and billed.",
     )
@@ -210,7 +221,7 @@ class ClientOptions(GatewayOptions):
 class AdapterOptions(GatewayOptions):
     """Options of an adapter's models, tools and embeddings, which have a blocking client and one for asyncio."""
 
-    model: str = option("model", "", kw_only=False, meaning="The model's name at the gateway; default `GEMWAY_MODEL`.")
+    model: str = option("model", "", meaning="The model's name at the gateway; default `GEMWAY_MODEL`.")
     default_headers: Headers | None = option(
         "client", check=checked_headers, masked_as="headers", meaning="Sent with every request; treated as secrets."
     )
@@ -320,7 +331,7 @@ class OtherNames(BaseModel if TYPE_CHECKING else object):  # type: ignore[misc] 
     async_http_client: Any = means("http_async_client")
     openai_proxy: str | None = means("proxy")
     anthropic_proxy: str | None = means("proxy")
-    request_timeout: float | HttpTimeout | Any | None = means("timeout")
+    request_timeout: Seconds | None = means("timeout")
     default_request_timeout: float | None = means("timeout")
     retries: int | None = means("max_retries")
     max_output_tokens: int | None = means("max_tokens")
@@ -459,7 +470,7 @@ def accepts(
     def decorate(init: Callable[..., None]) -> Callable[Concatenate[Any, _Options], None]:
         fields = cast("type[BaseModel]", options).model_fields
         named = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=field.default, annotation=field.annotation)
+            Parameter(name, Parameter.KEYWORD_ONLY, default=ROWS[name].otherwise, annotation=field.annotation)
             for name, field in fields.items()
         ]
         init.__signature__ = Signature([Parameter("self", Parameter.POSITIONAL_ONLY), *named])  # type: ignore[attr-defined]  # as PEP 362 has it

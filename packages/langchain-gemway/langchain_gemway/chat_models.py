@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import gemway
 import gemway.adapters
-from gemway.adapters import WireRequest, fingerprint, hide_secrets
+from gemway.adapters import (
+    SECRET_OPTIONS,
+    CallChanges,
+    OtherNames,
+    WireRequest,
+    accepts,
+    fingerprint,
+    hide_secrets,
+    warn_once,
+)
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -15,19 +24,10 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_json_schema
 
+from langchain_gemway._chat_options import CALL_ONLY, LANGCHAINS, UNTRACED, ChatOptions, hide_call_secrets
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._events import EventWriter
-from langchain_gemway._fetching import afetched, fetched
-from langchain_gemway._messages import to_contents
-from langchain_gemway._options import (
-    cache_key_options,
-    call_options,
-    hide_call_secrets,
-    media_dialect,
-    to_body,
-    to_changes,
-    traced,
-)
+from langchain_gemway._messages import to_contents, to_request
 from langchain_gemway._profiles import estimate_tokens, token_ids
 from langchain_gemway._responses import (
     AnswerContext,
@@ -36,7 +36,6 @@ from langchain_gemway._responses import (
     to_chat_result,
     to_generation_chunk,
 )
-from langchain_gemway._settings import GatewayModel
 from langchain_gemway._structured import (
     AnswerParser,
     Method,
@@ -50,9 +49,9 @@ from langchain_gemway._tools import BoundTools, to_bound_tools
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
-    from typing_extensions import Unpack
 
-    from langchain_gemway._constructor import ConstructorOptions
+    class _Constructor(OtherNames, ChatOptions):
+        """Every option by every name, for type checkers."""
 
 
 class _Call:
@@ -60,15 +59,15 @@ class _Call:
 
     __slots__ = ("body", "changes", "context", "model", "options")
 
-    def __init__(self, model: str, body: WireRequest, changes: dict[str, Any], context: AnswerContext) -> None:
-        self.model = model
+    def __init__(self, changes: CallChanges, body: WireRequest, context: AnswerContext) -> None:
+        self.model = changes.model
         self.body = body
-        self.changes = changes
-        self.options = call_options(changes) if changes else {}
+        self.changes = changes.given
+        self.options = changes.call
         self.context = context
 
 
-class ChatGemway(GatewayModel):
+class ChatGemway(ChatOptions):
     """Chat with Gemini through a gateway that speaks Gemini's own protocol with Bearer auth.
 
         from langchain_gemway import ChatGemway
@@ -90,7 +89,8 @@ class ChatGemway(GatewayModel):
 
     if TYPE_CHECKING:
 
-        def __init__(self, **options: Unpack[ConstructorOptions]) -> None: ...
+        @accepts(_Constructor)
+        def __init__(self, **options: Any) -> None: ...
 
     # What LangChain asks about the model
 
@@ -104,20 +104,14 @@ class ChatGemway(GatewayModel):
         return self.model
 
     @property
-    def lc_attributes(self) -> dict[str, Any]:
-        # Part of the key of LangChain's cache: a model that searches must not get the answer of one that does not.
-        tools = to_bound_tools(self.tools, self.schema_dialect)
-        return {**super().lc_attributes, "tools": [*tools]} if tools else super().lc_attributes
-
-    @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        options = {name: value for name, value in self._options().items() if name != "extra_body"}
+        options = {name: value for name, value in self._request_options().items() if name != "extra_body"}
         return {"model": self.model, "base_url": self.base_url, **_plain(options)}
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         hide_call_secrets(kwargs)
         params = {**self._identifying_params, "_type": self._llm_type, "stop": stop or self.stop}
-        return {**params, **traced(kwargs)} if kwargs else params
+        return {**params, **{name: value for name, value in kwargs.items() if name not in UNTRACED}}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         hide_call_secrets(kwargs)
@@ -137,7 +131,8 @@ class ChatGemway(GatewayModel):
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """Return the key of LangChain's cache for this model and these options; it may be stored, so it holds no secret."""
         hide_call_secrets(kwargs)
-        options = cache_key_options(kwargs)
+        # Digests tell secrets apart without showing them.
+        options = {name: fingerprint(one) if name in SECRET_OPTIONS else one for name, one in kwargs.items()}
         unseen = {"default_headers": self.default_headers, "extra_body": self.extra_body}
         if any(unseen.values()):  # dumps leave them out, but they may change the answer
             options["model_secrets"] = fingerprint({name: value for name, value in unseen.items() if value})
@@ -162,7 +157,7 @@ class ChatGemway(GatewayModel):
         hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
-            body = fetched(call.body, self.media_fetcher, call.options, self.deadline)
+            body = self._with_media(call.body, call.options)
             response = self._client(call.changes).generate_content(call.model, body, **call.options)
             return to_chat_result(response, call.context)
 
@@ -176,7 +171,7 @@ class ChatGemway(GatewayModel):
         hide_call_secrets(kwargs)
         with langchain_errors():
             call = self._call(messages, stop, kwargs)
-            body = await afetched(call.body, self.media_fetcher, call.options, self.deadline)
+            body = await self._awith_media(call.body, call.options)
             response = await self._async_client(call.changes).generate_content(call.model, body, **call.options)
             return to_chat_result(response, call.context)
 
@@ -254,7 +249,7 @@ class ChatGemway(GatewayModel):
     def _message_chunks(self, call: _Call) -> Iterator[AIMessageChunk]:
         with langchain_errors():
             reader = ChunkReader(call.context)
-            body = fetched(call.body, self.media_fetcher, call.options, self.deadline)
+            body = self._with_media(call.body, call.options)
             stream = self._client(call.changes).stream_chunks(call.model, body, **call.options)
             with stream:
                 for response in stream:
@@ -265,7 +260,7 @@ class ChatGemway(GatewayModel):
     async def _amessage_chunks(self, call: _Call) -> AsyncGenerator[AIMessageChunk, None]:
         with langchain_errors():
             reader = ChunkReader(call.context)
-            body = await afetched(call.body, self.media_fetcher, call.options, self.deadline)
+            body = await self._awith_media(call.body, call.options)
             stream = self._async_client(call.changes).stream_chunks(call.model, body, **call.options)
             async with stream:
                 async for response in stream:
@@ -278,21 +273,28 @@ class ChatGemway(GatewayModel):
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, v1: bool | None = None
     ) -> _Call:
         """Return the request for *messages*, with a call's options over the model's."""
-        changes = to_changes(kwargs) if kwargs else {}
-        options = self._options()
-        if changes:
-            options = gemway.adapters.override(options, changes)
+        given = {name: value for name, value in kwargs.items() if name not in LANGCHAINS} if kwargs else kwargs
+        changes = self._changed_by(given, known=CALL_ONLY, where="ChatGemway")
+        options, model = changes.options, changes.model
         if stop is not None:
             options["stop"] = stop
-        model = changes.get("model") or self.model
-        dialect = media_dialect(changes.get("schema_dialect") or self.schema_dialect)
-        config = self._memory.config(options, model, dialect)
-        late_system = changes.get("late_system") or self.late_system
-        body, tools = to_body(messages, options, config, model=model, late_system=late_system, dialect=dialect)
+        if options.get("parallel_tool_calls") is False:
+            warn_once("parallel_tool_calls", "Gemini has no equivalent of parallel_tool_calls=False; it is ignored")
+        late_system = changes.given.get("late_system") or self.late_system
+        contents, system = to_request(messages, model=model, late_system=late_system)
+        body = WireRequest(contents=contents)
+        if system:
+            body["systemInstruction"] = {"parts": system}
+        tools = to_bound_tools(options.get("tools"), changes.dialect)
+        if tools:
+            body["tools"] = tools.wire
+        if tool_config := _tool_config(options, tools, model):
+            body["toolConfig"] = tool_config
+        body = self._add_options(body, options, self._generation_config(options, model, changes.dialect))
         context = to_answer_context(
             body, model=model, v1=self.output_version == "v1" if v1 is None else v1, tools=tools
         )
-        return _Call(model, body, changes, context)
+        return _Call(changes, body, context)
 
     # Tools and structured output
 
@@ -417,6 +419,18 @@ class ChatGemway(GatewayModel):
                 if error.status_code in {404, 405, 501}:
                     return None
                 raise
+
+
+def _tool_config(options: Mapping[str, Any], tools: BoundTools | None, model: str) -> dict[str, Any] | None:
+    given = options.get("tool_config")
+    if tools is None:
+        return gemway.adapters.to_tool_config(None, names=(), tool_config=given) if given is not None else None
+    config = gemway.adapters.to_tool_config(
+        options.get("tool_choice"), names=tools.names, strict=options.get("strict"), tool_config=given
+    )
+    if tools.names and tools.server_tools and gemway.capabilities(model).tools_with_server_tools:
+        return {"includeServerSideToolInvocations": True, **(config or {})}
+    return config
 
 
 _METHODS = ("json_schema", "json_mode", "function_calling")
