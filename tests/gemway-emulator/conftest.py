@@ -18,11 +18,14 @@ def running() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def emulator(running: Emulator) -> Iterator[Emulator]:
-    """A running emulator as new."""
+def emulator(request: pytest.FixtureRequest, running: Emulator) -> Iterator[Emulator]:
+    """A running emulator as new; a test fails if it leaves scripted replies, unless it is marked `leaves_replies`."""
     running.reset()
     yield running
+    left = running.pending
     running.reset()
+    if left and not request.node.get_closest_marker("leaves_replies"):
+        pytest.fail(f"{left} scripted replies were left over", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -208,6 +208,7 @@ def test_the_openai_form_refuses_in_openai_words(http, emulator, change, status)
     assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
+@pytest.mark.leaves_replies
 def test_scripted_failures_reach_every_embedding_route(http, emulator):
     """`reply.error` and `reply.raw` are served by the embedding routes too; a text waits for a generation."""
     emulator.enqueue(reply.error(429), reply.raw(503, "busy"), reply.text("for the model"))

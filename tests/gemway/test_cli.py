@@ -16,7 +16,7 @@ import pytest
 from gemway import Image
 from gemway.cli import main
 from gemway_emulator import Emulator, reply
-from gemway_emulator._pictures import draw
+from gemway_emulator._media import draw
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gemway_emulator import Emulator
+
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "wire"
 KEY = "test-key"
 ABSENT = f"the recordings are not beside this clone ({Path('..') / 'shared' / 'wire'})"
@@ -49,7 +51,14 @@ def errors() -> list[dict[str, Any]]:
 
 @contextmanager
 def replay(*options: str) -> Iterator[str]:
-    """Run the replay server; the value is its base URL. A record is picked by `{base}/r/{id}`."""
+    """Play all recordings; the value is the base URL. A record is picked by `{base}/r/{id}`.
+
+    The emulator plays the tape. *options* are for the replay server beside the recordings, which cuts stream bodies anywhere.
+    """
+    if not options:
+        with Emulator.replay(FOLDER / "dev.jsonl", api_key=KEY) as emulator:
+            yield emulator.base_url
+        return
     command = [sys.executable, str(FOLDER / "replay_server.py"), str(FOLDER / "dev.jsonl"), "--port", "0", *options]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:

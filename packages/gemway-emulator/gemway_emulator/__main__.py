@@ -16,19 +16,20 @@ from gemway_emulator import MISBEHAVIOURS, Emulator, record
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; prints the base URL first."""
-    options = _parser().parse_args(arguments)
+    options = vars(_parser().parse_args(arguments))
     ended = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
+    address = f"{options['host']}:{options['port']}"
     try:
-        emulator = _made(options)
+        emulator = _build(**options)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     try:
         emulator.start()
     except OSError as error:
-        print(f"cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+        print(f"cannot listen on {address}: {error}", file=sys.stderr)
         return 1
     print(emulator.base_url, flush=True)
     # A wait without a limit would keep signals from being handled on some platforms.
@@ -38,56 +39,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _made(options: argparse.Namespace) -> Emulator:
-    place = {"port": options.port, "host": options.host, "prefix": options.prefix}
-    if options.record:
-        if not options.upstream_gemini:
+def _build(
+    *, record_to: str | None, upstream_gemini: str | None, replay: str | None, api_key: str | None, **options: Any
+) -> Emulator:
+    place = {name: options[name] for name in ("port", "host", "prefix")}
+    if record_to:
+        if not upstream_gemini:
             raise ValueError("--record needs --upstream-gemini, the gateway to pass requests on to")
-        return record(options.record, upstream=options.upstream_gemini, api_key=options.api_key, **place)
-    key = options.api_key or "sk-local"
-    if options.replay:
-        return Emulator.replay(options.replay, api_key=key, **place)
-    names = ("respond", "any_model", "strict_signatures", "delay", "chunk_delay", "latency", "seed", "misbehave")
-    rest = {name: getattr(options, name) for name in (*names, "upstream", "upstream_model", "upstream_key")}
-    return Emulator(api_key=key, models=options.model, **place, **rest)
+        return record(record_to, upstream=upstream_gemini, api_key=api_key, **place)
+    key = api_key or "sk-local"
+    return Emulator.replay(replay, api_key=key, **place) if replay else Emulator(api_key=key, **options)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gemway-emulator", description="A local Gemini-native gateway with Bearer auth."
     )
-    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument(
-        "--api-key", help="the Bearer token to accept (default: sk-local; with --record GEMWAY_API_KEY)"
-    )
-    parser.add_argument("--prefix", default="", help="path to serve under, such as /gw")
-    parser.add_argument("--model", action="append", default=[], help="one more model name to serve; may be repeated")
-    parser.add_argument("--any-model", action="store_true", help="serve every model name")
-    parser.add_argument("--respond", type=_named, metavar="MODULE:FUNCTION", help="a function that answers requests")
-    parser.add_argument("--strict-signatures", action="store_true", help="compare thought signatures as text")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--chunk-delay", type=float, default=0.0, help="seconds between stream events")
-    parser.add_argument("--latency", help="seconds before answers, as a distribution: p50=800ms,p95=4s")
-    parser.add_argument("--seed", type=int, default=0, help="of --latency (default: 0)")
-    parser.add_argument("--upstream", metavar="URL", help="an OpenAI-compatible server that answers, with its /v1")
-    parser.add_argument("--upstream-model", metavar="NAME", help="the model to ask there")
-    parser.add_argument("--upstream-key", metavar="KEY", help="the key of that server")
-    parser.add_argument("--record", metavar="TAPE", help="write a tape of the requests to --upstream-gemini")
-    parser.add_argument("--upstream-gemini", metavar="URL", help="the real gateway to record")
-    parser.add_argument("--replay", metavar="TAPE", help="answer from a tape")
-    parser.add_argument(
-        "--misbehave",
-        action="append",
-        default=[],
-        choices=sorted(MISBEHAVIOURS),
-        metavar="NAME",
-        help="may be repeated",
-    )
+    add = parser.add_argument
+    add("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
+    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    add("--api-key", help="the Bearer token to accept (default: sk-local; with --record GEMWAY_API_KEY)")
+    add("--prefix", default="", help="path to serve under, such as /gw")
+    add("--model", action="append", default=[], dest="models", help="one more model name to serve; may be repeated")
+    add("--any-model", action="store_true", help="serve every model name")
+    add("--respond", type=_function, metavar="MODULE:FUNCTION", help="a function that answers requests")
+    add("--strict-signatures", action="store_true", help="compare thought signatures as text")
+    add("--delay", type=float, default=0.0, help="seconds before each answer")
+    add("--chunk-delay", type=float, default=0.0, help="seconds between stream events")
+    add("--latency", help="seconds before answers, as a distribution: p50=800ms,p95=4s")
+    add("--seed", type=int, default=0, help="of --latency (default: 0)")
+    add("--upstream", metavar="URL", help="an OpenAI-compatible server that answers, with its /v1")
+    add("--upstream-model", metavar="NAME", help="the model to ask there")
+    add("--upstream-key", metavar="KEY", help="the key of that server")
+    add("--record", metavar="TAPE", dest="record_to", help="write a tape of the requests to --upstream-gemini")
+    add("--upstream-gemini", metavar="URL", help="the real gateway to record")
+    add("--replay", metavar="TAPE", help="answer from a tape")
+    names = sorted(MISBEHAVIOURS)
+    add("--misbehave", action="append", default=[], choices=names, metavar="NAME", help="may be repeated")
     return parser
 
 
-def _named(text: str) -> Any:
+def _function(text: str) -> Any:
     """The function that `module:function` names, looked for in the working directory too."""
     module, colon, name = text.partition(":")
     if not colon:

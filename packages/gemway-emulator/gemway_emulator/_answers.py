@@ -1,4 +1,7 @@
-"""Compose the answer to a request without a language model: pictures, calls, JSON or text, whatever is asked for. Pure."""
+"""Compose the answer to a request without a language model: pictures, calls, JSON or text, whatever is asked for. Pure.
+
+Nothing here knows a framework's prompts.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,24 @@ import json
 import re
 from typing import Any
 
-from gemway_emulator import _pictures, _tools, _usage
+from gemway_emulator import _media, _usage
 from gemway_emulator._instances import instance
-from gemway_emulator._language import nearest_sentence, topic
-from gemway_emulator._picture_sizes import nearest_ratio, picture_size
-from gemway_emulator._request import Medium, Request, encoded, readable
-from gemway_emulator._sounds import SPEECH_TYPE, speak
-from gemway_emulator._turns import AUTOMATIC, Part, Turn, medium_part, text_part, thought_part
+from gemway_emulator._language import content_words, nearest_sentence, topic
+from gemway_emulator._request import Medium, Request, Tool, encoded, readable
+from gemway_emulator._turns import AUTOMATIC, Part, Turn, call_part, medium_part, text_part, thought_part
 
+# Every second tool is named with one of these: they do not count when a name is looked for among the words of a text.
+_EMPTY_WORDS = frozenset(content_words("set run tool function call fetch find return current"))
 _THOUGHT = "**Considering the request**\n\nThe user asks about"
 
 
 def answer(request: Request, *, thought_images: bool = False) -> Turn:
-    """The neutral answer to *request*; it knows no framework's prompts."""
+    """The neutral answer to *request*."""
     if "IMAGE" in request.modalities:
         return Turn([*_thoughts(request), *_picture_parts(request, thought_images=thought_images)])
     if "AUDIO" in request.modalities:
-        return Turn([medium_part(encoded(speak(request.prompt)), SPEECH_TYPE, None)])
-    if calls := _tools.calls(request):
+        return Turn([medium_part(encoded(_media.speak(request.prompt)), _media.SPEECH_TYPE, None)])
+    if calls := _calls(request):
         return Turn([*_thoughts(request), *calls])
     turns = [_text_turn(request, number) for number in range(request.config.get("candidateCount") or 1)]
     turns[0].alternatives = turns[1:]
@@ -105,6 +108,57 @@ def _received(medium: Medium) -> str:
     return f"{medium.mime_type} data of {len(medium.data)} bytes."
 
 
+def _calls(request: Request) -> list[Part]:
+    """The function calls that answer *request*, none if it asks for text.
+
+    A tool that the newest user text names is called, several side by side unless the text says `then`. Mode ANY calls the
+    first allowed one otherwise. No tool is called twice for one user text, so that every loop over calls ends.
+    """
+    fresh = [tool for tool in request.tools if tool.name not in request.called]
+    if request.mode == "NONE" or not fresh:
+        return []
+    chosen = _named(request, fresh) or (fresh[:1] if request.mode == "ANY" else [])
+    return [_call(tool, request, chosen) for tool in chosen]
+
+
+def _named(request: Request, tools: list[Tool]) -> list[Tool]:
+    text = request.prompt
+    places = {tool.name: place for tool in request.tools if (place := _place(tool.name, text)) >= 0}
+    if not places and not request.called:
+        return [tool for tool in tools if _is_meant(tool, text)][:1]
+    named = sorted((tool for tool in tools if tool.name in places), key=lambda tool: places[tool.name])
+    return named[:1] if re.search(r"(?i)\bthen\b", text) else named
+
+
+def _place(name: str, text: str) -> int:
+    """Where *text* has *name* as a word of its own, -1 if nowhere or if it forbids the tool."""
+    if re.search(
+        rf"(?i)\b(?:not|never|don't|without)\s+(?:us\w+|call\w*)\s+(?:the\s+)?\W?{re.escape(name)}(?!\w)", text
+    ):
+        return -1
+    found = re.search(rf"(?i)(?<!\w){re.escape(name)}(?!\w)", text)
+    return found.start() if found else -1
+
+
+def _is_meant(tool: Tool, text: str) -> bool:
+    """Whether *text* has all the words of the tool's name that mean something: `the weather in Oslo` means get_weather."""
+    wanted = set(content_words(tool.name)) - _EMPTY_WORDS
+    denied = re.search(rf"(?i)\b(?:not|never|don't|without)\b.*{re.escape(tool.name)}", text)
+    return bool(wanted) and wanted <= set(content_words(text)) and not denied
+
+
+def _call(tool: Tool, request: Request, chosen: list[Tool]) -> Part:
+    args = instance(tool.schema, request.material if len(chosen) == 1 else _clause(tool, request.prompt, chosen))
+    return call_part(tool.name, args if isinstance(args, dict) else {})
+
+
+def _clause(tool: Tool, text: str, chosen: list[Tool]) -> str:
+    """The text from the name of *tool* to the name of the next one, for arguments of its own."""
+    start = _place(tool.name, text)
+    ends = [place for other in chosen if (place := _place(other.name, text)) > start]
+    return text[start : min(ends, default=len(text))]
+
+
 def _logprobs(text: str, top: int) -> dict[str, Any]:
     chosen = [
         {"token": unit, "tokenId": 1000 + index, "logProbability": -0.1}
@@ -134,7 +188,7 @@ def _picture_parts(request: Request, *, thought_images: bool) -> list[Part]:
         made = "the edited picture" if request.newest_picture else "a picture"
         parts.insert(0, text_part(f"Here is {made}: {request.prompt[:200] or 'untitled'}", AUTOMATIC))
     if thought_images and request.thinks_aloud:
-        draft = medium_part(encoded(_pictures.draw(f"draft: {request.prompt}", (256, 256))), "image/png", None)
+        draft = medium_part(encoded(_media.draw(f"draft: {request.prompt}", (256, 256))), "image/png", None)
         parts.insert(0, draft | {"thought": True})
     return parts
 
@@ -145,10 +199,10 @@ def _picture(request: Request) -> bytes:
     ratio, size = config.get("aspectRatio"), config.get("imageSize")
     if request.newest_picture is not None:
         try:
-            source = _pictures.opened(request.newest_picture.data)
+            source = _media.opened(request.newest_picture.data)
         except ValueError:
             pass  # undecodable input: draw afresh, as a model that saw nothing would
         else:
-            pixels = picture_size(request.model, ratio or nearest_ratio(request.model, source.size), size)
-            return _pictures.edit(request.prompt, source, pixels)
-    return _pictures.draw(request.prompt or "untitled", picture_size(request.model, ratio, size))
+            pixels = request.model.picture_size(ratio or request.model.nearest_ratio(source.size), size)
+            return _media.edit(request.prompt, source, pixels)
+    return _media.draw(request.prompt or "untitled", request.model.picture_size(ratio, size))

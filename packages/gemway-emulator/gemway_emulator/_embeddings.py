@@ -21,8 +21,8 @@ from typing import Any
 from gemway_emulator import _usage
 from gemway_emulator._errors import GoogleError, invalid_argument
 from gemway_emulator._language import content_words, words
+from gemway_emulator._media import colour_name, opened
 from gemway_emulator._models import Model
-from gemway_emulator._pictures import colour_name, opened
 from gemway_emulator._signatures import decoded
 
 _BLOCKS = (0, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)  # where each block begins; each is as long as all before it

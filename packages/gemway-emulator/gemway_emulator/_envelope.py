@@ -13,6 +13,7 @@ from gemway_emulator._turns import Part, Turn
 Chunk = dict[str, Any]
 _TOKENS_PER_EVENT = 6
 _MOST_EVENTS = 12
+_IN_TOTAL = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,8 @@ class Envelope:
 
     def chunks(self, turn: Turn) -> list[Chunk]:
         """The answer to streamGenerateContent: text in several events, finishReason on the last."""
-        groups = _groups(turn)
+        groups = _groups(turn) or [[]]
         events = [self.chunk(turn, groups[: end + 1], ended=end == len(groups) - 1) for end in range(len(groups))]
-        if not groups:
-            events = [self.chunk(turn, [], ended=True)]
         for index, other in enumerate(turn.alternatives, start=1):
             events.insert(-1, {**events[0], "candidates": [_candidate(other, other.parts, index, ended=True)]})
         return events
@@ -65,15 +64,12 @@ class Envelope:
             counted["candidatesTokenCount"] = sum(answer.values())
         if thoughts:
             counted["thoughtsTokenCount"] = thoughts
-        given = turn.usage or {}
-        if given and not ended and "candidatesTokenCount" in given:
-            given = {
-                **given,
-                "candidatesTokenCount": min(counted["candidatesTokenCount"], given["candidatesTokenCount"]),
-            }
+        given = dict(turn.usage or {})
+        if not ended and "candidatesTokenCount" in given:
+            given["candidatesTokenCount"] = min(counted["candidatesTokenCount"], given["candidatesTokenCount"])
             given.pop("totalTokenCount", None)
         usage = counted | given
-        usage.setdefault("totalTokenCount", _total(usage))
+        usage.setdefault("totalTokenCount", sum(usage.get(name) or 0 for name in _IN_TOTAL))
         if not given:
             usage["promptTokensDetails"] = _usage.details(self.prompt)
             usage |= {"candidatesTokensDetails": _usage.details(answer)} if any(answer.values()) else {}
@@ -116,18 +112,10 @@ def _candidate(turn: Turn, parts: list[Part], index: int, *, ended: bool) -> Chu
     if parts or turn.finish_reason == "STOP":
         candidate["content"] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
     if ended:
-        if turn.finish_reason is not None:
-            candidate["finishReason"] = turn.finish_reason
-        if turn.finish_message is not None:
-            candidate["finishMessage"] = turn.finish_message
-        candidate |= turn.candidate_fields
+        told = {"finishReason": turn.finish_reason, "finishMessage": turn.finish_message}
+        candidate |= {name: value for name, value in told.items() if value is not None} | turn.candidate_fields
     candidate["index"] = index
     return candidate
-
-
-def _total(usage: dict[str, Any]) -> int:
-    names = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
-    return sum(usage.get(name) or 0 for name in names)
 
 
 def _groups(turn: Turn) -> list[list[Part]]:

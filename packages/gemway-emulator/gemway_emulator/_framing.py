@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+JSON_TYPE = "application/json; charset=UTF-8"
+
 
 @dataclass(frozen=True)
 class Framing:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote
 
-from gemway_emulator import _embeddings, _misbehaviour, _models, _rules, _shapes, _usage
+from gemway_emulator import _embeddings, _messages, _misbehaviour, _models, _rules, _usage
 from gemway_emulator._answers import answer
 from gemway_emulator._envelope import Chunk, Envelope, fold
 from gemway_emulator._errors import GoogleError, unauthenticated, unknown_model, unknown_route
-from gemway_emulator._framing import Framing
+from gemway_emulator._framing import JSON_TYPE, Framing
 from gemway_emulator._http import Outcome
 from gemway_emulator._journal import Entry, Journal
 from gemway_emulator._latency import Latency
@@ -34,7 +34,6 @@ from gemway_emulator.reply import ErrorReply, RawReply, Reply, check_reply
 Responder: TypeAlias = Callable[[Request], "Reply | Awaitable[Reply | None] | None"]
 """A function that answers requests, sync or async; None leaves a request to the emulator."""
 
-_JSON = "application/json; charset=UTF-8"
 _ROUTE = re.compile(r"/(?P<version>v1beta|v1)/models(?:/(?P<model>.+?)(?::(?P<action>\w+))?)?")
 _GENERATIONS = {"generateContent", "streamGenerateContent"}
 _EMBEDDINGS = {"embedContent", "batchEmbedContents"}
@@ -257,7 +256,7 @@ class Gateway:
         """OpenAI's `/v1/embeddings`, which many gateways serve with the same key."""
         if (scripted := self._next_failure()) is not None:
             return self._failure(scripted)
-        body = _shapes.parse_json(entry.body)
+        body = _messages.parse_json(entry.body)
         name = body.get("model")
         model = self._find(name) if isinstance(name, str) else None
         if model is None or not model.serves("embedContent"):
@@ -268,18 +267,18 @@ class Gateway:
         content = b"" if "empty_embeddings" in self.misbehave else json.dumps(value).encode()
         cut = "truncated_embeddings" in self.misbehave
         return Outcome(
-            200, {"content-type": _JSON}, [content[: len(content) // 2] if cut else content], self.delay, cut=cut
+            200, {"content-type": JSON_TYPE}, [content[: len(content) // 2] if cut else content], self.delay, cut=cut
         )
 
     def _generate_instead(self, entry: Entry, model: Model) -> Outcome:
         """The generation that some gateways run for every verb they do not know."""
-        body = _shapes.normalise(_shapes.parse_json(entry.body), "Anything", check=False)
+        body = _messages.normalise(_messages.parse_json(entry.body), "Anything", check=False)
         request = Request(model, {"contents": body.get("contents") or [body.get("content") or {}]})
         return self._turn(answer(request), request, sse=False)
 
     def _body(self, entry: Entry, message: str) -> dict[str, Any]:
-        return _shapes.normalise(
-            _shapes.parse_json(entry.body),
+        return _messages.normalise(
+            _messages.parse_json(entry.body),
             message,
             check=self.validate,
             drop_snake="drop_snake_case" in self.misbehave,
@@ -301,7 +300,7 @@ class Gateway:
 
     def _refusal(self, error: GoogleError, scripted: ErrorReply | None = None) -> Outcome:
         status = 200 if "error_with_200" in self.misbehave else error.code
-        headers = {"content-type": _JSON, **(scripted.headers if scripted else {})}
+        headers = {"content-type": JSON_TYPE, **(scripted.headers if scripted else {})}
         delay = scripted.delay if scripted else 0.0
         if scripted is not None and scripted.body is not None:
             return Outcome(status, headers, [scripted.body], delay)
@@ -312,7 +311,7 @@ class Gateway:
 
 
 def _json(value: Any, *, status: int = 200, delay: float = 0.0) -> Outcome:
-    return Outcome(status, {"content-type": _JSON}, [json.dumps(value, ensure_ascii=False).encode()], delay)
+    return Outcome(status, {"content-type": JSON_TYPE}, [json.dumps(value, ensure_ascii=False).encode()], delay)
 
 
 def _stream(chunks: list[Chunk], framing: Framing, *, delay: float, frame_delay: float, cut: bool = False) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from gemway_emulator._pattern_text import matching
@@ -27,17 +26,7 @@ class _Maker:
     """One instance in the making: the root schema for references, and the values not used yet."""
 
     def __init__(self, root: Json, values: Values) -> None:
-        self._root = root
-        self._values = values
-        self._makers: dict[str, Callable[[Json, str, int], Any]] = {
-            "object": self._object,
-            "array": self._array,
-            "string": self._string,
-            "integer": self._number,
-            "number": self._number,
-            "boolean": self._boolean,
-            "null": lambda schema, key, depth: None,
-        }
+        self._root, self._values = root, values
 
     def make(self, schema: Any, key: str, depth: int) -> Any:
         """A value for *schema*, which describes the field *key*."""
@@ -47,32 +36,41 @@ class _Maker:
         if options := schema.get("enum"):
             paired = self._values.pair(key)
             return paired if paired in options else (self._values.mentioned(options) or options)[0]
-        return self._makers[_kind(schema)](schema, key, depth)
+        kind = _kind(schema)
+        if kind in ("object", "array"):
+            return self._object(schema, depth) if kind == "object" else self._array(schema, key, depth)
+        if kind in ("integer", "number"):
+            return self._number(schema, key, is_integer=kind == "integer")
+        if kind == "boolean":
+            paired = (self._values.pair(key) or str(schema.get("default", True))).lower()
+            return paired not in ("false", "no", "off", "0")
+        return None if kind == "null" else self._string(schema, key)
 
     def _resolved(self, schema: Any) -> Json:
         """Follow references, merge allOf, and choose an alternative of anyOf or oneOf."""
         found: Json = schema if isinstance(schema, dict) else {}
         for _ in range(20):
             if ref := found.get("$ref") or found.get("ref"):
-                found = {**self._referenced(ref), **{k: v for k, v in found.items() if k not in ("$ref", "ref")}}
+                found = {**self._referenced(ref), **_without(found, "$ref", "ref")}
             elif options := found.get("anyOf") or found.get("oneOf"):
-                rest = {name: value for name, value in found.items() if name not in ("anyOf", "oneOf")}
-                found = {**rest, **self._alternative(options)}
+                found = {**_without(found, "anyOf", "oneOf"), **self._alternative(options)}
             elif parts := found.get("allOf"):
-                rest = {name: value for name, value in found.items() if name != "allOf"}
-                found = _merged(rest, [self._resolved(part) for part in parts])
+                found = _merged([*map(self._resolved, parts), _without(found, "allOf")])
             else:
                 break
-        return _with_format(found)
+        # Clients put formats that Google refuses into words (`Format: uuid.`).
+        told = _FORMAT_IN_WORDS.search(str(found.get("description") or ""))
+        if told and "format" not in found and _kind(found) == "string" and told[1].lower() in FORMATS:
+            return {**found, "format": told[1]}
+        return found
 
     def _alternative(self, options: list[Any]) -> Json:
         """The alternative whose constant or title the text mentions, else the first that is not null."""
         real = [option for option in options if isinstance(option, dict) and _kind(option) != "null"]
-        labels = {index: label for index, option in enumerate(real) if (label := self._label(option)) is not None}
-        chosen = next(iter(self._values.mentioned([*labels.values()])), None)
-        return next(
-            (real[index] for index, label in labels.items() if label == chosen), (real or [{"type": "null"}])[0]
-        )
+        labels = {label: option for option in reversed(real) if (label := self._label(option)) is not None}
+        for label in self._values.mentioned([*reversed(labels)]):
+            return labels[label]
+        return real[0] if real else {"type": "null"}
 
     def _label(self, option: Json) -> str | None:
         ref = option.get("$ref") or option.get("ref")
@@ -84,90 +82,73 @@ class _Maker:
     def _referenced(self, ref: str) -> Json:
         target: Any = self._root
         for step in ref.lstrip("#/").split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
-            target = target.get(name) if isinstance(target, dict) else None
+            target = target.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(target, dict) else None
         return target if isinstance(target, dict) else {}
 
-    def _object(self, schema: Json, key: str, depth: int) -> Json:
-        properties = schema.get("properties") or {}
-        required = schema.get("required") or ([] if depth >= _DEEPEST else _plain(properties))
-        order = dict.fromkeys([*(schema.get("propertyOrdering") or []), *properties, *required])
-        extra, made = schema.get("additionalProperties"), {}
-        for name in order:
+    def _object(self, schema: Json, depth: int) -> Json:
+        properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
+        told = {name: value for name, value in properties.items() if value and isinstance(value, dict)}
+        plain = [name for name, value in told.items() if not _admits_null(value) and "default" not in value]
+        required = schema.get("required") or ([] if depth >= _DEEPEST else plain)
+        made: Json = {}
+        for name in dict.fromkeys([*(schema.get("propertyOrdering") or []), *properties, *required]):
+            value, is_deep = properties.get(name, extra), depth >= _DEEPEST
             if name in required:
-                made[name] = self._required(properties.get(name, extra), name, depth)
-            elif depth < _DEEPEST and name in properties and self._is_said(name, properties[name]):
-                made[name] = self.make(properties[name], name, depth + 1)
+                # Null where the schema goes on without an end, or where no value is named for a field that may be null.
+                is_null = _admits_null(value) and (is_deep or self._values.pair(name) is None)
+                made[name] = None if is_null else self.make(value, name, depth + 1)
+            elif not is_deep and name in properties and self._has_value_for(name, value):
+                made[name] = self.make(value, name, depth + 1)
         least = schema.get("minProperties") or 0
         spare = [name for name in properties if name not in made] + [f"key{number + 1}" for number in range(least)]
         for name in spare[: max(least - len(made), 0)]:
             made[name] = self.make(properties.get(name, extra), name, depth + 1)
         return made
 
-    def _is_said(self, name: str, schema: Any) -> bool:
-        """Whether the text has a value for an optional property."""
-        options = self._resolved(schema).get("enum") or []
-        return self._values.pair(name) is not None or bool(self._values.mentioned(options))
-
-    def _required(self, schema: Any, name: str, depth: int) -> Any:
-        """A value; null where it may be and the schema calls itself too deep, or where nothing names a nullable field."""
-        if _admits_null(schema) and (depth >= _DEEPEST or self._values.pair(name) is None):
-            return None
-        return self.make(schema, name, depth + 1)
+    def _has_value_for(self, name: str, schema: Any) -> bool:
+        return self._values.pair(name) is not None or bool(
+            self._values.mentioned(self._resolved(schema).get("enum") or [])
+        )
 
     def _array(self, schema: Json, key: str, depth: int) -> list[Any]:
         if prefix := schema.get("prefixItems"):
             return [self.make(item, key, depth + 1) for item in prefix]
-        low, high = schema.get("minItems") or 0, schema.get("maxItems")
+        item, low, high = self._resolved(schema.get("items")), schema.get("minItems") or 0, schema.get("maxItems")
         high = _MOST_ITEMS if high is None else high
-        item = self._resolved(schema.get("items"))
-        texts = self._values.listing(key) if _kind(item) == "string" and not item.keys() & {"pattern", "format"} else []
-        if options := item.get("enum"):
-            found: list[Any] = [text for text in texts if text in options]
-        else:
-            found = [_fitted(text, item) for text in texts]
-        wanted = max(low, 0 if depth >= _DEEPEST else min(1, high))
-        while len(found) < wanted:
-            found.append(self._another(item, key, depth, found if schema.get("uniqueItems") else []))
-        return found[: max(high, low)]
+        made: list[Any] = []
+        if _kind(item) == "string" and not item.keys() & {"pattern", "format"}:
+            options = item.get("enum")
+            made = [_fitted(text, item) for text in self._values.listing(key) if not options or text in options]
+        while len(made) < max(low, 0 if depth >= _DEEPEST else min(1, high)):
+            made.append(self._another(item, key, depth, made if schema.get("uniqueItems") else []))
+        return made[: max(high, low)]
 
     def _another(self, item: Json, key: str, depth: int, taken: list[Any]) -> Any:
         """One more item, other than those *taken*."""
         value = self.make(item, key, depth + 1)
         if value not in taken:
             return value
-        if isinstance(value, str) and "enum" not in item:
+        if "enum" in item:
+            return next((option for option in item["enum"] if option not in taken), value)
+        if isinstance(value, str):
             return _fitted(f"{value} {len(taken) + 1}", item)
-        if isinstance(value, (int, float)) and "enum" not in item:
-            return value + len(taken)
-        return next((option for option in item.get("enum") or [] if option not in taken), value)
+        return value + len(taken) if isinstance(value, (int, float)) else value
 
-    def _string(self, schema: Json, key: str, depth: int) -> str:
+    def _string(self, schema: Json, key: str) -> str:
         if pattern := schema.get("pattern"):
             candidates = [self._values.pair(key) or "", *self._values.quoted, matching(pattern) or ""]
             return next((text for text in candidates if re.search(pattern, text)), "")
         form = str(schema.get("format") or "").lower()
         return self._values.of_format(form, key) if form in FORMATS else _fitted(self._values.string(key), schema)
 
-    def _number(self, schema: Json, key: str, depth: int) -> Any:
-        integer = _kind(schema) == "integer"
+    def _number(self, schema: Json, key: str, *, is_integer: bool) -> float:
         low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
-        value = self._values.number(key, integer=integer, low=low, high=high)
-        value = _default(schema, low, high) if value is None else value
-        return int(value) if integer else value
-
-    def _boolean(self, schema: Json, key: str, depth: int) -> bool:
-        paired = (self._values.pair(key) or str(schema.get("default", True))).lower()
-        return paired not in ("false", "no", "off", "0")
-
-
-def _plain(properties: Json) -> list[str]:
-    """The names of the properties that have neither a default nor null as a value."""
-    return [
-        name
-        for name, value in properties.items()
-        if not _admits_null(value) and "default" not in (value or {"default"})
-    ]
+        value = self._values.number(key, integer=is_integer, low=low, high=high)
+        if value is None:
+            default = schema.get("default")
+            is_number = isinstance(default, (int, float)) and not isinstance(default, bool)
+            value = min(max(default if is_number else 1, low), high)
+        return int(value) if is_integer else value
 
 
 def _kind(schema: Json) -> str:
@@ -176,44 +157,35 @@ def _kind(schema: Json) -> str:
         kind = next((name for name in kind if str(name).lower() != "null"), "null")
     if kind:
         return str(kind).lower() if str(kind).lower() != "type_unspecified" else "string"
-    if "properties" in schema or "additionalProperties" in schema or "required" in schema:
+    if schema.keys() & {"properties", "additionalProperties", "required"}:
         return "object"
-    if "items" in schema or "prefixItems" in schema:
+    if schema.keys() & {"items", "prefixItems"}:
         return "array"
-    return "integer" if "minimum" in schema or "maximum" in schema else "string"
-
-
-def _with_format(schema: Json) -> Json:
-    """*schema* with the format that its description names: clients put what Google refuses into words (`Format: uuid.`)."""
-    if "format" in schema or _kind(schema) != "string":
-        return schema
-    found = _FORMAT_IN_WORDS.search(str(schema.get("description") or ""))
-    return {**schema, "format": found.group(1)} if found and found.group(1).lower() in FORMATS else schema
+    return "integer" if schema.keys() & {"minimum", "maximum"} else "string"
 
 
 def _admits_null(schema: Any) -> bool:
     if not isinstance(schema, dict):
         return False
-    kind = schema.get("type")
-    listed = isinstance(kind, list) and "null" in [str(name).lower() for name in kind]
+    kinds = schema["type"] if isinstance(schema.get("type"), list) else []
     options = schema.get("anyOf") or schema.get("oneOf") or []
-    return bool(schema.get("nullable")) or listed or any(isinstance(o, dict) and _kind(o) == "null" for o in options)
+    return (
+        bool(schema.get("nullable"))
+        or "null" in [str(kind).lower() for kind in kinds]
+        or any(isinstance(option, dict) and _kind(option) == "null" for option in options)
+    )
 
 
-def _merged(schema: Json, parts: list[Json]) -> Json:
-    whole: Json = {name: value for part in (*parts, schema) for name, value in part.items()}
-    if found := [part["properties"] for part in (*parts, schema) if "properties" in part]:
-        whole["properties"] = {name: value for properties in found for name, value in properties.items()}
-        whole["required"] = [name for part in (*parts, schema) for name in part.get("required") or []]
+def _without(schema: Json, *names: str) -> Json:
+    return {name: value for name, value in schema.items() if name not in names}
+
+
+def _merged(parts: list[Json]) -> Json:
+    whole: Json = {name: value for part in parts for name, value in part.items()}
+    if any("properties" in part for part in parts):
+        whole["properties"] = {k: v for part in parts for k, v in (part.get("properties") or {}).items()}
+        whole["required"] = [name for part in parts for name in part.get("required") or []]
     return whole
-
-
-def _default(schema: Json, low: float, high: float) -> float:
-    """The declared default if it fits, else the number nearest to 1."""
-    default = schema.get("default")
-    if isinstance(default, (int, float)) and not isinstance(default, bool) and low <= default <= high:
-        return default
-    return min(max(1, low), high)
 
 
 def _fitted(text: str, schema: Json) -> str:

@@ -16,7 +16,6 @@ _PLAIN_HEADERS = {
     *("content-length", "content-type", "expect", "host", "keep-alive", "te", "transfer-encoding", "user-agent"),
     *("x-goog-api-client", "x-server-timeout"),
 }
-
 _ANSWER_KEPT = 16_000_000
 _BEGINNING = 4_000
 _WHOLE_ANSWERS = 50
@@ -33,9 +32,6 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -58,15 +54,14 @@ class Entry:
     """
 
     def __init__(self, method: str, path: str, headers: Headers, body: bytes, time: float) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.body = body
-        self.time = time
+        self.method, self.path, self.headers, self.body, self.time = method, path, headers, body, time
         self.status: int | None = None
         self.ended: float | None = None
-        self.json = _parsed(body)
         self._answer = bytearray()
+        try:
+            self.json: Any = json.loads(body)
+        except ValueError:
+            self.json = None
 
     def __repr__(self) -> str:
         return f"<Entry {self.method} {self.shown_path} -> {self.status}>"
@@ -74,7 +69,8 @@ class Entry:
     @property
     def shown_path(self) -> str:
         """The path without the value of `?key=`."""
-        return _without_key(self.path)
+        head, mark, query = self.path.partition("?")
+        return head + mark + "&".join("key=***" if pair.startswith("key=") else pair for pair in query.split("&"))
 
     @property
     def answer(self) -> str:
@@ -114,8 +110,7 @@ class Journal(Sequence[Entry]):
 
     def waits(self) -> list[float]:
         """Seconds between the arrivals of consecutive requests."""
-        times = [entry.time for entry in self]
-        return [later - earlier for earlier, later in pairwise(times)]
+        return [later.time - earlier.time for earlier, later in pairwise(list(self))]
 
     @overload
     def __getitem__(self, index: int) -> Entry: ...
@@ -134,16 +129,3 @@ class Journal(Sequence[Entry]):
 
     def __repr__(self) -> str:
         return repr(self._entries)
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
-
-
-def _without_key(path: str) -> str:
-    head, mark, query = path.partition("?")
-    shown = "&".join("key=***" if pair.startswith("key=") else pair for pair in query.split("&"))
-    return head + mark + shown

@@ -7,13 +7,12 @@ deviations are read by name where the stream is written and the request is admit
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gemway_emulator._framing import Framing
-
-Chunk = dict[str, Any]
+from gemway_emulator._envelope import Chunk
+from gemway_emulator._framing import JSON_TYPE, Framing
+from gemway_emulator._messages import snake
 
 MISBEHAVIOURS: dict[str, str] = {
     # the gateway
@@ -80,46 +79,42 @@ def checked(names: Iterable[str]) -> frozenset[str]:
     return wanted
 
 
+_FRAMINGS: dict[str, dict[str, Any]] = {
+    "ping_comments": {"comments": True},
+    "done_marker": {"done": True},
+    "no_space_after_data": {"space": False},
+    "event_lines": {"event_lines": True},
+    "multi_line_data": {"multi_line": True},
+    "lf_newlines": {"newline": "\n"},
+    "cr_newlines": {"newline": "\r"},
+    "byte_order_mark": {"bom": True},
+    "no_final_newline": {"final_newline": False},
+    "json_content_type": {"content_type": JSON_TYPE},
+    "json_array_stream": {"as_array": True, "content_type": JSON_TYPE},
+}
+
+
 def framing(names: frozenset[str], *, as_array: bool) -> Framing:
     """How a stream is written under *names*; *as_array* is Google's answer without `alt=sse`."""
-    newline = "\n" if "lf_newlines" in names else "\r" if "cr_newlines" in names else "\r\n"
-    as_array = as_array or "json_array_stream" in names
-    is_json = as_array or "json_content_type" in names
-    return Framing(
-        newline=newline,
-        space="no_space_after_data" not in names,
-        comments="ping_comments" in names,
-        done="done_marker" in names,
-        event_lines="event_lines" in names,
-        multi_line="multi_line_data" in names,
-        bom="byte_order_mark" in names,
-        final_newline="no_final_newline" not in names,
-        as_array=as_array,
-        content_type="application/json; charset=UTF-8" if is_json else "text/event-stream",
-    )
+    in_force = names | {"json_array_stream"} if as_array else names
+    options = {option: value for name in _FRAMINGS if name in in_force for option, value in _FRAMINGS[name].items()}
+    return Framing(**options)
 
 
 def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> list[Chunk]:
     """Apply the content deviations in *names* to the chunks of one answer."""
-    copies: list[Chunk] = json.loads(json.dumps(chunks)) if names else chunks
-    for name, change in _CHANGES.items():
-        if name in names:
-            for chunk in copies:
-                change(chunk)
-    if streamed:
-        for name, rearrange in _REARRANGEMENTS.items():
-            copies = rearrange(copies) if name in names else copies
+    if not names:
+        return chunks
+    copies: list[Chunk] = json.loads(json.dumps(chunks))
+    for change in [change for name, change in _CHANGES.items() if name in names]:
+        for chunk in copies:
+            change(chunk)
+    for rearrange in [rearrange for name, rearrange in _REARRANGEMENTS.items() if streamed and name in names]:
+        copies = rearrange(copies)
     if "explicit_nulls" in names:
         for chunk in copies:
             _write_nulls(chunk)
-    return [_snake(chunk) for chunk in copies] if "snake_case_response" in names else copies
-
-
-def embeddings_error(code: int, message: str) -> dict[str, Any]:
-    """The body of an error on OpenAI's embedding route."""
-    name = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(code)
-    kind = "server_error" if code >= 500 else "invalid_request_error"
-    return {"error": {"message": message, "type": kind, "param": None, "code": name}}
+    return [_snaked(chunk) for chunk in copies] if "snake_case_response" in names else copies
 
 
 def openai_error(error: dict[str, Any]) -> dict[str, Any]:
@@ -129,12 +124,20 @@ def openai_error(error: dict[str, Any]) -> dict[str, Any]:
     return {"error": {"message": inner["message"], "type": "new_api_error", "param": "", "code": code}}
 
 
-def _candidates(chunk: Chunk) -> list[Chunk]:
-    return chunk.get("candidates") or []
+def embeddings_error(code: int, message: str) -> dict[str, Any]:
+    """The body of an error on OpenAI's embedding route."""
+    name = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(code)
+    kind = "server_error" if code >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": name}}
 
 
 def parts_of(chunk: Chunk) -> list[Chunk]:
+    """The parts of all candidates."""
     return [part for candidate in _candidates(chunk) for part in (candidate.get("content") or {}).get("parts") or []]
+
+
+def _candidates(chunk: Chunk) -> list[Chunk]:
+    return chunk.get("candidates") or []
 
 
 def _drop(*names: str) -> Callable[[Chunk], None]:
@@ -162,37 +165,34 @@ def _each_part(field: str, change: Callable[[Chunk], Any]) -> Callable[[Chunk], 
     return apply
 
 
-def _unknown_reason(candidate: Chunk) -> None:
-    if candidate.get("finishReason"):
-        candidate["finishReason"] = "TIRED_OF_TALKING"
+def _each_picture(write: Callable[[str, str], str]) -> Callable[[Chunk], None]:
+    """Write the base64 of pictures anew, as *write* does from (base64, MIME type)."""
+
+    def apply(part: Chunk) -> None:
+        part["inlineData"]["data"] = write(part["inlineData"]["data"], part["inlineData"]["mimeType"])
+
+    return _each_part("inlineData", apply)
 
 
-def _unknown_part(candidate: Chunk) -> None:
+def _add_part(candidate: Chunk) -> None:
     parts = (candidate.get("content") or {}).get("parts")
     if parts and candidate.get("finishReason"):
         parts.insert(0, {"hologram": {"hue": 7}})
 
 
-def _unknown_fields(chunk: Chunk) -> None:
+def _add_fields(chunk: Chunk) -> None:
     chunk["gatewayNote"] = {"billing": 1}
     for nested in (*_candidates(chunk), *parts_of(chunk)):
         nested["gatewayNote"] = "extra"
 
 
-def _args_as_text(part: Chunk) -> None:
+def _write_reason(candidate: Chunk) -> None:
+    if candidate.get("finishReason"):
+        candidate["finishReason"] = "TIRED_OF_TALKING"
+
+
+def _write_args_as_text(part: Chunk) -> None:
     part["functionCall"]["args"] = json.dumps(part["functionCall"].get("args") or {})
-
-
-def _reencode(change: Callable[[str], str]) -> Callable[[Chunk], None]:
-    def apply(part: Chunk) -> None:
-        part["inlineData"]["data"] = change(part["inlineData"]["data"])
-
-    return _each_part("inlineData", apply)
-
-
-def _data_url(part: Chunk) -> None:
-    blob = part["inlineData"]
-    blob["data"] = f"data:{blob['mimeType']};base64,{blob['data']}"
 
 
 _CHANGES: dict[str, Callable[[Chunk], None]] = {
@@ -202,19 +202,19 @@ _CHANGES: dict[str, Callable[[Chunk], None]] = {
     "no_role": _each_candidate(lambda candidate: (candidate.get("content") or {}).pop("role", None)),
     "no_signatures": _each_part("thoughtSignature", _drop("thoughtSignature")),
     "no_call_ids": _each_part("functionCall", lambda part: part["functionCall"].pop("id", None)),
-    "unknown_finish_reason": _each_candidate(_unknown_reason),
-    "unknown_part": _each_candidate(_unknown_part),
-    "args_as_json_string": _each_part("functionCall", _args_as_text),
-    "urlsafe_base64_images": _reencode(lambda data: data.replace("+", "-").replace("/", "_")),
-    "unpadded_base64_images": _reencode(lambda data: data.rstrip("=")),
-    "data_url_images": _each_part("inlineData", _data_url),
+    "unknown_finish_reason": _each_candidate(_write_reason),
+    "unknown_part": _each_candidate(_add_part),
+    "args_as_json_string": _each_part("functionCall", _write_args_as_text),
+    "urlsafe_base64_images": _each_picture(lambda data, _: data.replace("+", "-").replace("/", "_")),
+    "unpadded_base64_images": _each_picture(lambda data, _: data.rstrip("=")),
+    "data_url_images": _each_picture(lambda data, mime_type: f"data:{mime_type};base64,{data}"),
     "signature_not_base64": _each_part("thoughtSignature", lambda part: part.update(thoughtSignature="sig: nature!")),
-    "unknown_fields": _unknown_fields,
+    "unknown_fields": _add_fields,
     "stop_in_every_chunk": _each_candidate(lambda candidate: candidate.setdefault("finishReason", "STOP")),
 }
 
 
-def _empty_last(chunks: list[Chunk]) -> list[Chunk]:
+def _with_empty_end(chunks: list[Chunk]) -> list[Chunk]:
     if not parts_of(chunks[-1]):
         return chunks
     ending = json.loads(json.dumps(chunks[-1]))
@@ -225,29 +225,25 @@ def _empty_last(chunks: list[Chunk]) -> list[Chunk]:
     return [*chunks, ending]
 
 
-def _usage_last(chunks: list[Chunk]) -> list[Chunk]:
+def _with_usage_at_end(chunks: list[Chunk]) -> list[Chunk]:
     ending = {name: value for name, value in chunks[-1].items() if name != "candidates"}
-    chunks[-1].pop("usageMetadata", None)
-    return [*chunks, ending]
+    return [*chunks[:-1], {name: value for name, value in chunks[-1].items() if name != "usageMetadata"}, ending]
 
 
-def _usage_once(chunks: list[Chunk]) -> list[Chunk]:
-    for chunk in chunks[:-1]:
-        chunk.pop("usageMetadata", None)
-    return chunks
+def _without_early_usage(chunks: list[Chunk]) -> list[Chunk]:
+    return [{name: chunk[name] for name in chunk if name != "usageMetadata"} for chunk in chunks[:-1]] + chunks[-1:]
 
 
 _REARRANGEMENTS: dict[str, Callable[[list[Chunk]], list[Chunk]]] = {
-    "empty_last_chunk": _empty_last,
-    "usage_only_last_chunk": _usage_last,
-    "usage_on_last_chunk_only": _usage_once,
+    "empty_last_chunk": _with_empty_end,
+    "usage_only_last_chunk": _with_usage_at_end,
+    "usage_on_last_chunk_only": _without_early_usage,
     "cut_stream": lambda chunks: chunks[:-1],
 }
 
 
 def _write_nulls(chunk: Chunk) -> None:
-    chunk.setdefault("promptFeedback", None)
-    chunk.setdefault("candidates", None)
+    chunk |= {"promptFeedback": None, "candidates": None} | chunk
     for candidate in _candidates(chunk):
         for name in ("finishReason", "safetyRatings", "citationMetadata", "groundingMetadata", "content"):
             candidate.setdefault(name, None)
@@ -256,14 +252,10 @@ def _write_nulls(chunk: Chunk) -> None:
             part.setdefault(name, None)
 
 
-def _snake(value: Any) -> Any:
+def _snaked(value: Any) -> Any:
     if isinstance(value, list):
-        return [_snake(item) for item in value]
+        return [_snaked(item) for item in value]
     if not isinstance(value, dict):
         return value
     # What the user named (args of a call) keeps its spelling.
-    return {_snake_name(name): item if name == "args" else _snake(item) for name, item in value.items()}
-
-
-def _snake_name(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+    return {snake(name): item if name == "args" else _snaked(item) for name, item in value.items()}

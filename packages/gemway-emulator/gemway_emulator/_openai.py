@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 import httpx
 
 from gemway_emulator._errors import GoogleError
-from gemway_emulator._request import Request, readable
-from gemway_emulator._turns import AUTOMATIC, Part, Turn, call_part, text_part, thought_part
+from gemway_emulator._request import Json, Request, readable
+from gemway_emulator._signatures import decoded
+from gemway_emulator._turns import Part, Turn, call_part, text_part, thought_part
 
-Json = dict[str, Any]
 Piece: TypeAlias = tuple[Turn, list[Part], bool]
 """Of a stream: the turn so far, its new parts, whether it ended."""
 
@@ -41,20 +41,16 @@ class OpenAIServer:
 
     async def answer(self, request: Request) -> Turn:
         """The whole answer."""
-        response = await self._post(await self._translated(request, stream=False))
+        answer = _Answer(request)
         try:
-            await response.aread()
-            answer = _Answer(request)
-            answer.add(response.json())
+            answer.add(await self._read("POST", "/chat/completions", await self._translate(request, stream=False)))
         except ValueError:
             raise GoogleError(502, "The upstream server sent no JSON.") from None
-        finally:
-            await response.aclose()
         return answer.turn([*answer.parts, *answer.calls()])
 
     async def stream(self, request: Request) -> AsyncGenerator[Piece, None]:
         """(the turn so far, new parts, whether it ended), as the server sends them; calls come whole, at the end."""
-        response = await self._post(await self._translated(request, stream=True))
+        response = await self._send("POST", "/chat/completions", await self._translate(request, stream=True))
         answer, sent = _Answer(request), 0
         try:
             async for line in response.aiter_lines():
@@ -77,15 +73,13 @@ class OpenAIServer:
             await self._client.aclose()
             self._client = None
 
-    async def _post(self, body: Json) -> httpx.Response:
-        request = self._http().build_request(
-            "POST", f"{self._base_url}/chat/completions", json=body, headers=self._headers
-        )
-        return await self._send(request)
-
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
+        if self._client is None:
+            # A model on one's own machine may think for minutes, and a proxy cannot reach it.
+            self._client = httpx.AsyncClient(timeout=httpx.Timeout(600, connect=5), trust_env=False)
+        request = self._client.build_request(method, self._base_url + path, json=body, headers=self._headers)
         try:
-            response = await self._http().send(request, stream=True)
+            response = await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
             raise GoogleError(503, f"The upstream server did not answer: {type(error).__name__}") from None
         if response.status_code >= 400:
@@ -94,52 +88,45 @@ class OpenAIServer:
             raise GoogleError(response.status_code, f"The upstream server: {_message(text)[:500]}")
         return response
 
-    def _http(self) -> httpx.AsyncClient:
-        if self._client is None:
-            # A model on one's own machine may think for minutes, and a proxy cannot reach it.
-            self._client = httpx.AsyncClient(timeout=httpx.Timeout(600, connect=5), trust_env=False)
-        return self._client
+    async def _read(self, method: str, path: str, body: Json | None = None) -> Any:
+        response = await self._send(method, path, body)
+        try:
+            await response.aread()
+            return response.json()
+        finally:
+            await response.aclose()
 
-    async def _translated(self, request: Request, *, stream: bool) -> Json:
+    async def _translate(self, request: Request, *, stream: bool) -> Json:
         config = request.config
-        body: Json = {"model": await self._asked(request), "messages": _messages(request), "stream": stream}
+        body: Json = {"model": await self._choose_model(request), "messages": _messages(request), "stream": stream}
         body |= {theirs: config[ours] for ours, theirs in _OPTIONS.items() if ours in config}
         if stream:
             body["stream_options"] = {"include_usage": True}
         if request.tools and request.mode != "NONE":
-            body["tools"] = [
-                {
-                    "type": "function",
-                    "function": {"name": t.name, "description": t.description, "parameters": lowered(t.schema)},
-                }
-                for t in request.tools
+            described = [
+                {"name": tool.name, "description": tool.description, "parameters": _lowered(tool.schema)}
+                for tool in request.tools
             ]
+            body["tools"] = [{"type": "function", "function": function} for function in described]
             body["tool_choice"] = "required" if request.mode == "ANY" else "auto"
         if request.schema is not None:
-            named = {"name": "answer", "schema": lowered(request.schema)}
+            named = {"name": "answer", "schema": _lowered(request.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         elif request.wants_json:
             body["response_format"] = {"type": "json_object"}
         return body
 
-    async def _asked(self, request: Request) -> str:
-        """The model to ask: the configured one, else the request's if the server has it, else the server's first."""
+    async def _choose_model(self, request: Request) -> str:
+        """The configured model, else the request's if the server has it, else the server's first."""
         if self._model is not None:
             return self._model
         if self._models is None:
-            response = await self._send(
-                self._http().build_request("GET", f"{self._base_url}/models", headers=self._headers)
-            )
             try:
-                await response.aread()
-                self._models = [entry["id"] for entry in response.json().get("data") or []]
+                self._models = [entry["id"] for entry in (await self._read("GET", "/models")).get("data") or []]
             except (ValueError, KeyError, TypeError, AttributeError):
                 self._models = []
-            finally:
-                await response.aclose()
-        return (
-            request.model.name if request.model.name in self._models else next(iter(self._models), request.model.name)
-        )
+        name = request.model.name
+        return name if name in self._models else next(iter(self._models), name)
 
 
 @dataclass
@@ -149,17 +136,14 @@ class _Answer:
     request: Request
     parts: list[Part] = field(default_factory=list)
     finish: str | None = None
-    usage: Json = field(default_factory=dict)
+    usage: Json | None = None
     _calls: dict[int, Json] = field(default_factory=dict)
 
     def add(self, piece: Json) -> None:
         """Take one JSON of the server: a whole answer, or a piece of a stream."""
-        counts = piece.get("usage") or {}
-        if counts:
-            self.usage = {
-                "promptTokenCount": counts.get("prompt_tokens") or 0,
-                "candidatesTokenCount": counts.get("completion_tokens") or 0,
-            }
+        if counts := piece.get("usage"):
+            prompt, answer = counts.get("prompt_tokens") or 0, counts.get("completion_tokens") or 0
+            self.usage = {"promptTokenCount": prompt, "candidatesTokenCount": answer}
         for choice in (piece.get("choices") or [])[:1]:
             said = choice.get("message") or choice.get("delta") or {}
             thought = said.get("reasoning_content") or said.get("reasoning")
@@ -168,15 +152,12 @@ class _Answer:
             if said.get("content"):
                 self.parts.append(text_part(said["content"]))
             for place, call in enumerate(said.get("tool_calls") or []):
-                self._add_call(call.get("index", place), call)
+                kept, function = self._calls.setdefault(call.get("index", place), {}), call.get("function") or {}
+                kept["name"] = kept.get("name") or function.get("name") or ""
+                arguments = function.get("arguments") or ""
+                text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+                kept["arguments"] = kept.get("arguments", "") + text
             self.finish = choice.get("finish_reason") or self.finish
-
-    def _add_call(self, index: int, call: Json) -> None:
-        kept = self._calls.setdefault(index, {"name": "", "arguments": ""})
-        function = call.get("function") or {}
-        kept["name"] = kept["name"] or function.get("name") or ""
-        arguments = function.get("arguments") or ""
-        kept["arguments"] += arguments if isinstance(arguments, str) else json.dumps(arguments)
 
     def calls(self) -> list[Part]:
         """The function calls; arguments that are no JSON end the turn as Google ends it."""
@@ -187,25 +168,23 @@ class _Answer:
             except ValueError:
                 self.finish = "malformed"
                 return []
-            found.append(
-                call_part(call["name"], args if isinstance(args, dict) else {"value": args}, signature=AUTOMATIC)
-            )
+            found.append(call_part(call["name"], args if isinstance(args, dict) else {"value": args}))
         return found
 
     def turn(self, parts: list[Part]) -> Turn:
         """What is known by now, as a turn of a model."""
         malformed = self.finish == "malformed"
         reason = "MALFORMED_FUNCTION_CALL" if malformed else _FINISH.get(self.finish or "stop", "OTHER")
-        return Turn(parts, finish_reason=reason, usage=dict(self.usage) or None)
+        return Turn(parts, finish_reason=reason, usage=dict(self.usage) if self.usage else None)
 
 
-def lowered(schema: Any) -> Any:
+def _lowered(schema: Any) -> Any:
     """A schema of either dialect as JSON Schema: type names in lower case, `nullable` as a type."""
     if isinstance(schema, list):
-        return [lowered(item) for item in schema]
+        return [_lowered(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {name: lowered(value) for name, value in schema.items() if name not in ("nullable", "propertyOrdering")}
+    made = {name: _lowered(value) for name, value in schema.items() if name not in ("nullable", "propertyOrdering")}
     if isinstance(schema.get("type"), str):
         kind = schema["type"].lower()
         made["type"] = [kind, "null"] if schema.get("nullable") else kind
@@ -243,31 +222,24 @@ def _spoken(parts: list[Part], waiting: list[tuple[str, str]], number: int) -> J
 def _result(response: Json, waiting: list[tuple[str, str]]) -> Json:
     """A tool result under the id of its call: the same id, else the first unanswered call of that name."""
     identifier, name = response.get("id"), response.get("name", "")
-    matching = [entry for entry in waiting if entry[0] == identifier] or [
-        entry for entry in waiting if entry[1] == name
-    ]
+    matching = [entry for entry in waiting if entry[0] == identifier] or [e for e in waiting if e[1] == name]
     if matching:
         waiting.remove(matching[0])
-    return {
-        "role": "tool",
-        "tool_call_id": matching[0][0] if matching else identifier or name,
-        "content": readable(response.get("response")),
-    }
+        identifier = matching[0][0]
+    return {"role": "tool", "tool_call_id": identifier or name, "content": readable(response.get("response"))}
 
 
 def _block(part: Part) -> Json | None:
     if part.get("text"):
         return {"type": "text", "text": part["text"]}
-    blob, file = part.get("inlineData"), part.get("fileData")
-    if blob:
-        data = str(blob.get("data") or "").translate(str.maketrans("-_", "+/")).rstrip("=")
-        padded = base64.b64encode(base64.b64decode(data + "=" * (-len(data) % 4))).decode()
-        return _media_block(blob.get("mimeType") or "", f"data:{blob.get('mimeType')};base64,{padded}")
-    return _media_block(file.get("mimeType") or "image/", file.get("fileUri") or "") if file else None
-
-
-def _media_block(mime_type: str, url: str) -> Json:
-    if mime_type.startswith("image/"):
+    blob = part.get("inlineData") or part.get("fileData")
+    if not blob:
+        return None
+    mime_type, url = blob.get("mimeType") or "", blob.get("fileUri") or ""
+    if "inlineData" in part:
+        data = decoded("".join(str(blob.get("data") or "").split())) or b""
+        url = f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
+    if mime_type.startswith("image/") or not mime_type:
         return {"type": "image_url", "image_url": {"url": url}}
     return {"type": "text", "text": f"(a file of type {mime_type}, which this server cannot read)"}
 

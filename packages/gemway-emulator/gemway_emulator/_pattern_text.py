@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from string import ascii_lowercase, digits
 
-_CLASSES = {
-    "d": "0123456789",
-    "w": "abcdefghijklmnopqrstuvwxyz",
-    "s": " ",
-    "D": "x",
-    "W": "-",
-    "S": "x",
-    "t": "\t",
-    "n": "\n",
-}
-_LITERAL_CLASSES = frozenset("dwsDWStn")
-_ANY = "abcdefghijklmnopqrstuvwxyz"
+_CLASSES = {"d": digits, "w": ascii_lowercase, "s": " ", "D": "x", "W": "-", "S": "x", "t": "\t", "n": "\n"}
+_ANCHORS = frozenset("bBAZ")  # behind a backslash
+_COUNT = re.compile(r"(?:([*?])|\+|\{(\d+)(?:,\d*)?\})[?+]?")
 
 
 def matching(pattern: str) -> str | None:
@@ -24,90 +15,74 @@ def matching(pattern: str) -> str | None:
     try:
         text = _Writer(pattern).alternatives()
         return text if re.search(pattern, text) else None
-    except (IndexError, ValueError, re.error):
+    except (IndexError, ValueError, TypeError, re.error):
         return None
 
 
-@dataclass
 class _Writer:
-    """A walk over *pattern* that writes the first alternative with the fewest repetitions."""
+    """A walk over a pattern that writes the first alternative with the fewest repetitions."""
 
-    pattern: str
-    at: int = 0
+    def __init__(self, pattern: str) -> None:
+        self._rest = pattern
 
     def alternatives(self) -> str:
         """Write the first alternative, pass over the others."""
         first = self._sequence()
-        while self._peek() == "|":
-            self.at += 1
+        while self._takes("|"):
             self._sequence()
         return first
 
     def _sequence(self) -> str:
         text = ""
-        while self._peek() not in ("", "|", ")"):
-            choices = self._one()
-            low = self._count()
+        while self._rest and self._rest[0] not in "|)":
+            choices, low = self._item(), 1
+            if count := _COUNT.match(self._rest):
+                self._rest = self._rest[count.end() :]
+                low = 0 if count[1] else int(count[2] or 1)
             # A run of different characters reads better than one repeated, and is as valid.
             text += "".join(choices[index % len(choices)] for index in range(low)) if choices else ""
         return text
 
-    def _one(self) -> list[str]:
-        """The possible texts of the next item; empty for an anchor."""
+    def _item(self) -> list[str]:
+        """The possible texts of the next item; none for an anchor."""
         sign = self._next()
-        if sign in "^$":
-            return []
-        if sign == ".":
-            return list(_ANY)
-        if sign == "[":
-            return self._set()
         if sign == "(":
             return [self._group()]
-        return self._escape() if sign == "\\" else [sign]
+        if sign == "[":
+            return self._set()
+        return list(self._escaped() if sign == "\\" else {".": ascii_lowercase, "^": "", "$": ""}.get(sign, sign))
 
     def _group(self) -> str:
-        if self.pattern.startswith("?:", self.at):
-            self.at += 2
-        elif self.pattern.startswith("?P<", self.at):
-            self.at = self.pattern.index(">", self.at) + 1
-        elif self._peek() == "?":
-            raise ValueError("look-around")
+        if self._rest.startswith("?"):
+            plain = re.match(r"\?(?::|P<\w+>)", self._rest)
+            if plain is None:
+                raise ValueError("look-around")
+            self._rest = self._rest[plain.end() :]
         text = self.alternatives()
         self._next()
         return text
 
-    def _escape(self) -> list[str]:
+    def _escaped(self) -> str:
         sign = self._next()
-        if sign in "bBAZ":
-            return []
-        return list(_CLASSES[sign]) if sign in _LITERAL_CLASSES else [sign]
+        return "" if sign in _ANCHORS else _CLASSES.get(sign, sign)
 
     def _set(self) -> list[str]:
-        negated = self._peek() == "^"
-        self.at += negated
-        found: list[str] = []
-        while self._peek() != "]" or not found:
+        is_negated, members = self._takes("^"), ""
+        while not self._takes("]") or not members:
             sign = self._next()
-            members = self._escape() if sign == "\\" else [sign]
-            if self._peek() == "-" and self.pattern[self.at + 1] != "]":
-                self.at += 1
-                members = [chr(code) for code in range(ord(members[0]), ord(self._next()) + 1)]
-            found += members
-        self._next()
-        return [sign for sign in _ANY + "0123456789" if sign not in found] if negated else found
+            found = self._escaped() if sign == "\\" else sign
+            if self._rest[:1] == "-" and self._rest[1:2] != "]":
+                self._next()
+                found = "".join(map(chr, range(ord(found), ord(self._next()) + 1)))
+            members += found
+        return [sign for sign in ascii_lowercase + digits if sign not in members] if is_negated else list(members)
 
-    def _count(self) -> int:
-        """The fewest repetitions the quantifier here asks for; 1 without one."""
-        found = re.compile(r"(?:([*?])|(\+)|\{(\d+)(?:,\d*)?\})[?+]?").match(self.pattern, self.at)
-        if not found:
-            return 1
-        self.at = found.end()
-        return 0 if found.group(1) else int(found.group(3) or 1)
-
-    def _peek(self) -> str:
-        return self.pattern[self.at : self.at + 1]
+    def _takes(self, sign: str) -> bool:
+        """Whether *sign* comes next; it is passed over then."""
+        taken = self._rest.startswith(sign)
+        self._rest = self._rest[taken:]
+        return taken
 
     def _next(self) -> str:
-        sign = self.pattern[self.at]
-        self.at += 1
+        sign, self._rest = self._rest[0], self._rest[1:]
         return sign

@@ -7,7 +7,6 @@ import binascii
 import hashlib
 import json
 import re
-from typing import Any
 
 from gemway_emulator._models import Model
 from gemway_emulator._turns import AUTOMATIC, Part
@@ -68,28 +67,16 @@ class Signatures:
         return "Invalid thought signature." if altered else None
 
     def _decide(self, part: Part, model: Model, *, first_call: bool) -> Part:
-        chosen = dict(part)
-        if "functionCall" in part:
-            chosen["functionCall"] = self._with_id(part["functionCall"], model)
-            wanted = model.signs_calls and first_call
-        elif "inlineData" in part:
-            wanted = model.signs_images
-        else:
-            wanted = model.signs_calls
+        chosen, call = dict(part), part.get("functionCall")
+        if call and call.get("id") is AUTOMATIC:
+            self._count += 1
+            rest = {name: value for name, value in call.items() if name != "id"}
+            chosen["functionCall"] = {"id": f"call_{self._count:08x}", **rest} if model.signs_calls else rest
         if part.get("thoughtSignature") is AUTOMATIC:
             del chosen["thoughtSignature"]
-            if wanted:
+            if model.signs_images if "inlineData" in part else model.signs_calls and (first_call or not call):
                 chosen["thoughtSignature"] = self._issue()
         return chosen
-
-    def _with_id(self, call: dict[str, Any], model: Model) -> dict[str, Any]:
-        if call.get("id") is not AUTOMATIC:
-            return call
-        rest = {name: value for name, value in call.items() if name != "id"}
-        if not model.signs_calls:
-            return rest
-        self._count += 1
-        return {"id": f"call_{self._count:08x}", **rest}
 
     def _issue(self) -> str:
         # The first bytes hold "+" and "/" in standard base64, so that a client that

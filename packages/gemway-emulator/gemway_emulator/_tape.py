@@ -17,19 +17,25 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from gemway_emulator import _shapes
+from gemway_emulator import _messages
 from gemway_emulator._errors import GoogleError
 from gemway_emulator._http import Outcome
 from gemway_emulator._journal import Entry
 
 Json = dict[str, Any]
+Pieces = list[tuple[float, str]]
 _PATH = re.compile(r"(?:/r/(?P<id>[^/]+))?.*/(?:models|tunedModels)/(?P<model>[^:]+?)(?::(?P<endpoint>\w+))?")
-_MESSAGES = {"countTokens": "CountTokensRequest", "embedContent": "EmbedContentRequest"}
+_MESSAGES = {
+    "countTokens": "CountTokensRequest",
+    "embedContent": "EmbedContentRequest",
+    "batchEmbedContents": "BatchEmbedContentsRequest",
+}
 _LONG_BASE64 = re.compile(r"(?<=\")[A-Za-z0-9+/]{1024,}={0,2}(?=\\?\")")
 _FILE = re.compile(r"\$file:([\w.-]+)")
 _KINDS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpg"), (b"RIFF", "webp"), (b"%PDF", "pdf"))
@@ -42,35 +48,72 @@ _NOT_RETURNED = _HOP_BY_HOP | {"content-encoding", "set-cookie"}
 _LONGEST_SHOWN = 120  # characters of a value in a difference
 
 
-class Writer:
-    """Appends exchanges to the tape at *path*; *key* and everything that looks like a key are replaced by `***`."""
+class Recorder:
+    """Sends requests to *upstream* with the key they came with, and writes the tape at *path*.
 
-    def __init__(self, path: Path, key: str) -> None:
-        self._path, self._key = path, key
-        self._folder = path.with_name(f"{path.stem}-files")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text("", encoding="utf-8")
-        self._count = 0
+    *key* and everything that looks like a key are replaced by `***` on the tape.
+    """
 
-    def write(self, method: str, path: str, body: bytes, outcome: Json) -> None:
-        """Add one exchange: the request, and *outcome* with `status, headers, pieces` ((seconds, text) each)."""
+    def __init__(self, path: Path, upstream: str, key: str) -> None:
+        self._upstream = upstream.rstrip("/").removesuffix("/v1beta").removesuffix("/v1")
+        self._path, self._key, self._count = path, key, 0
+        self._client: httpx.AsyncClient | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("", encoding="utf-8")
+
+    async def pass_on(self, entry: Entry, path: str) -> Outcome:
+        """The upstream's answer to *entry*, streamed as it comes."""
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=httpx.Timeout(300, connect=10))
+        headers = {name: value for name, value in entry.headers.items() if name not in _HOP_BY_HOP}
+        headers["accept-encoding"] = "identity"
+        request = self._client.build_request(entry.method, self._upstream + path, headers=headers, content=entry.body)
+        started = time.monotonic()
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise GoogleError(502, f"The upstream gateway did not answer: {type(error).__name__}") from None
+        kept = {name: value for name, value in response.headers.items() if name not in _NOT_RETURNED}
+        return Outcome(response.status_code, kept, self._taped(entry, path, response, started), streamed=True)
+
+    async def aclose(self) -> None:
+        """Close the connections to the upstream."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _taped(
+        self, entry: Entry, path: str, response: httpx.Response, last: float
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of *response*; when they end, also too early, the exchange goes on the tape."""
+        decoder, pieces = codecs.getincrementaldecoder("utf-8")("replace"), []
+        try:
+            async for data in response.aiter_bytes():
+                now = time.monotonic()
+                pieces.append((now - last, decoder.decode(data)))
+                last = now
+                yield data
+        finally:
+            await response.aclose()
+            self._write(entry, path, response, pieces)
+
+    def _write(self, entry: Entry, path: str, response: httpx.Response, pieces: Pieces) -> None:
         self._count += 1
-        found, text = _PATH.fullmatch(path.partition("?")[0]), "".join(piece for _, piece in outcome["pieces"])
-        kind = outcome["headers"].get("content-type", "")
+        found, text = _PATH.fullmatch(path.partition("?")[0]), "".join(piece for _, piece in pieces)
+        value, is_sse = _parsed(text), "event-stream" in response.headers.get("content-type", "")
         record: Json = {
             "id": f"{self._count:04d}",
-            "method": method,
+            "method": entry.method,
             "path": path,
             "endpoint": found["endpoint"] if found else None,
             "model": found["model"] if found else None,
-            "request": _parsed(body.decode(errors="replace")),
-            "status": outcome["status"],
-            "response_headers": {name: v for name, v in outcome["headers"].items() if name in _KEPT_HEADERS},
+            "request": entry.json,
+            "status": response.status_code,
+            "response_headers": {name: text for name, text in response.headers.items() if name in _KEPT_HEADERS},
         }
-        value = _parsed(text)
-        if "event-stream" in kind or value is None:
-            timing = [[round(seconds, 3), len(piece)] for seconds, piece in outcome["pieces"]]
-            record |= {"response_kind": "sse" if "event-stream" in kind else "text", "response": text, "timing": timing}
+        if is_sse or value is None:
+            timing = [[round(seconds, 3), len(piece)] for seconds, piece in pieces]
+            record |= {"response_kind": "sse" if is_sse else "text", "response": text, "timing": timing}
         else:
             record |= {"response_kind": "json", "response": value}
         line = _LONG_BASE64.sub(self._keep, json.dumps(record, ensure_ascii=False))
@@ -87,79 +130,31 @@ class Writer:
         if base64.b64encode(data).decode() != found.group():
             return found.group()
         ending = next((ending for start, ending in _KINDS if data.startswith(start)), "bin")
-        name = f"{hashlib.sha256(data).hexdigest()[:16]}.{ending}"
-        self._folder.mkdir(exist_ok=True)
-        (self._folder / name).write_bytes(data)
-        return f"$file:{name}"
-
-
-class Recorder:
-    """Sends requests to *upstream* with the key they came with, and writes the tape at *path*."""
-
-    def __init__(self, path: Path, upstream: str, key: str) -> None:
-        self._upstream = upstream.rstrip("/").removesuffix("/v1beta").removesuffix("/v1")
-        self._writer = Writer(path, key)
-        self._client: httpx.AsyncClient | None = None
-
-    async def pass_on(self, entry: Entry, path: str) -> Outcome:
-        """The upstream's answer to *entry*, streamed as it comes."""
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=httpx.Timeout(300, connect=10))
-        headers = {name: value for name, value in entry.headers.items() if name not in _HOP_BY_HOP}
-        request = self._client.build_request(
-            entry.method, self._upstream + path, headers=headers | {"accept-encoding": "identity"}, content=entry.body
-        )
-        started = time.monotonic()
-        try:
-            response = await self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
-            raise GoogleError(502, f"The upstream gateway did not answer: {type(error).__name__}") from None
-        kept = {name: value for name, value in response.headers.items() if name not in _NOT_RETURNED}
-        return Outcome(response.status_code, kept, self._taped(entry, path, response, kept, started), streamed=True)
-
-    async def aclose(self) -> None:
-        """Close the connections to the upstream."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
-
-    async def _taped(
-        self, entry: Entry, path: str, response: httpx.Response, headers: dict[str, str], started: float
-    ) -> AsyncGenerator[bytes, None]:
-        """The bytes of *response*; when they end, also too early, the exchange goes on the tape."""
-        decoder, pieces, last = codecs.getincrementaldecoder("utf-8")("replace"), [], started
-        try:
-            async for data in response.aiter_bytes():
-                now = time.monotonic()
-                pieces.append((now - last, decoder.decode(data)))
-                last = now
-                yield data
-        finally:
-            await response.aclose()
-            outcome = {"status": response.status_code, "headers": headers, "pieces": pieces}
-            self._writer.write(entry.method, path, entry.body, outcome)
+        file = _folder(self._path) / f"{hashlib.sha256(data).hexdigest()[:16]}.{ending}"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(data)
+        return f"$file:{file.name}"
 
 
 class Tape:
     """A recorded tape that answers requests."""
 
     def __init__(self, path: Path) -> None:
-        self.name = path.name
-        folder = path.with_name(f"{path.stem}-files")
+        self._name = path.name
         lines = path.read_text(encoding="utf-8").splitlines()
-        self._records: list[Json] = [json.loads(_restored(line, folder)) for line in lines if line.strip()]
+        self._records: list[Json] = [json.loads(_restored(line, _folder(path))) for line in lines if line.strip()]
         self._by_id = {str(record["id"]): record for record in self._records}
-        self._exact: dict[str, list[Json]] = {}
-        self._newest: dict[str, list[Json]] = {}
-        for record in self._records:
-            if isinstance(record.get("request"), dict):
-                exact, newest = _keys(record["endpoint"], record["model"], record["request"])
-                self._exact.setdefault(exact, []).append(record)
-                self._newest.setdefault(newest, []).append(record)
+        self._asked = [record for record in self._records if isinstance(record.get("request"), dict)]
         self._served: Counter[str] = Counter()
 
-    def __len__(self) -> int:
-        return len(self._records)
+    @cached_property
+    def _by_key(self) -> dict[str, list[Json]]:
+        """The records that may answer a request, for each of its keys."""
+        found: dict[str, list[Json]] = {}
+        for record in self._asked:
+            for key in _keys(record["endpoint"], record["model"], record["request"]):
+                found.setdefault(key, []).append(record)
+        return found
 
     def answer(self, method: str, path: str, chosen: str | None, body: bytes) -> Outcome | None:
         """The recorded answer to a request; None for GET routes that are not on the tape.
@@ -169,49 +164,42 @@ class Tape:
         nearest entry for everything else.
         """
         plain, _, query = path.partition("?")
-        found = _PATH.fullmatch(plain)
+        found, sse = _PATH.fullmatch(plain), "alt=sse" in query
         name = chosen or (found["id"] if found else None)
         if name is not None and name in self._by_id:
-            return _outcome(self._by_id[name], sse="alt=sse" in query)
+            return _outcome(self._by_id[name], sse=sse)
         if method == "GET" or found is None:
             same = [record for record in self._records if record.get("method") == method and record.get("path") == path]
             return _outcome(same[0], sse=False) if same else None
         request = _parsed(body.decode(errors="replace"))
         request = request if isinstance(request, dict) else {}
-        for key, table in zip(
-            _keys(found["endpoint"], found["model"], request), (self._exact, self._newest), strict=True
-        ):
-            if records := table.get(key):
+        for key in _keys(found["endpoint"], found["model"], request):
+            if records := self._by_key.get(key):
                 self._served[key] += 1
-                return _outcome(records[min(self._served[key], len(records)) - 1], sse="alt=sse" in query)
-        raise GoogleError(404, self._miss(found["endpoint"], found["model"], request))
+                return _outcome(records[min(self._served[key], len(records)) - 1], sse=sse)
+        raise GoogleError(404, self._miss(_facts(found["endpoint"], found["model"], request)))
 
-    def _miss(self, endpoint: str | None, model: str, request: Json) -> str:
-        wanted = {"endpoint": endpoint, "model": model, "request": _normalised(endpoint, request)}
-        text = json.dumps(wanted, sort_keys=True)[:4000]
-        best, likeness = None, -1.0
-        for record in self._records:
-            if isinstance(record.get("request"), dict):
-                ratio = difflib.SequenceMatcher(
-                    None, text, json.dumps(_facts(record), sort_keys=True)[:4000]
-                ).quick_ratio()
-                best, likeness = (record, ratio) if ratio > likeness else (best, likeness)
-        head = f"The tape {self.name} has no answer to this request ({endpoint} of {model})."
-        if best is None:
+    def _miss(self, wanted: Json) -> str:
+        head = f"The tape {self._name} has no answer to this request ({wanted['endpoint']} of {wanted['model']})."
+        if not self._asked:
             return f"{head} It is empty."
-        return f"{head} Nearest entry: {best['id']}; difference: {difference(wanted, _facts(best))}"
+        text = json.dumps(wanted, sort_keys=True)[:4000]
+        facts = [_facts(record["endpoint"], record["model"], record["request"]) for record in self._asked]
+        likeness = [
+            difflib.SequenceMatcher(None, text, json.dumps(fact, sort_keys=True)[:4000]).quick_ratio() for fact in facts
+        ]
+        best = likeness.index(max(likeness))
+        return f"{head} Nearest entry: {self._asked[best]['id']}; difference: {difference(wanted, facts[best])}"
 
 
 def difference(here: Any, there: Any, path: str = "") -> str:
     """The first place where two JSON values differ, as `path: … here, … on the tape`; empty if they are equal."""
     if isinstance(here, dict) and isinstance(there, dict):
-        names = [*here, *(name for name in there if name not in here)]
-        pairs = [(f"{path}.{name}".lstrip("."), here.get(name), there.get(name)) for name in names]
+        pairs = [(f"{path}.{name}".lstrip("."), here.get(name), there.get(name)) for name in {**here, **there}]
     elif isinstance(here, list) and isinstance(there, list):
-        longest = range(max(len(here), len(there)))
-        pairs = [
-            (f"{path}[{i}]", here[i] if i < len(here) else None, there[i] if i < len(there) else None) for i in longest
-        ]
+        longest = max(len(here), len(there))
+        padded = (values + [None] * (longest - len(values)) for values in (here, there))
+        pairs = [(f"{path}[{index}]", *values) for index, values in enumerate(zip(*padded, strict=True))]
     else:
         return "" if here == there else f"{path}: {_shown(here)} here, {_shown(there)} on the tape"
     return next((found for name, one, other in pairs if (found := difference(one, other, name))), "")
@@ -222,22 +210,22 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
-def _facts(record: Json) -> Json:
-    endpoint = record["endpoint"]
-    return {"endpoint": endpoint, "model": record["model"], "request": _normalised(endpoint, record["request"])}
-
-
-def _normalised(endpoint: str | None, request: Json) -> Json:
-    """One shape for all spellings: camelCase, no nulls. What the field table does not know is left out."""
-    return _shapes.normalise(request, _MESSAGES.get(endpoint or "", "Request"), check=False)
+def _facts(endpoint: str | None, model: str | None, request: Json) -> Json:
+    """What is compared, in one shape for all spellings. What the field table does not know is left out."""
+    shape = _messages.normalise(request, _MESSAGES.get(endpoint or "", "Request"), check=False)
+    return {"endpoint": endpoint, "model": model, "request": shape}
 
 
 def _keys(endpoint: str | None, model: str | None, request: Json) -> tuple[str, str]:
     """(the whole request, its model and newest turn), as texts to compare."""
-    shape = _normalised(endpoint, request)
+    shape = _facts(endpoint, model, request)["request"]
     route = [endpoint, (model or "").rpartition("/")[2]]
     newest = (shape.get("contents") or [shape])[-1]
     return json.dumps([*route, shape], sort_keys=True), json.dumps([*route, "newest", newest], sort_keys=True)
+
+
+def _folder(tape: Path) -> Path:
+    return tape.with_name(f"{tape.stem}-files")
 
 
 def _restored(line: str, folder: Path) -> str:
@@ -257,11 +245,10 @@ def _outcome(record: Json, *, sse: bool) -> Outcome:
     if kind in ("chunks", "json_array") and (sse or kind == "chunks"):
         kind, response = "sse", "".join(f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n" for chunk in response)
     text = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False, indent=2)
-    default = "text/event-stream" if kind == "sse" else "application/json; charset=UTF-8"
-    headers = {"content-type": default, **record.get("response_headers", {})}
+    kept = {name: v for name, v in record.get("response_headers", {}).items() if name.lower() in _KEPT_HEADERS}
+    headers = {"content-type": "application/json; charset=UTF-8", **kept}
     if kind == "sse":
         headers["content-type"] = "text/event-stream"
-    headers = {name: value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
     if kind != "sse" or not record.get("timing"):
         return Outcome(record["status"], headers, [text.encode()])
     return Outcome(record["status"], headers, _in_time(text, record["timing"]), streamed=True)

@@ -26,26 +26,14 @@ def count(text: str) -> int:
     return len(tokens(text))
 
 
-def modality(mime_type: str) -> str:
-    """Google's name for the kind of medium."""
-    kind = mime_type.partition("/")[0].upper()
-    return kind if kind in ("IMAGE", "AUDIO", "VIDEO") else "DOCUMENT"
-
-
-def image_tokens(model: Model, size: str) -> int:
-    """Output tokens of one picture of *size* ("512", "1K", "2K", "4K")."""
-    return 1290 if model.generation < 3 else _OUTPUT_TOKENS.get(size, 1120)
-
-
 def prompt_tokens(body: dict[str, Any]) -> dict[str, int]:
     """Tokens of a normalised request per modality; system instruction and tools count as text."""
     totals = {"TEXT": cached_tokens(body)}
-    contents = [*body.get("contents", []), body.get("systemInstruction") or {}]
-    for part in (part for content in contents for part in content.get("parts", [])):
-        _add(totals, part)
+    for content in (*body.get("contents", []), body.get("systemInstruction") or {}):
+        _add(totals, content.get("parts", []))
     if tools := body.get("tools"):
         totals["TEXT"] += count(json.dumps(tools))
-    return {name: number for name, number in totals.items() if number or name == "TEXT"}
+    return totals
 
 
 def cached_tokens(body: dict[str, Any]) -> int:
@@ -59,20 +47,11 @@ def details(totals: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def answer_tokens(parts: list[Part], model: Model, size: str) -> tuple[dict[str, int], int]:
-    """(tokens of the visible answer per modality, tokens of the thoughts)."""
+    """(tokens of the visible answer per modality, tokens of the thoughts); *size* is that of a picture, such as "2K"."""
     totals = {"TEXT": 0}
-    thoughts = 0
-    for part in parts:
-        number = count(_text_of(part))
-        if "inlineData" in part:
-            name = modality(part["inlineData"].get("mimeType") or "")
-            made = image_tokens(model, size) if name == "IMAGE" else _INPUT_TOKENS[name]
-            totals[name] = totals.get(name, 0) + made
-        elif part.get("thought"):
-            thoughts += number
-        else:
-            totals["TEXT"] += number
-    return totals, thoughts
+    image = 1290 if model.generation < 3 else _OUTPUT_TOKENS.get(size, 1120)
+    _add(totals, [part for part in parts if "inlineData" in part or not part.get("thought")], image=image)
+    return totals, sum(count(_text_of(part)) for part in parts if part.get("thought") and "inlineData" not in part)
 
 
 def _text_of(part: Part) -> str:
@@ -81,12 +60,13 @@ def _text_of(part: Part) -> str:
     return json.dumps({name: value for name, value in part.items() if name not in ("inlineData", "thoughtSignature")})
 
 
-def _add(totals: dict[str, int], part: Part) -> None:
-    blob = part.get("inlineData") or part.get("fileData")
-    if blob is not None:
-        name = modality(blob.get("mimeType") or "")
-        totals[name] = totals.get(name, 0) + _INPUT_TOKENS[name]
-    else:
-        totals["TEXT"] += count(_text_of(part))
-        for nested in (part.get("functionResponse") or {}).get("parts") or []:
-            _add(totals, nested)
+def _add(totals: dict[str, int], parts: list[Part], *, image: int = _INPUT_TOKENS["IMAGE"]) -> None:
+    for part in parts:
+        blob = part.get("inlineData") or part.get("fileData")
+        if blob is None:
+            totals["TEXT"] += count(_text_of(part))
+            _add(totals, (part.get("functionResponse") or {}).get("parts") or [])
+            continue
+        kind = (blob.get("mimeType") or "").partition("/")[0].upper()
+        name = kind if kind in _INPUT_TOKENS else "DOCUMENT"
+        totals[name] = totals.get(name, 0) + (image if name == "IMAGE" else _INPUT_TOKENS[name])

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from gemway_emulator import _turns
 from gemway_emulator._errors import STATUS_NAMES, GoogleError
 from gemway_emulator._framing import Framing
-from gemway_emulator._pictures import draw
+from gemway_emulator._media import draw
 from gemway_emulator._turns import AUTOMATIC, Turn
 
 __all__ = [
@@ -103,8 +103,8 @@ def text(  # noqa: PLR0913 - keyword-only options of one reply
         [*parts, _turns.text_part(text, signature)],
         finish_reason=finish_reason,
         finish_message=finish_message,
-        usage=dict(usage) if usage is not None else None,
-        chunks=list(chunks) if chunks is not None and not isinstance(chunks, int) else chunks,
+        usage=_copied(usage),
+        chunks=chunks if chunks is None or isinstance(chunks, int) else list(chunks),
         delay=delay,
         chunk_delay=chunk_delay,
         model_version=model_version,
@@ -132,11 +132,10 @@ def image(  # noqa: PLR0913 - keyword-only options of one reply
 ) -> Turn:
     """Answer with a picture: *data*, or a generated PNG of *width* x *height* pixels; *text* precedes it."""
     content = draw("scripted picture", (width, height)) if data is None else data
-    part = _turns.medium_part(base64.b64encode(content).decode("ascii"), mime_type, _choice(signature))
-    parts = (
-        [part] if text is None else [_turns.text_part(text, _choice(signature if signature is False else None)), part]
-    )
-    return Turn(parts, finish_reason=finish_reason, usage=dict(usage) if usage is not None else None, delay=delay)
+    parts = [_turns.medium_part(base64.b64encode(content).decode("ascii"), mime_type, _choice(signature))]
+    if text is not None:
+        parts.insert(0, _turns.text_part(text, _choice(signature if signature is False else None)))
+    return Turn(parts, finish_reason=finish_reason, usage=_copied(usage), delay=delay)
 
 
 def tool_call(
@@ -157,9 +156,7 @@ def tool_call(
     """
     parts = [_turns.thought_part(thoughts)] if thoughts is not None else []
     call = _turns.call_part(name, dict(args or {}), call_id=_choice(id), signature=_choice(signature))
-    return Turn(
-        [*parts, call], finish_reason=finish_reason, usage=dict(usage) if usage is not None else None, delay=delay
-    )
+    return Turn([*parts, call], finish_reason=finish_reason, usage=_copied(usage), delay=delay)
 
 
 def tool_calls(calls: Sequence[tuple[str, Mapping[str, Any]] | Turn], *, delay: float = 0.0) -> Turn:
@@ -270,6 +267,10 @@ def raw(
         sent["content-type"] = content_type
     sent.setdefault("content-type", "application/json; charset=UTF-8")
     return RawReply(status, body.encode() if isinstance(body, str) else body, sent, delay, cut)
+
+
+def _copied(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if usage is None else dict(usage)
 
 
 def _choice(given: str | Literal[False] | None) -> object:

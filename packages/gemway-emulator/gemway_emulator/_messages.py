@@ -1,40 +1,65 @@
-"""Check a request against the field table and bring it to one shape: camelCase names, no nulls, numbers as numbers. Pure."""
+"""Check requests against the table in fields.txt and bring them to one shape: camelCase names, no nulls, whole numbers."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
 from typing import Any
 
 from gemway_emulator._errors import GoogleError, bad_request
-from gemway_emulator._fields import ENUMS, MESSAGES
 from gemway_emulator._signatures import decoded
 
 _PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1beta"
 _INVALID = object()  # a value that was refused; it is left out of the result
 _SNAKE_THAT_TYPED_GATEWAYS_KNOW = {"inline_data", "mime_type"}
+_SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str,), "TYPE_STRING"),
+    "signature": ((str,), "TYPE_BYTES"),
+    "bytes": ((str,), "TYPE_BYTES"),
+    "boolean": ((bool,), "TYPE_BOOL"),
+    "integer": ((int,), "TYPE_INT32"),
+    "number": ((int, float), "TYPE_FLOAT"),
+    "object": ((dict,), "type.googleapis.com/google.protobuf.Struct"),
+    "any": ((object,), ""),
+}
+
+
+def _read_table() -> tuple[dict[str, dict[str, str]], dict[str, list[str]]]:
+    """(fields and their types by message, values by enum)."""
+    messages: dict[str, dict[str, str]] = {}
+    enums: dict[str, list[str]] = {}
+    text = resources.files("gemway_emulator").joinpath("fields.txt").read_text(encoding="utf-8")
+    for block in re.split(r"\n(?=message|enum)", text)[1:]:
+        kind, name, *words = block.split()
+        if kind == "message":
+            messages[name] = dict(word.split(":") for word in words)
+        else:
+            enums[name] = words
+    return messages, enums
+
+
+MESSAGES, ENUMS = _read_table()
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
     """Return the JSON object in *body*; raise Google's 400 for anything else."""
     try:
         value = json.loads(body)
-    except ValueError as error:
-        raise GoogleError(400, f"Invalid JSON payload received. {_reason(error)}") from None
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg}: line {error.lineno} column {error.colno}."
+        raise GoogleError(400, f"Invalid JSON payload received. {reason}") from None
+    except ValueError:
+        raise GoogleError(400, "Invalid JSON payload received. The body is not UTF-8 text.") from None
     if not isinstance(value, dict):
         raise bad_request([("", 'Invalid JSON payload received. Unknown name "": Root element must be a message.')])
     return value
 
 
 def normalise(
-    value: dict[str, Any],
-    message: str,
-    *,
-    check: bool = True,
-    drop_snake: bool = False,
-    arrays_required: bool = False,
+    value: dict[str, Any], message: str, *, check: bool = True, drop_snake: bool = False, arrays_required: bool = False
 ) -> dict[str, Any]:
     """Return *value*, a message of type *message*, in one shape.
 
@@ -43,10 +68,21 @@ def normalise(
     typed gateways do.
     """
     reading = _Reading(drop_snake, arrays_required)
-    result = reading.message(value, message, "")
+    result: dict[str, Any] = reading.message(value, message, "")
     if check and reading.violations:
         raise bad_request(reading.violations)
-    return result if isinstance(result, dict) else {}
+    return result
+
+
+@lru_cache(maxsize=4096)
+def snake(name: str) -> str:
+    """The snake_case spelling of *name*, which Google's errors use."""
+    return re.sub(r"([A-Z])", r"_\1", name).lower()
+
+
+@lru_cache(maxsize=4096)
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z0-9])", lambda found: found.group(1).upper(), name)
 
 
 @dataclass
@@ -61,34 +97,35 @@ class _Reading:
         """Read one message; fields are checked one by one."""
         if not isinstance(value, dict):
             return self._wrong(path, f"{_PACKAGE}.{name}", value)
-        fields, result = _FIELDS[name], {}
+        fields, result = MESSAGES[name], {}
         for spelled, item in value.items():
             camel = _camel(spelled)
-            here = f"{path}.{_snake(camel)}" if path else _snake(camel)
+            here = f"{path}.{snake(camel)}" if path else snake(camel)
             if self.drop_snake and "_" in spelled and spelled not in _SNAKE_THAT_TYPED_GATEWAYS_KNOW:
                 continue
             if camel not in fields:
-                self._unknown(spelled, path)
+                place = f" at '{path}'" if path else ""
+                text = f'Invalid JSON payload received. Unknown name "{spelled}"{place}: Cannot find field.'
+                self.violations.append((path, text))
             elif camel in result:
-                self.violations.append((path, f"Invalid value at '{path}' (oneof), '{_snake(camel)}' is already set."))
+                self.violations.append((path, f"Invalid value at '{path}' (oneof), '{snake(camel)}' is already set."))
             elif item is not None and (read := self._field(item, fields[camel], here)) is not _INVALID:
                 result[camel] = read
         return result
 
     def _field(self, value: Any, kind: str, path: str) -> Any:
+        bare = kind.rstrip("[]{}")
         if kind.endswith("[]"):
-            if isinstance(value, dict) and kind[:-2] in MESSAGES and not self.arrays_required:
+            if isinstance(value, dict) and bare in MESSAGES and not self.arrays_required:
                 value = [value]  # Google reads one object as a list of one
             if not isinstance(value, list):
-                return self._wrong(path, _type_name(kind[:-2]), value)
-            items = [
-                self._one(item, kind[:-2], f"{path}[{index}]") for index, item in enumerate(value) if item is not None
-            ]
+                return self._wrong(path, _SCALARS[bare][1] if bare in _SCALARS else f"{_PACKAGE}.{bare}", value)
+            items = [self._one(item, bare, f"{path}[{i}]") for i, item in enumerate(value) if item is not None]
             return [item for item in items if item is not _INVALID]
         if kind.endswith("{}"):
             if not isinstance(value, dict):
                 return self._wrong(path, "TYPE_MAP", value)
-            return {key: self._one(item, kind[:-2], f"{path}[{key}]") for key, item in value.items()}
+            return {key: self._one(item, bare, f"{path}[{key}]") for key, item in value.items()}
         return self._one(value, kind, path)
 
     def _one(self, value: Any, kind: str, path: str) -> Any:
@@ -100,90 +137,33 @@ class _Reading:
             text = f"Invalid value at '{path}' (TYPE_BYTES), Base64 decoding failed for {_shown(value)}"
             self.violations.append((path, text))
             return _INVALID
-        read = _SCALARS[kind](value)
-        return self._wrong(path, _type_name(kind), value) if read is _INVALID else read
+        if kind == "integer":
+            value = _whole(value)
+        types, name = _SCALARS[kind]
+        # In Python true is a number; in JSON it is none.
+        fits = isinstance(value, types) and (not isinstance(value, bool) or kind in ("boolean", "any"))
+        return value if fits else self._wrong(path, name, value)
 
     def _enum(self, value: Any, kind: str, path: str) -> Any:
-        names = ENUMS[kind].split()
+        names = ENUMS[kind]
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
             return names[value]
         if isinstance(value, str) and value.upper() in names:
             return value.upper()
         return self._wrong(path, f"{_PACKAGE}.{kind}", value)
 
-    def _unknown(self, name: str, path: str) -> None:
-        place = f" at '{path}'" if path else ""
-        text = f'Invalid JSON payload received. Unknown name "{name}"{place}: Cannot find field.'
-        self.violations.append((path, text))
-
     def _wrong(self, path: str, kind: str, value: Any) -> Any:
         self.violations.append((path, f"Invalid value at '{path}' ({kind}), {_shown(value)}"))
         return _INVALID
 
 
-def _fields_of(text: str) -> dict[str, str]:
-    return dict(pair.split(":") for pair in text.split())
-
-
-_FIELDS = {name: _fields_of(text) for name, text in MESSAGES.items()}
-
-
-def _integer(value: Any) -> Any:
+def _whole(value: Any) -> Any:
+    """An integer that came as text, or as a float without a fraction."""
     if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        return _INVALID
-    return int(value)
-
-
-def _number(value: Any) -> Any:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else _INVALID
-
-
-def _only(kind: type) -> Callable[[Any], Any]:
-    return lambda value: value if isinstance(value, kind) else _INVALID
-
-
-_SCALARS: dict[str, Callable[[Any], Any]] = {
-    "string": _only(str),
-    "signature": _only(str),
-    "bytes": _only(str),
-    "boolean": _only(bool),
-    "integer": _integer,
-    "number": _number,
-    "object": _only(dict),
-    "any": lambda value: value,
-}
-
-_TYPE_NAMES = {
-    "string": "TYPE_STRING",
-    "signature": "TYPE_BYTES",
-    "bytes": "TYPE_BYTES",
-    "boolean": "TYPE_BOOL",
-    "integer": "TYPE_INT32",
-    "number": "TYPE_FLOAT",
-    "object": "type.googleapis.com/google.protobuf.Struct",
-}
-
-
-def _type_name(kind: str) -> str:
-    return _TYPE_NAMES.get(kind, f"{_PACKAGE}.{kind}")
-
-
-def _camel(name: str) -> str:
-    return re.sub(r"_([a-z0-9])", lambda found: found.group(1).upper(), name)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"([A-Z])", r"_\1", name).lower()
+    return int(value) if isinstance(value, float) and value == value // 1 else value
 
 
 def _shown(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + '..."'
-
-
-def _reason(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg}: line {error.lineno} column {error.colno}."
-    return "The body is not UTF-8 text."

@@ -1,4 +1,4 @@
-"""Draw pictures: a background that depends on the prompt, with the prompt written on it. Deterministic; no I/O."""
+"""Draw pictures: a background that depends on the prompt, with the prompt written on it; and make sounds. Deterministic; no I/O."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import hashlib
 import io
 import math
 import textwrap
+from array import array
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
+
+SPEECH_TYPE = "audio/L16;codec=pcm;rate=24000"  # raw PCM, as Google sends it
+_RATE = 24_000
+_SECONDS_PER_WORD = 0.08
+_MOST_WORDS = 100
 
 Size = tuple[int, int]
 Colour = tuple[int, int, int]
@@ -56,6 +62,16 @@ def edit(prompt: str, picture: Image.Image, size: Size) -> bytes:
     picture = _tinted(picture, prompt)
     _write(picture, prompt, at_bottom=True)
     return _png(picture)
+
+
+def speak(text: str) -> bytes:
+    """One short tone per word: signed 16-bit mono samples at 24 kHz; longer words sound higher."""
+    samples = array("h")
+    for word in (text.split() or ["?"])[:_MOST_WORDS]:
+        pitch = 180 + 20 * min(len(word), 20)
+        number = int(_RATE * _SECONDS_PER_WORD)
+        samples.extend(int(8000 * math.sin(2 * math.pi * pitch * index / _RATE)) for index in range(number))
+    return samples.tobytes()
 
 
 def colour_name(pixel: Colour) -> str:
