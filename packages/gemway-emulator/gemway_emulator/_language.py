@@ -79,14 +79,18 @@ def nearest_sentence(text: str, background: str) -> str:
 
 
 def _nearest(question: str, context: str) -> str:
-    """The first of the sentences with the highest score; rare words weigh more."""
+    """The first of the sentences that share most words with *question*; among those, rare words weigh more."""
     candidates = [sentence for sentence in dict.fromkeys(sentences(context)) if not sentence.endswith("?")]
     stems = {sentence: set(content_words(sentence)) for sentence in candidates}
     frequency = Counter(word for found in stems.values() for word in found)
     wanted = set(content_words(question))
-    scores = {sentence: sum(frequency[word] ** -0.5 for word in wanted & stems[sentence]) for sentence in candidates}
-    best = max(candidates, key=lambda sentence: scores[sentence], default="")
-    return best if best and scores[best] else ""
+
+    def score(sentence: str) -> tuple[int, float]:
+        shared = wanted & stems[sentence]
+        return len(shared), sum(1 / frequency[word] for word in shared)
+
+    best = max(candidates, key=score, default="")
+    return best if best and score(best)[0] else ""
 
 
 def _stem(word: str) -> str:
