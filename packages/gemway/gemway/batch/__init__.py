@@ -9,6 +9,7 @@ Run it again after whatever has happened, and it goes on where it was.
 """
 
 from gemway.batch._engine import BatchStoppedError
+from gemway.batch._generate import COLUMNS, SPARK_SCHEMA, AsyncGenerate, Generate
 from gemway.batch._journal import read_report
 from gemway.batch._limits import AsyncLimiter, FrameworkLimiter, Limiter
 from gemway.batch._options import BatchOptions
@@ -18,14 +19,18 @@ from gemway.batch._run import arun, run, stream
 from gemway.batch._selection import ChangedRowsError
 
 __all__ = [
+    "AsyncGenerate",
     "AsyncLimiter",
     "BatchOptions",
     "BatchReport",
     "BatchStoppedError",
+    "COLUMNS",
     "ChangedRowsError",
     "FrameworkLimiter",
+    "Generate",
     "Limiter",
     "RowError",
+    "SPARK_SCHEMA",
     "Usage",
     "arun",
     "duration",

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from gemway import ConfigurationError
@@ -65,3 +66,13 @@ def run_to_end(work: Callable[[StopRequest], Coroutine[Any, Any, T]]) -> T:
     if request.is_made:
         raise KeyboardInterrupt
     return result
+
+
+def run_in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run *work* in an event loop of its own, in a thread of its own if one is running here (notebooks, async workers)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    with ThreadPoolExecutor(1, "gemway-batch") as executor:
+        return executor.submit(lambda: asyncio.run(work())).result()
