@@ -1,4 +1,4 @@
-"""The state of one call: what to send next, how long it may take, and when to give up. Pure: no clock of its own.
+"""The state of one call: its next request, its time limits, its retries. Pure: no clock of its own.
 
 A call is repeated only until its answer begins. `_send_until_answered` in `_client.py` ensures that by construction.
 """

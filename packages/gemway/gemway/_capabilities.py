@@ -1,4 +1,4 @@
-"""What a model accepts and how large its windows are, by its name. A table; pure.
+"""The features and limits of models, by name. A table; pure.
 
 The rows follow Google's model pages (ai.google.dev/gemini-api/docs/models, .../thinking, .../image-generation,
 .../whats-new-gemini-3.6) and the models.dev data. Names are never refused: gateways add and rename models every
@@ -28,7 +28,7 @@ _FROM_MINIMAL: Final = ("minimal", "low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What one kind of model takes and gives.
+    """Inputs, outputs, options and limits of one kind of model.
 
     Attributes:
         family: `"gemini"`, `"gemma"`, or `"other"` for another provider's model behind the gateway.
@@ -41,7 +41,7 @@ class Capabilities:
         structured_output: whether an answer can be bound to a schema.
         thinking: whether thinking is set by a `"budget"` of tokens or a `"level"`; None where neither is taken.
         thinking_levels: the levels that are taken, least first.
-        default_thinking_level: what the model does when not told; None where Google does not say.
+        default_thinking_level: the level that the model uses by default; None if Google does not document it.
         thinking_budget: smallest and largest budget in tokens, 0 (off) and -1 (dynamic) aside.
         can_disable_thinking: whether a budget of 0 switches thinking off.
         sampling: False where temperature, top_p and top_k are ignored or refused.
@@ -257,14 +257,14 @@ _MODELS: Final[dict[str, Capabilities]] = {
     "veo": _VIDEO,
 }
 
-# What a name that is in no row says about its kind.
+# Hints in names that are in no row.
 _GEMINI_KINDS: Final = {"image": _IMAGE_31, "tts": _SPEECH, "embedding": _EMBEDDING, "gemini": _NEWEST}
 _OTHER_KINDS: Final = {"image": _OTHER_IMAGE, "": _OTHER}
 
 
 @lru_cache(maxsize=512)
 def capabilities(model: str) -> Capabilities:
-    """Return what *model* accepts; never fails, whatever the name.
+    """Return the capabilities of *model*. Never fails, whatever the name.
 
     The name may carry `models/`, vendor prefixes and suffixes, or be one that a gateway made of a known name.
 

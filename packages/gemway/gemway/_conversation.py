@@ -44,7 +44,7 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
 
     Raises:
         ConfigurationError: *model* is not text.
-        UnsupportedContentError: a content, a part or a call is not an object. The message says which one.
+        UnsupportedContentError: a content, a part or a call is not an object. The error names it.
     """
     if not isinstance(model, str):
         raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
@@ -71,7 +71,7 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
 
 
 def _find_problem(contents: object) -> str:
-    """Return what is wrong with the types in *contents*, and where."""
+    """Return a message about the first wrong type in *contents*, with its place."""
     if not isinstance(contents, list):
         return f"contents must be a list of contents, not {type(contents).__name__}"
     for at, content in enumerate(contents):

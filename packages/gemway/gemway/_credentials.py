@@ -40,11 +40,11 @@ class SyncKey:
 
     def _call_source(self) -> Secret | Exception:
         try:
-            found = self._source()
-            if isawaitable(found):
-                _close_unawaited(found)
+            answer = self._source()
+            if isawaitable(answer):
+                _close_unawaited(answer)
                 raise ConfigurationError("api_key is an async callable: use AsyncClient or the async methods")
-            key: Secret = without_scheme(checked_key(found), self._scheme)
+            key: Secret = without_scheme(checked_key(answer), self._scheme)
             return key
         except ConfigurationError as failure:
             return failure.with_traceback(None)
@@ -71,8 +71,8 @@ class AsyncKey:
 
     async def _call_source(self) -> Secret | Exception:
         try:
-            found = self._source()
-            key: Secret = without_scheme(checked_key(await found if isawaitable(found) else found), self._scheme)
+            answer = self._source()
+            key: Secret = without_scheme(checked_key(await answer if isawaitable(answer) else answer), self._scheme)
             return key
         except ConfigurationError as failure:
             return failure.with_traceback(None)

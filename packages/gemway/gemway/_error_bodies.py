@@ -1,4 +1,4 @@
-"""Turn an error answer of a gateway into the exception that says what to do. Pure.
+"""Turn an error answer of a gateway into the exception that names the next step. Pure.
 
 Gateways remap statuses, so the code in the body is read before the HTTP status: a 403 may mean an empty
 balance and a 503 an unknown model (QuantumNous/new-api, service/pre_consume_quota.go, types/error.go).
@@ -97,7 +97,7 @@ _BY_CODE: dict[str, type[APIStatusError]] = {
     "stream_error": InternalServerError,
     "context_length_exceeded": ContextOverflowError,
 }
-# What gateways write when an account is empty or a day's allowance is spent: one-hub, sub2api, new-api,
+# The words of gateways when an account is empty or a day's allowance is spent: one-hub, sub2api, new-api,
 # claude-relay-service, OpenRouter. Google's "exceeded your current quota" is not among them: it also means a minute's.
 _SPENT = re.compile(
     r"insufficient (?:account |user |token )?(?:balance|credits?|funds|quota)|"
@@ -123,7 +123,7 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], type[APIStatusError]], ...] = (
     ),
     (re.compile(r"API key not valid|api key (is )?(invalid|expired)", re.I), AuthenticationError),
 )
-# Only where neither a status nor a code says more: an error inside of a 200 that has words alone.
+# Used only if neither status nor code is more specific: an error inside of a 200 that has words alone.
 _BY_WORDS: tuple[tuple[re.Pattern[str], type[APIStatusError]], ...] = (
     (re.compile(r"rate.?limit|too many requests|请求过于频繁|限流", re.I), RateLimitError),
     (re.compile(r"unauthori[sz]ed|invalid (?:token|api.?key|key)|无效的令牌|令牌无效", re.I), AuthenticationError),
@@ -166,7 +166,7 @@ _LONGEST_CODE = 200
 
 @dataclass
 class ErrorBody:
-    """What a body says, whichever of the usual shapes it has."""
+    """The content of an error body, whichever of the usual shapes it has."""
 
     message: str = ""
     codes: list[str] = field(default_factory=list)
@@ -229,7 +229,7 @@ def parse_json(data: bytes) -> object:
 
 
 def redacted(payload: object, redact: Redact) -> object:
-    """Return a JSON value with every text in it redacted: escapes may have hidden what was to be taken out."""
+    """Return a JSON value with every text in it redacted: escapes may have hidden a secret from the first pass."""
     if isinstance(payload, str):
         return redact(payload)
     if isinstance(payload, list):
@@ -274,7 +274,7 @@ def _read(payload: object, body: ErrorBody, depth: int) -> None:
 
 
 def _read_text(text: str, body: ErrorBody, depth: int) -> None:
-    # Of "Queue overloaded" and "Queue is overloaded. Estimated wait time ..." the second says more.
+    # Of "Queue overloaded" and "Queue is overloaded. Estimated wait time ..." the second is more useful.
     if not body.message or body.message.lower() in text.lower():
         body.message = text
     # LiteLLM puts Google's JSON inside the message: "litellm.RateLimitError: ... - {"error": ...}\n\n..."
@@ -336,7 +336,7 @@ def _code(value: object) -> str | None:
 
 
 def _field_complaint(entry: Mapping[str, Any]) -> str | None:
-    """Return one entry of a 422 as FastAPI and pydantic write it: where, and what is wrong there."""
+    """Return one entry of a 422 as FastAPI and pydantic write it: the place and the problem."""
     where, message = entry.get("loc"), entry.get("msg")
     if not isinstance(where, list) or not isinstance(message, str):
         return None
@@ -370,9 +370,9 @@ def _classify(status: int | None, body: ErrorBody) -> type[APIStatusError]:
     words = body.message[:_LONGEST_CLASSIFIED]
     if _is_spent(status, body, words):
         return QuotaExceededError
-    for pattern, told in _BY_MESSAGE:
-        if pattern.search(words) and not (told is ContextOverflowError and status == 429):
-            return told
+    for pattern, error_type in _BY_MESSAGE:
+        if pattern.search(words) and not (error_type is ContextOverflowError and status == 429):
+            return error_type
     specific = {kind for code in body.codes if (kind := _BY_CODE.get(code))}
     if status == 403 and "permission_error" in body.codes:
         # CLIProxyAPI pastes `insufficient_quota` beside every 403: no words of a balance, so no quota.
@@ -382,7 +382,7 @@ def _classify(status: int | None, body: ErrorBody) -> type[APIStatusError]:
             return kind
     first = next((_BY_CODE[code] for code in body.codes if _BY_CODE.get(code) in specific), None)
     by_status = _by_status(status)
-    # A generic word never overrides a status that says more ("invalid_request_error" with 404).
+    # A generic word never overrides a more specific status ("invalid_request_error" with 404).
     if first and (by_status in (None, InternalServerError, APIStatusError) or first is NotFoundError):
         return first
     return by_status or first or _by_words(words)
@@ -417,9 +417,9 @@ def _is_daily(detail: Mapping[str, Any]) -> bool:
 
 
 def _is_retryable(kind: type[APIStatusError], status: int | None, body: ErrorBody, headers: Mapping[str, str]) -> bool:
-    told = headers.get("x-should-retry", "").lower()
-    if told in ("true", "false"):
-        return told == "true"
+    should_retry = headers.get("x-should-retry", "").lower()
+    if should_retry in ("true", "false"):
+        return should_retry == "true"
     if body.retryable is not None and kind in (RateLimitError, InternalServerError, APIStatusError):
         return body.retryable
     if kind in (RateLimitError, InternalServerError):
@@ -445,9 +445,9 @@ def retry_hint(headers: Mapping[str, str], body: ErrorBody, now: float) -> float
         text = str(delay) if isinstance(delay, float | int) else delay
         if isinstance(text, str) and (seconds := _number(text[:40].rstrip("s"))) is not None:
             return seconds
-    if found := _SOON.search(body.message):
-        unit = {"ms": 0.001, "m": 60, "minutes": 60}.get(found[2] or "s", 1)
-        return float(found[1]) * unit
+    if match := _SOON.search(body.message):
+        unit = {"ms": 0.001, "m": 60, "minutes": 60}.get(match[2] or "s", 1)
+        return float(match[1]) * unit
     return None
 
 
@@ -474,10 +474,10 @@ def _number(value: str | None) -> float | None:
 
 def _request_id(headers: Mapping[str, str], message: str) -> tuple[str | None, str]:
     """Return the request id and the message without it: new-api appends "(request id: ...)"."""
-    found = _REQUEST_ID.search(message)
-    if found is not None:
-        message = message[: found.start()].rstrip() + message[found.end() :]
-    return request_id_of(headers) or (found[1] if found else None), message
+    match = _REQUEST_ID.search(message)
+    if match is not None:
+        message = message[: match.start()].rstrip() + message[match.end() :]
+    return request_id_of(headers) or (match[1] if match else None), message
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

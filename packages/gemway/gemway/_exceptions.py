@@ -16,7 +16,7 @@
         │   ├── NotFoundError              404        ├── QuotaExceededError       402, 403, 429: spent
         │   ├── ConflictError              409        └── InternalServerError      5xx
         ├── ResponseValidationError                   a 200 that is no Gemini answer (HTML, empty, not JSON, too large)
-        └── StreamInterruptedError                    a stream broke off; `.partial` holds what had arrived
+        └── StreamInterruptedError                    a stream broke off; `.partial` holds its beginning
             └── StreamTimeoutError                    it fell silent (also an APITimeoutError)
 
 Errors carry no key, no request body and no frames of the transport, and can be pickled.
@@ -54,7 +54,7 @@ class ConfigurationError(GemwayError, ValueError):
 
 
 class UnsupportedContentError(GemwayError, ValueError):
-    """A message holds something that cannot be sent; the message names what can."""
+    """A message holds something that cannot be sent; the error names the alternatives."""
 
 
 class ContentBlockedError(GemwayError, ValueError):
@@ -107,7 +107,7 @@ class APIError(GemwayError):
     """The exchange with the gateway failed.
 
     Attributes:
-        message: what went wrong, in the server's words where it gave some.
+        message: the problem, in the server's words if it gave any.
         status_code: the HTTP status, or `None` if no answer came.
         code: the error code of the body (`"RESOURCE_EXHAUSTED"`, `"model_not_found"`), if it has one.
         request_id: the gateway's id of the exchange, for its support.
@@ -117,7 +117,7 @@ class APIError(GemwayError):
         attempts: how many requests were sent.
         waited: seconds slept between them.
         budget_exhausted: whether the retry budget stopped further attempts.
-        partial: what had arrived of a stream before this happened, folded into one response; for embeddings the result
+        partial: the beginning of a stream, folded into one response; for embeddings the result
             with the vectors that had arrived; or None.
         input_index: the place of the input that an embedding request failed for, or None.
     """
@@ -242,10 +242,10 @@ class ResponseValidationError(APIError):
 
 
 class StreamInterruptedError(APIError):
-    """A stream broke off before its end. `.partial` holds what had arrived."""
+    """A stream broke off before its end. `.partial` holds everything that had arrived."""
 
     is_retryable = True
 
 
 class StreamTimeoutError(StreamInterruptedError, APITimeoutError):
-    """A stream fell silent. `.partial` holds what had arrived."""
+    """A stream fell silent. `.partial` holds everything that had arrived."""

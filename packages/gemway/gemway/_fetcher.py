@@ -163,11 +163,11 @@ class _Download:
             raise self._refusal(f"leads to {without_credentials(self._target)!r}, which is no http(s) address")
         return target
 
-    def request(self, found: Iterable[Any]) -> JsonObject:
+    def request(self, resolved: Iterable[Any]) -> JsonObject:
         """Return the request for the first resolved address, with the name in Host and in TLS."""
         import httpcore
 
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = [str(entry[4][0]) for entry in resolved]
         # All addresses, not only the first: the connection might fall back to any of them.
         for address in addresses:
             if not self._limits.allow_private and not _is_public(address):

@@ -1,6 +1,6 @@
 """Requests in the forms that people write: text, Google's objects, Python functions. Pure.
 
-Google's objects (`google.genai.types`) are known by what they can do, `model_dump`, and never imported.
+Google's objects (`google.genai.types`) are recognised by their method `model_dump` and never imported.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _is_whole_request(request: object) -> bool:
 def _members_from_config(config: object, model: str) -> JsonObject:
     """Return the members of a request that google-genai's flat *config* stands for."""
     fields = members(config, "config")
-    # These would be dropped by a gateway without a word, so the error says where they belong.
+    # A gateway would drop these silently, so the error names the place where they belong.
     for name, advice in _REFUSED.items():
         if name in fields:
             raise ConfigurationError(f"config cannot hold {name!r} here: {advice}")

@@ -666,7 +666,7 @@ class Inflater:
         if self._label in ("gzip", "x-gzip"):
             return zlib.decompressobj(zlib.MAX_WBITS | 32)  # it will complain
         if self._label == "deflate":
-            # HTTP's "deflate" means zlib (RFC 9110, 8.4.1.2), but some servers send raw deflate: the header tells.
+            # HTTP's "deflate" means zlib (RFC 9110, 8.4.1.2), but some servers send raw deflate: the first bytes show which.
             has_header = start[0] & 15 == 8 and int.from_bytes(start[:2], "big") % 31 == 0
             return zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
         raise UnreadableEncodingError(

@@ -204,7 +204,7 @@ def decode_base64(text: str) -> bytes:
 def _decoded_at_once(text: str) -> bytes | None:
     """Return the bytes behind clean base64 *text* without a copy of the text, or None if it is not clean.
 
-    `a2b_base64` reads text where it lies, and passes over what is no digit: the length tells whether it did.
+    `a2b_base64` reads text in place and skips characters that are no digits; the length shows whether it did.
     """
     try:
         data = a2b_base64(text)

@@ -1,9 +1,9 @@
 """Cut a stream of bytes into the JSON texts of its events. Pure: no sockets, no JSON parsing.
 
-Server-sent events as the WHATWG standard has them, plus what gateways send instead: a JSON array, JSON
+Server-sent events as the WHATWG standard has them, plus other forms that gateways send: a JSON array, JSON
 objects one after another, or a single object. The first byte that is not white space decides.
 
-Some gateways frame their events wrongly, and what they meant is read all the same:
+Some gateways frame their events wrongly. They are read anyway if the meaning is clear:
 
 - an error as bare JSON lines between the events (one-hub, Google's own raw form);
 - one event cut by a blank line wherever the upstream's bytes were cut (BerriAI/litellm issue 30224);
@@ -24,7 +24,7 @@ _EVENT = re.compile(rb"data: (\{[^\r\n]*\})(?:\r\n\r\n|\n\n)")
 _NOTHING = re.compile(rb"\s*$|:|(event|id|retry)(:|$)|data:\s*(\[DONE\]|\{\}|\[\]|null)?\s*$")
 _FIELD = re.compile(rb":|(event|id|retry)(:|$)")
 _HEARTBEAT = re.compile(rb"event:\s*(ping|keep-?alive|heart-?beat)\s*$", re.I)
-# A line that is longer than this ends in base64, not in prose: its last byte tells whether it is whole.
+# A line that is longer than this ends in base64, not in prose: its last byte shows whether it is whole.
 _LONG_LINE = 2**16
 _MOST_PIECES = 64
 _FEWEST_EVENTS = 16384
@@ -83,7 +83,7 @@ class EventDecoder:
         return all(_NOTHING.match(line) for line in self.head.removeprefix(_BOM).splitlines())
 
     def finish(self) -> list[bytes]:
-        """Return what was left when the stream ended: the last event may lack its blank line."""
+        """Return the events that were left when the stream ended: the last one may lack its blank line."""
         events = self._cutter.feed(self._begin(self._start, last=True)) if self._start else []
         return self._without_end_mark([*events, *self._cutter.finish()])
 
@@ -115,14 +115,14 @@ class EventTooLargeError(ValueError):
 class _LineCutter:
     """Server-sent events: `data:` lines up to a blank line; other fields and comments are skipped.
 
-    An event that is JSON ends when its outermost brace is closed, whatever the lines say.
+    An event that is JSON ends when its outermost brace is closed, whatever the lines look like.
     """
 
     def __init__(self) -> None:
         self.size = 0
         self._line = BytesIO()
         self._pieces: list[bytes] = []
-        self._others = BytesIO()  # what follows the first pieces: many short lines would cost many times their size
+        self._others = BytesIO()  # pieces after the first ones: many short lines would cost many times their size
         self._pieces_size = 0
         self._balance: JsonBalance | None = None  # of the pieces; made when somebody asks
         self._is_cut = False  # a blank line came in the middle of the pieces
@@ -253,14 +253,14 @@ class _LineCutter:
 
 
 def _seems_whole(data: bytes) -> bool:
-    """Whether an object of JSON has its end, as far as a glance can tell; if not, `JsonBalance` looks closely."""
+    """Whether an object of JSON has its end, as far as a glance can show; if not, `JsonBalance` looks closely."""
     if not data.endswith(b"}"):
         return False
     return len(data) > _LONG_LINE or data.count(b"{") == data.count(b"}")
 
 
 class JsonBalance:
-    """Follows JSON piece by piece, without parsing it: what is open, and how many values there are.
+    """Follows JSON piece by piece, without parsing it: its open strings, objects and lists, and the number of its values.
 
     It jumps from quote to quote, so that a picture costs no more than one search for a byte.
 

@@ -25,7 +25,7 @@ class SyncTransport:
     """Sends requests on connections of its own, or through an injected client.
 
     Attributes:
-        retry_context: what all calls have in common when they are repeated.
+        retry_context: the parts of retrying that all calls of this client share.
     """
 
     now = staticmethod(sending.now)

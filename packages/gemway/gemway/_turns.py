@@ -1,4 +1,4 @@
-"""One message of a chat and what follows it: the calls of functions, their results, and the answer. Pure."""
+"""One message of a chat with everything that follows: function calls, their results, and the answer. Pure."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from gemway.types import GenerateContentResponse
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A picture and how it came about. What is None is left out of the page.
+    """A picture and its origin. Fields that are None are left out of the page.
 
     Attributes:
         tokens: all tokens of the call, prompt and thoughts included.
@@ -113,7 +113,7 @@ def _source(image: Image, place: int | None) -> str:
 
 
 def _identity(image: Image) -> object:
-    """Return what tells pictures apart, also those whose bytes cannot be read."""
+    """Return a value that identifies a picture, even if its bytes cannot be read."""
     try:
         return image.data
     except ValueError:
@@ -121,7 +121,7 @@ def _identity(image: Image) -> object:
 
 
 def _picture(image: Image, text: str) -> str:
-    # Type and base64 come from a gateway; what is not certainly a picture does not get into the page.
+    # Type and base64 come from a gateway, so only data that is certainly a picture gets into the page.
     shown = image.to_safe_base64()
     if shown is None:
         return f'<span class="empty">no picture that can be shown ({escape(image.mime_type[:80])})</span>'
@@ -130,7 +130,7 @@ def _picture(image: Image, text: str) -> str:
 
 
 def _pixels(image: Image) -> tuple[int, ...]:
-    """Return width and height, or nothing if the header of the file does not tell."""
+    """Return width and height, or nothing if the file's header does not have them."""
     try:
         return image.width, image.height
     except ValueError:

@@ -1,7 +1,7 @@
 """The messages of Gemini's generateContent API, named as in Google's REST reference and snake_cased.
 
-One base class is the whole converter: it writes camelCase, reads both spellings, keeps what it does not
-know, and accepts `null` for everything. Enumerations are open: unknown words and numbers are kept as they
+One base class is the whole converter: it writes camelCase, reads both spellings, keeps unknown
+fields, and accepts `null` for everything. Enumerations are open: unknown words and numbers are kept as they
 came. Nothing here interprets an answer beyond the short helpers of `GenerateContentResponse`.
 """
 
@@ -72,7 +72,7 @@ Arguments: TypeAlias = Annotated[dict[str, Any] | Any, BeforeValidator(_parsed)]
 
 
 class WireType(BaseModel):
-    """What every message shares: camelCase out, both spellings in, unknown fields kept, frozen."""
+    """The base of all messages: camelCase out, both spellings in, unknown fields kept, frozen."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -102,7 +102,7 @@ class WireType(BaseModel):
         return super().model_rebuild(force=force, raise_errors=raise_errors, _types_namespace=names)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the message as plain JSON data in the wire's spelling, without what was not set."""
+        """Return the message as plain JSON data in the wire's spelling, without fields that were not set."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -265,7 +265,7 @@ class PartMediaResolution(WireType):
 
 
 class CodeExecutionResult(WireType):
-    """What the code that the model ran printed, and how it ended."""
+    """The output of code that the model ran, and how it ended."""
 
     outcome: Enum | None = None
     output: str | None = None
@@ -418,7 +418,7 @@ class Transcription(WireType):
 
 
 class WordInfo(WireType):
-    """One word of a transcription and when it was said."""
+    """One word of a transcription and its time."""
 
     word: str | None = None
     start_offset: str | None = None
@@ -471,7 +471,7 @@ class FunctionCallingConfig(WireType):
 
 
 class Tool(WireType):
-    """What the model may use: declared functions or one server-side tool."""
+    """Declared functions, or one server-side tool."""
 
     retrieval: dict[str, Any] | None = None
     computer_use: ComputerUse | None = None
@@ -515,7 +515,7 @@ class GoogleSearch(WireType):
 
 
 class SearchTypes(WireType):
-    """What to search for: pages, pictures, or both."""
+    """Kinds of search results: pages, pictures, or both."""
 
     web_search: WebSearch | None = None
     image_search: ImageSearch | None = None
@@ -783,7 +783,7 @@ class Date(WireType):
 
 
 class GroundingMetadata(WireType):
-    """What the answer is grounded on."""
+    """The sources of a grounded answer."""
 
     image_search_queries: list[str] | None = None
     grounding_chunks: list[GroundingChunk] | None = None
@@ -1008,7 +1008,7 @@ class PromptFeedback(WireType):
 
 
 class UsageMetadata(WireType):
-    """Tokens. `candidates_token_count` excludes thoughts; `prompt_token_count` includes what was cached."""
+    """Tokens. `candidates_token_count` excludes thoughts; `prompt_token_count` includes cached tokens."""
 
     cache_tokens_details: list[ModalityTokenCount] | None = None
     cached_content_token_count: int | None = None

@@ -1,8 +1,8 @@
 """Turn JSON Schemas into the two dialects that Gemini reads. Pure; the caller's objects are never changed.
 
-`json_schema` is what `parametersJsonSchema` and `responseJsonSchema` take, `openapi` what `parameters` and
-`responseSchema` take. Whatever a dialect has no word for moves into the description, in English; a converted
-schema never refuses what the original allowed, as far as the dialect can say so. Nothing here validates values.
+`json_schema` is the dialect of `parametersJsonSchema` and `responseJsonSchema`, `openapi` that of `parameters` and
+`responseSchema`. Whatever a dialect has no word for moves into the description, in English; a converted
+schema never refuses a value that the original allowed, as far as the dialect can express that. Nothing here validates values.
 
 Sources: the pages "Structured output", "Function calling" and the `Schema` message of ai.google.dev/gemini-api/docs.
 """
@@ -49,7 +49,7 @@ def function_declaration(
     """
     declaration: JsonObject = {"name": sanitize_tool_name(name)}
     if parameters is not None:
-        # The root must be an object that says so: `{"$ref": ...}` alone is refused as parameters.
+        # The root must have the type object: `{"$ref": ...}` alone is refused as parameters.
         parameters = inline_root_reference(parameters)
         # Pydantic puts a class's docstring into the schema, where frameworks look for the description of the tool.
         description = description or str(parameters.get("description") or "").strip()

@@ -1,7 +1,7 @@
 """Bring any JSON Schema, whatever its draft or author, into one form that is easy to read. Pure.
 
 Four steps, each used by `reading.py`: one spelling for each keyword, one type for each schema, one schema instead of
-`allOf`, and sentences for what Gemini's schemas have no keyword for. While a schema is being read, its sentences
+`allOf`, and sentences for keywords that Gemini's schemas lack. While a schema is being read, its sentences
 stand under `NOTES`; `description_of` puts them behind the description.
 """
 

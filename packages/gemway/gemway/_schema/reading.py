@@ -179,7 +179,7 @@ def _set_inclusive_bounds(node: JsonObject, converted: JsonObject) -> None:
         bound = node.get(exclusive)
         if not isinstance(bound, int | float) or not math.isfinite(bound):
             continue
-        # Gemini has inclusive bounds only. For integers the next one is exact; for numbers the sentence must say the rest.
+        # Gemini has inclusive bounds only. For integers the next one is exact; for numbers a sentence adds the rest.
         if not whole:
             take_notes(node, f"{word} than {compact(bound)}.")
         limit = following(bound) if whole else bound
