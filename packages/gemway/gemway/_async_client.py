@@ -297,7 +297,7 @@ class AsyncClient:
             await self._transport.aclose()
 
     def _start_stream(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
-        """Return the chunks of an answer, and those of its continuations if the user wants any."""
+        """Return the messages of an answer, with those of follow-up requests if the user wants any."""
         if self._setup.settings.max_continuations:
             return self._yield_with_follow_ups(call, options)
         return self._yield_messages(call, options)
@@ -325,7 +325,8 @@ class AsyncClient:
         finally:
             await exchange.aclose()
         if failure is not None:
-            # Raised outside the `except`, without frames: theirs hold bytes in which the server may have echoed the key.
+            # Raised outside the `except`, without frames: theirs hold bytes in which the server may have echoed the
+            # key.
             raise failure.with_traceback(None)
 
     async def _yield_with_follow_ups(self, call: protocol.Call, options: CallOptions) -> AsyncGenerator[Any, None]:
@@ -350,8 +351,8 @@ class AsyncClient:
         state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
         while True:
             try:
-                # Streams and whole answers share this loop. It ends when the first message is complete, so "nothing is repeated
-                # after the first event" is true by construction.
+                # Streams and whole answers share this loop. It ends when the first message is complete, so "nothing is
+                # repeated after the first event" is true by construction.
                 exchange = await transport.send(state)
                 try:
                     parser = state.parser_for(exchange)
@@ -360,8 +361,9 @@ class AsyncClient:
                             return state.succeed(exchange, parser, first, messages)
                     messages = parser.finish()
                     first = next(messages)
-                # Also cancellation and Ctrl-C: whoever opened the response closes it, or its place in the pool is lost.
                 except BaseException:
+                    # Also cancellation and Ctrl-C: whoever opened the response closes it, or its place in the pool is
+                    # lost.
                     data = b""  # it may repeat the key, and tracebacks show the locals of this frame
                     await exchange.aclose()
                     raise
@@ -381,8 +383,8 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    # Sockets, locks and loops stay behind; the copy opens its own connections at its first call.
     def __getstate__(self) -> JsonObject:
+        # Sockets, locks and loops stay behind; the copy opens its own connections at its first call.
         return {"setup": self._setup}
 
     def __setstate__(self, state: JsonObject) -> None:
@@ -396,7 +398,7 @@ class AsyncStream(Generic[T]):
     """The chunks of an answer as they arrive. Iterate over it; in a `with` block it is closed at the end."""
 
     def __init__(self, chunks: AsyncGenerator[T, None]) -> None:
-        self._yield_messages = chunks
+        self._messages = chunks
         self._held: list[T] = []
         self._begun = False
 
@@ -405,17 +407,17 @@ class AsyncStream(Generic[T]):
 
     async def __anext__(self) -> T:
         self._begun = True
-        return self._held.pop() if self._held else await anext(self._yield_messages)
+        return self._held.pop() if self._held else await anext(self._messages)
 
     async def aclose(self) -> None:
         """Close the connection. The rest of the answer is lost."""
-        await self._yield_messages.aclose()
+        await self._messages.aclose()
 
     async def __aenter__(self) -> Self:
         # Entering the context sends the request, so that errors before the first chunk appear at the `with` line.
         if not self._begun:
             self._begun = True
-            self._held.append(await anext(self._yield_messages))
+            self._held.append(await anext(self._messages))
         return self
 
     async def __aexit__(

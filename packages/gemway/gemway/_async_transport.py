@@ -123,7 +123,8 @@ class AsyncTransport:
             request = await anext(flow)
             while True:
                 response = await self._send_single_request(state, request, timeouts)
-                # httpx drives a flow in the same way (httpx._client, _send_handling_auth), but would also follow redirects.
+                # httpx drives a flow in the same way (httpx._client, _send_handling_auth), but would also follow
+                # redirects.
                 response.request = request  # some flows look at it
                 try:
                     if self._auth.requires_response_body:

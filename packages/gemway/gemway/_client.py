@@ -293,7 +293,7 @@ class Client:
             self._transport.close()
 
     def _start_stream(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
-        """Return the chunks of an answer, and those of its continuations if the user wants any."""
+        """Return the messages of an answer, with those of follow-up requests if the user wants any."""
         if self._setup.settings.max_continuations:
             return self._yield_with_follow_ups(call, options)
         return self._yield_messages(call, options)
@@ -321,7 +321,8 @@ class Client:
         finally:
             exchange.close()
         if failure is not None:
-            # Raised outside the `except`, without frames: theirs hold bytes in which the server may have echoed the key.
+            # Raised outside the `except`, without frames: theirs hold bytes in which the server may have echoed the
+            # key.
             raise failure.with_traceback(None)
 
     def _yield_with_follow_ups(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
@@ -346,8 +347,8 @@ class Client:
         state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
         while True:
             try:
-                # Streams and whole answers share this loop. It ends when the first message is complete, so "nothing is repeated
-                # after the first event" is true by construction.
+                # Streams and whole answers share this loop. It ends when the first message is complete, so "nothing is
+                # repeated after the first event" is true by construction.
                 exchange = transport.send(state)
                 try:
                     parser = state.parser_for(exchange)
@@ -356,8 +357,9 @@ class Client:
                             return state.succeed(exchange, parser, first, messages)
                     messages = parser.finish()
                     first = next(messages)
-                # Also cancellation and Ctrl-C: whoever opened the response closes it, or its place in the pool is lost.
                 except BaseException:
+                    # Also cancellation and Ctrl-C: whoever opened the response closes it, or its place in the pool is
+                    # lost.
                     data = b""  # it may repeat the key, and tracebacks show the locals of this frame
                     exchange.close()
                     raise
@@ -377,8 +379,8 @@ class Client:
     ) -> None:
         self.close()
 
-    # Sockets, locks and loops stay behind; the copy opens its own connections at its first call.
     def __getstate__(self) -> JsonObject:
+        # Sockets, locks and loops stay behind; the copy opens its own connections at its first call.
         return {"setup": self._setup}
 
     def __setstate__(self, state: JsonObject) -> None:
@@ -392,7 +394,7 @@ class Stream(Generic[T]):
     """The chunks of an answer as they arrive. Iterate over it; in a `with` block it is closed at the end."""
 
     def __init__(self, chunks: Generator[T, None, None]) -> None:
-        self._yield_messages = chunks
+        self._messages = chunks
         self._held: list[T] = []
         self._begun = False
 
@@ -401,17 +403,17 @@ class Stream(Generic[T]):
 
     def __next__(self) -> T:
         self._begun = True
-        return self._held.pop() if self._held else next(self._yield_messages)
+        return self._held.pop() if self._held else next(self._messages)
 
     def close(self) -> None:
         """Close the connection. The rest of the answer is lost."""
-        self._yield_messages.close()
+        self._messages.close()
 
     def __enter__(self) -> Self:
         # Entering the context sends the request, so that errors before the first chunk appear at the `with` line.
         if not self._begun:
             self._begun = True
-            self._held.append(next(self._yield_messages))
+            self._held.append(next(self._messages))
         return self
 
     def __exit__(

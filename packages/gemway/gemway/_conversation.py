@@ -205,7 +205,8 @@ def _keep_order_if_valid(turns: list[_Turn]) -> list[_Turn] | None:
     for turn in turns:
         role, parts = turn
         if role == "model":
-            # Calls that still wait have no result, and a response in a model turn is the server's own: both need the long way.
+            # Calls that still wait have no result, and a response in a model turn is the server's own: both need the
+            # long way.
             if waiting or any("functionResponse" in part for part in parts):
                 return None
             waiting = [part for part in parts if "functionCall" in part]

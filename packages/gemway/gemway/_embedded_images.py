@@ -25,8 +25,8 @@ def may_embed_images(data: bytes) -> bool:
 
 _MOST_PICTURES: Final = 256
 _URL: Final = r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=_%-]{64,}"
-# An image of markdown, with or without a title; or a text that is nothing but a data: URL. Linear: the words in brackets
-# end where another image begins, and no two repeats meet on the same characters.
+# An image of markdown, with or without a title; or a text that is nothing but a data: URL. Linear: the words in
+# brackets end where another image begins, and no two repeats meet on the same characters.
 _PICTURE: Final = re.compile(rf'!\[(?:[^\]!]|!(?!\[))*\]\(\s*({_URL})\s*(?:"[^"]*"\s*)?\)|\A\s*({_URL})\s*\Z')
 
 

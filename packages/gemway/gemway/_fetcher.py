@@ -81,8 +81,8 @@ class MediaFetcher:
         download = _Download(self, url, expires)
         try:
             while True:
-                # Resolved here and connected by address: a name that is resolved again could lead to a private host the second
-                # time (DNS rebinding).
+                # Resolved here and connected by address: a name that is resolved again could lead to a private host the
+                # second time (DNS rebinding).
                 addresses = socket.getaddrinfo(*download.host_and_port(), type=socket.SOCK_STREAM)
                 request = download.request(addresses)
                 network = SyncNetwork()

@@ -168,7 +168,8 @@ class _Pool:
         """Return the connection that was used last, or None; those that can be used no more are closed."""
         while (connection := self._pop_idle()) is not None:
             idle_for = time.monotonic() - connection.used
-            # has_expired looks whether the socket is readable: a server that closed an idle connection has sent its FIN.
+            # has_expired looks whether the socket is readable: a server that closed an idle connection has sent its
+            # FIN.
             if idle_for > _IDLE_SECONDS or connection.http.has_expired():
                 connection.network.close()
             elif is_fresh and idle_for > _FRESH_SECONDS:
@@ -543,8 +544,8 @@ class _LoopPools:
 
     def __init__(self) -> None:
         self.pools: dict[PoolKey, AsyncPool] = {}
-        # asyncio.run calls shutdown_asyncgens() before it closes the loop. A generator that waits there is the only hook
-        # that a library gets at the end of a loop.
+        # asyncio.run calls shutdown_asyncgens() before it closes the loop. A generator that waits there is the only
+        # hook that a library gets at the end of a loop.
         self._keeper = self._keep()
 
     async def start(self) -> None:

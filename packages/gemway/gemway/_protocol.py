@@ -27,9 +27,9 @@ from gemway.types import GenerateContentRequest
 MAX_PAGES: Final = 100
 """The most pages of a list of models. A gateway that repeats its page token would keep a client busy for ever."""
 
-# One segment of a model name. Gateways add brackets, commas and words of any language to names
-# ("[vip]gemini-2.5-pro", "gemini-2.5-pro(8192)"): everything is sent percent-encoded, except text that would
-# mean something else in a path even so (nothing, dots alone) or in a line of HTTP (control characters, half surrogates).
+# One segment of a model name. Gateways add brackets, commas and words of any language to names ("[vip]gemini-2.5-pro",
+# "gemini-2.5-pro(8192)"): everything is sent percent-encoded, except text that would mean something else in a path even
+# so (nothing, dots alone) or in a line of HTTP (control characters, half surrogates).
 _SEGMENT = re.compile(r"(?![.\s]+$)[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 

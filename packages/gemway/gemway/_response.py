@@ -382,7 +382,8 @@ class StreamParser(ResponseParser):
                     f"{self._url} answered {self._status} with an empty stream", is_retryable=True
                 )
             raise self._no_answer_error(self._decoder.head)
-        # Gemini ends every answer with a finishReason. new-api closes the stream without one when its upstream times out.
+        # Gemini ends every answer with a finishReason. new-api closes the stream without one when its upstream times
+        # out.
         if not self._has_end or (self._has_content_after_end and not self._decoder.is_done):
             raise StreamInterruptedError(
                 f"the stream from {self._url} ended after {self._event_count} events without a finishReason"
@@ -666,7 +667,8 @@ class Inflater:
         if self._label in ("gzip", "x-gzip"):
             return zlib.decompressobj(zlib.MAX_WBITS | 32)  # it will complain
         if self._label == "deflate":
-            # HTTP's "deflate" means zlib (RFC 9110, 8.4.1.2), but some servers send raw deflate: the first bytes show which.
+            # HTTP's "deflate" means zlib (RFC 9110, 8.4.1.2), but some servers send raw deflate: the first bytes show
+            # which.
             has_header = start[0] & 15 == 8 and int.from_bytes(start[:2], "big") % 31 == 0
             return zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
         raise UnreadableEncodingError(

@@ -47,7 +47,8 @@ class RetryPolicy:
             return None
         if makes_pictures and not self.retry_image_timeouts and not _surely_not_begun(error):
             return None
-        # Jitter always: clients that failed together must not come back together (AWS, "Exponential Backoff And Jitter").
+        # Jitter always: clients that failed together must not come back together (AWS, "Exponential Backoff And
+        # Jitter").
         wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         hint = error.retry_after
         if hint is not None:

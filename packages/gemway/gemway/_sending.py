@@ -97,7 +97,8 @@ def to_request(
 ) -> httpcore.Request:
     """Return one request for a connection of ours."""
     connect, read, write = timeouts
-    # After each send, httpcore copies the rest of the piece that it got, so large bodies are handed over in small pieces.
+    # After each send, httpcore copies the rest of the piece that it got, so large bodies are handed over in small
+    # pieces.
     content = LargeBody([body]) if isinstance(body, bytes) and len(body) > PIECE else body or b""
     extensions = {"timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
     return httpcore.Request(method, to_target(url), headers=lines, content=content, extensions=extensions)

@@ -343,7 +343,8 @@ async def _connect_to_any_address(host: str, port: int, timeout: float | None) -
                 except OSError as error:  # IPv6 is switched off, for example
                     problem = error
                     continue
-                # Several attempts at the same time: a broken IPv6 route must not cost the whole timeout ("happy eyeballs").
+                # Several attempts at the same time: a broken IPv6 route must not cost the whole timeout ("happy
+                # eyeballs").
                 attempts[loop.create_task(loop.sock_connect(sock, address))] = sock
             left = _seconds_until(ends)
             patience = (

@@ -123,7 +123,8 @@ class SyncTransport:
             request = next(flow)
             while True:
                 response = self._send_single_request(state, request, timeouts)
-                # httpx drives a flow in the same way (httpx._client, _send_handling_auth), but would also follow redirects.
+                # httpx drives a flow in the same way (httpx._client, _send_handling_auth), but would also follow
+                # redirects.
                 response.request = request  # some flows look at it
                 try:
                     if self._auth.requires_response_body:

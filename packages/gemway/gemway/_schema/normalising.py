@@ -110,7 +110,8 @@ def normalised(schema: object) -> JsonObject:
         return node
     for written, value in schema.items():
         keyword = _SNAKE_CASE.get(str(written), str(written))
-        # Nonsense such as `"required": true` (draft 3) is dropped rather than sent: one bad keyword fails the whole request.
+        # Nonsense such as `"required": true` (draft 3) is dropped rather than sent: one bad keyword fails the whole
+        # request.
         if isinstance(value, _SHAPES.get(keyword, object)) and (value is not None or keyword == "const"):
             node[keyword] = value
     for upgrade in _UPGRADES:

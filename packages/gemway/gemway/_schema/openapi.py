@@ -49,7 +49,8 @@ class _OpenAPILowering:
 
     def _inline_definition(self, name: str) -> JsonObject:
         if name not in self._lowered:
-            # Marks the definition as being lowered: meeting it again means recursion, which this dialect cannot express.
+            # Marks the definition as being lowered: meeting it again means recursion, which this dialect cannot
+            # express.
             self._lowered[name] = None
             self._lowered[name] = self.lower(self._definitions[name])
         lowered = self._lowered[name]
