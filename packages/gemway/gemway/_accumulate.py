@@ -17,9 +17,9 @@ from gemway._exceptions import ResponseValidationError
 from gemway._json import JsonObject
 from gemway._warnings import warn
 from gemway.types import (
+    CallRecord,
     Candidate,
     Content,
-    Exchange,
     FunctionCall,
     GenerateContentResponse,
     Part,
@@ -71,7 +71,7 @@ class Accumulator:
         self._top: JsonObject = {}
         self._usage: JsonObject = {}
         self._candidates: dict[int, _CandidateFold] = {}
-        self._exchange: Exchange | None = None
+        self._call_record: CallRecord | None = None
         self._pending_metadata: JsonObject = {}  # metadata of text chunks, as wire JSON that is not validated yet
         self._pending_usage: JsonObject = {}
 
@@ -83,8 +83,8 @@ class Accumulator:
         if self._pending_metadata:
             self._apply_pending()
         # `attempts` and `request_id` belong to the whole answer, and only the first chunk has them.
-        if self._exchange is None:
-            self._exchange = chunk.__dict__.get("exchange")  # only the first chunk knows it
+        if self._call_record is None:
+            self._call_record = chunk.__dict__.get("exchange")  # only the first chunk knows it
         _copy_set_fields(self._top, chunk, without=_FOLDED)
         if chunk.usage_metadata is not None:
             self._accumulate_usage(chunk.usage_metadata)
@@ -133,9 +133,9 @@ class Accumulator:
         if self._usage:
             fields["usage_metadata"] = self.usage
         folded = GenerateContentResponse.model_construct(**fields)
-        if self._exchange is None or not self._exchange.keeps_text:
+        if self._call_record is None or not self._call_record.keeps_text:
             folded = extract_embedded_images(folded)  # a picture that was hidden in text may have come in pieces
-        return folded.with_call_record(self._exchange)
+        return folded.with_call_record(self._call_record)
 
     def _apply_pending(self) -> None:
         """Validate and apply the metadata of text chunks. Raises `ResponseValidationError` if it is not valid."""

@@ -19,7 +19,7 @@ from gemway._log import log_repetition
 from gemway._protocol import Call, is_missing_stream_route, is_signature_error, with_wire, without_stream
 from gemway._response import ResponseParser, StreamParser
 from gemway._retry import RetryBudget, RetryEvent, RetryPolicy
-from gemway.types import Exchange, GenerateContentResponse
+from gemway.types import CallRecord, GenerateContentResponse
 
 
 @dataclass
@@ -52,13 +52,13 @@ class OpenResponse:
     """A response whose answer has begun.
 
     Attributes:
-        exchange: the open HTTP response; closed already if the answer is complete.
+        response: the open HTTP response; closed already if the answer is complete.
         parser: reads the rest of it.
         first: the first message, or the whole answer of a unary call.
         rest: more messages that came with the first.
     """
 
-    exchange: Any
+    response: Any
     parser: Any
     first: Any
     rest: Iterable[Any] = ()
@@ -123,12 +123,12 @@ class CallState:
         connect, read, write = self._timeouts
         return Timeouts(min(connect, remaining), min(read, remaining), min(write, remaining))
 
-    def parser_for(self, exchange: Any) -> ResponseParser | StreamParser:
-        """Return the parser for the bytes of *exchange*. An error response is never a stream, even if the request asked for one."""
-        kind = StreamParser if self.call.streaming and exchange.status < 300 else ResponseParser
-        return kind(self.call, exchange, self._settings, silence=self._timeouts.read, expires=self.expires)
+    def parser_for(self, response: Any) -> ResponseParser | StreamParser:
+        """Return the parser for the bytes of *response*. An error response is never a stream, even if the request asked for one."""
+        kind = StreamParser if self.call.streaming and response.status < 300 else ResponseParser
+        return kind(self.call, response, self._settings, silence=self._timeouts.read, expires=self.expires)
 
-    def succeed(self, exchange: Any, parser: Any, first: Any, rest: Iterable[Any] = ()) -> OpenResponse:
+    def succeed(self, response: Any, parser: Any, first: Any, rest: Iterable[Any] = ()) -> OpenResponse:
         """Note that an answer has begun, and return it. Nothing is repeated from here on."""
         # Only calls that succeed refill the budget (botocore and gRPC do the same), so an outage cannot pay for itself.
         if self._context.budget is not None:
@@ -136,13 +136,13 @@ class CallState:
         if self._wants_stream:
             self._facts.no_stream_route |= not self.call.streaming
             # The deadline limits the wait for an answer. A stream that has begun may run as long as data arrives.
-            exchange.lift_deadline()
+            response.lift_deadline()
         if isinstance(first, GenerateContentResponse):
             keeps_text = not self.call.seeks_pictures
             # Every later error of this answer carries the record, so that double costs are visible to the user.
-            parser.record = Exchange(exchange.status, parser.request_id, self.count, self.waited, keeps_text)
+            parser.record = CallRecord(response.status, parser.request_id, self.count, self.waited, keeps_text)
             first.with_call_record(parser.record)
-        return OpenResponse(exchange, parser, first, rest)
+        return OpenResponse(response, parser, first, rest)
 
     def next_delay(self, error: APIError, now: float) -> float:
         """Return the seconds to wait before the next attempt; raise *error* if there is none."""

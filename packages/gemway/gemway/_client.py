@@ -302,14 +302,14 @@ class Client:
         """Yield the messages of one answer. An error after the first message has `.partial`."""
         opened = self._send_until_answered(call, options)
         # From here on nothing is repeated: a second answer would differ from the chunks that the user has seen already.
-        exchange, parser = opened.exchange, opened.parser
+        response, parser = opened.response, opened.parser
         try:
             # One read from the socket may hold several events, so more messages may have come together with the first.
             yield opened.first
             for message in opened.rest:
                 yield message
             if not parser.complete:
-                for data in exchange.body:
+                for data in response.body:
                     for message in parser.feed(data, self._transport.now()):
                         yield message
                 for message in parser.finish():
@@ -319,7 +319,7 @@ class Client:
             failure = parser.interrupted(error)
             data = b""  # it may repeat the key, and tracebacks show the locals of this frame
         finally:
-            exchange.close()
+            response.close()
         if failure is not None:
             # Raised outside the `except`, without frames: theirs hold bytes in which the server may have echoed the
             # key.
@@ -349,22 +349,22 @@ class Client:
             try:
                 # Streams and whole answers share this loop. It ends when the first message is complete, so "nothing is
                 # repeated after the first event" is true by construction.
-                exchange = transport.send(state)
+                response = transport.send(state)
                 try:
-                    parser = state.parser_for(exchange)
-                    for data in exchange.body:
+                    parser = state.parser_for(response)
+                    for data in response.body:
                         for first in (messages := parser.feed(data, transport.now())):
-                            return state.succeed(exchange, parser, first, messages)
+                            return state.succeed(response, parser, first, messages)
                     messages = parser.finish()
                     first = next(messages)
                 except BaseException:
                     # Also cancellation and Ctrl-C: whoever opened the response closes it, or its place in the pool is
                     # lost.
                     data = b""  # it may repeat the key, and tracebacks show the locals of this frame
-                    exchange.close()
+                    response.close()
                     raise
-                exchange.close()
-                return state.succeed(exchange, parser, first, messages)
+                response.close()
+                return state.succeed(response, parser, first, messages)
             except APIError as error:
                 failure = error.with_traceback(None)
             # Decided in the pure core; only the waiting is done here.

@@ -40,7 +40,7 @@ from gemway._json import JsonObject, camel, repair_response
 from gemway._protocol import Call
 from gemway._sse import EventDecoder, EventTooLargeError, JsonBalance
 from gemway._warnings import warn
-from gemway.types import Candidate, Exchange, GenerateContentResponse
+from gemway.types import CallRecord, Candidate, GenerateContentResponse
 
 # Comments keep a connection alive, and some gateways send them forever while the model hangs. So an unfinished event
 # counts as data only if it grows by this many bytes.
@@ -71,7 +71,7 @@ class ResponseParser:
 
     Args:
         call: the request.
-        exchange: the response: `.status`, `.headers`, `.url`, `.arrived` (seconds since the epoch), and
+        response: `.status`, `.headers`, `.url`, `.arrived` (seconds since the epoch), and
             `.redact(text)`, which removes the key from a text.
         silence: seconds without data after which a stream is given up (comments are no data).
         expires: the moment at which the call must have an answer, or None.
@@ -82,16 +82,16 @@ class ResponseParser:
         record: attempts, waits and status of the call, once its answer has begun.
     """
 
-    def __init__(self, call: Call, exchange: Any, settings: Settings, *, silence: float, expires: float | None) -> None:
+    def __init__(self, call: Call, response: Any, settings: Settings, *, silence: float, expires: float | None) -> None:
         self.complete = False
-        self.record: Exchange | None = None
+        self.record: CallRecord | None = None
         self._call = call
         self._finds_images = call.seeks_pictures
-        self._status: int = exchange.status
-        self._headers: Mapping[str, str] = exchange.headers
-        self._url: str = exchange.url
-        self._arrived: float = exchange.arrived
-        self._redact: Callable[[str], str] = exchange.redact
+        self._status: int = response.status
+        self._headers: Mapping[str, str] = response.headers
+        self._url: str = response.url
+        self._arrived: float = response.arrived
+        self._redact: Callable[[str], str] = response.redact
         self._silence = silence
         self._expires = expires
         self._limit = settings.max_response_bytes
@@ -338,9 +338,9 @@ class StreamParser(ResponseParser):
     """
 
     def __init__(
-        self, call: Call, exchange: object, settings: Settings, *, silence: float, expires: float | None
+        self, call: Call, response: object, settings: Settings, *, silence: float, expires: float | None
     ) -> None:
-        super().__init__(call, exchange, settings, silence=silence, expires=expires)
+        super().__init__(call, response, settings, silence=silence, expires=expires)
         self._decoder = EventDecoder(self._limit)
         self._images = EmbeddedImageBuffer(self._limit)
         self._reads_text_chunks = call.text_chunks

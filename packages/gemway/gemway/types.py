@@ -197,17 +197,17 @@ class GenerateContentResponse(WireType):
         return self.exchange.request_id if self.exchange else None
 
     @cached_property
-    def exchange(self) -> Exchange | None:
+    def exchange(self) -> CallRecord | None:
         """How the HTTP exchange went: attempts, seconds waited, request id. In a stream, the first chunk knows it."""
         return None
 
-    def with_call_record(self, exchange: Exchange | None) -> GenerateContentResponse:
+    def with_call_record(self, record: CallRecord | None) -> GenerateContentResponse:
         """Note how the HTTP exchange went, and return the response itself."""
-        self.__dict__["exchange"] = exchange  # a private attribute would cost 3 us per chunk of a stream
+        self.__dict__["exchange"] = record  # a private attribute would cost 3 us per chunk of a stream
         return self
 
 
-class Exchange(NamedTuple):
+class CallRecord(NamedTuple):
     """How an answer came about.
 
     Attributes:

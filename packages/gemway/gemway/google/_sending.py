@@ -48,7 +48,7 @@ class SyncSender:
         translator: Any = opened.parser
         if translator.complete:
             return library.Response(200, headers=translator.headers, content=b"".join(opened.first))
-        stream = _stream_class(library)(self._frames(library, opened), opened.exchange)
+        stream = _stream_class(library)(self._frames(library, opened), opened.response)
         return library.Response(200, headers=translator.headers, stream=stream)
 
     def _frames(self, library: Any, opened: OpenResponse) -> Iterator[bytes]:
@@ -58,7 +58,7 @@ class SyncSender:
             for frame in opened.first:
                 yield frame
             if not translator.ended:
-                for data in opened.exchange.body:
+                for data in opened.response.body:
                     for frame in translator.feed(data):
                         yield frame
                     if translator.ended:
@@ -68,7 +68,7 @@ class SyncSender:
         except APIConnectionError as error:
             failure = failure_in(library, error)
         finally:
-            opened.exchange.close()
+            opened.response.close()
         if failure is not None:
             raise failure
 
@@ -87,18 +87,18 @@ class SyncSender:
 
     def _attempt(self, state: CallState, *, wants_stream: bool) -> OpenResponse:
         """Send once and read until the first event is there, or the whole answer."""
-        exchange = self._transport.send(state)
+        response = self._transport.send(state)
         try:
-            translator = ResponseTranslator(state.call, exchange, self._setup.settings, wants_stream=wants_stream)
-            for data in exchange.body:
+            translator = ResponseTranslator(state.call, response, self._setup.settings, wants_stream=wants_stream)
+            for data in response.body:
                 if first := translator.feed(data):
-                    return state.succeed(exchange, translator, first)
+                    return state.succeed(response, translator, first)
             first = translator.finish()
         except BaseException:
-            exchange.close()
+            response.close()
             raise
-        exchange.close()
-        return state.succeed(exchange, translator, first)
+        response.close()
+        return state.succeed(response, translator, first)
 
 
 @lru_cache(maxsize=4)
@@ -106,9 +106,9 @@ def _stream_class(library: Any) -> Any:
     """Return the class of streams that responses of *library* may have."""
 
     class Frames(library.SyncByteStream):  # type: ignore[misc]  # httpx's or httpx2's
-        def __init__(self, frames: Any, exchange: Any) -> None:
+        def __init__(self, frames: Any, response: Any) -> None:
             self._frames = frames
-            self._exchange = exchange
+            self._exchange = response
 
         def __iter__(self) -> Any:
             return self._frames
