@@ -16,7 +16,7 @@ _SKIPPED: Final = frozenset(
         *("llama_index_instrumentation", "workflows", "tenacity", "nest_asyncio", "deprecated", "wrapt"),
         *("langchain", "langchain_core", "langchain_classic", "langgraph", "langsmith", "pydantic_ai"),
         *("pydantic", "anyio", "uvloop", "asyncio", "concurrent", "threading"),
-        *("contextlib", "contextvars", "copy", "functools", "runpy"),
+        *("contextlib", "contextvars", "copy", "copyreg", "functools", "inspect", "multiprocessing", "pickle", "runpy"),
     }
 )
 _warned: set[object] = set()
