@@ -56,6 +56,7 @@ def responses(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [part["functionResponse"] for part in parts(body) if "functionResponse" in part]
 
 
+@pytest.mark.leaves_replies
 def test_20_late_system_messages_reach_the_model(sent: Callable[..., dict[str, Any]]) -> None:
     """A system message that is not first is part of the instruction, or stays where it is, or is refused."""
     messages = [HumanMessage("Hello"), AIMessage("Hi"), SystemMessage("Be brief."), HumanMessage("Go on")]

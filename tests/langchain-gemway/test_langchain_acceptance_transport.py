@@ -120,6 +120,7 @@ def test_04_base_url_may_end_as_people_write_it(chat: Make, emulator: Emulator, 
     assert emulator.requests[0].path == "/v1beta/models/gemini-2.5-flash:generateContent"
 
 
+@pytest.mark.leaves_replies
 @pytest.mark.parametrize("retries", [0, 2])
 def test_05_max_retries_counts_repetitions(chat: Make, emulator: Emulator, retries: int) -> None:
     """0 sends one request, 2 at most three."""

@@ -91,6 +91,7 @@ async def _astream(model: ChatGemway, options) -> None:
     _ = [chunk async for chunk in model.astream("x", **options)]
 
 
+@pytest.mark.leaves_replies
 @pytest.mark.parametrize("name", [name for name in CALLS if not name.startswith("body")])
 @pytest.mark.parametrize("call", [_invoke, _stream, _call_bound, _ainvoke, _astream])
 async def test_a_failed_call_shows_no_secret_of_its_options(emulator: Emulator, chat, call, name):

@@ -122,6 +122,7 @@ async def test_events_and_spans_hold_no_secret(llm, reported, options):
     assert_hidden(" ".join(reported))
 
 
+@pytest.mark.leaves_replies
 @pytest.mark.parametrize("options", [{"extra_headers": {"x-tenant": HEADER}}, {"api_key": KEY}, {"apikey": KEY}])
 def test_a_failed_call_shows_no_secret_of_its_options(emulator: Emulator, llm, options):
     """Options of a call are masked before anything can fail."""

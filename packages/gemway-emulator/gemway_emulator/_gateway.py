@@ -265,10 +265,9 @@ class Gateway:
 
     def _embedded(self, value: dict[str, Any]) -> Outcome:
         content = b"" if "empty_embeddings" in self.misbehave else json.dumps(value).encode()
-        cut = "truncated_embeddings" in self.misbehave
-        return Outcome(
-            200, {"content-type": JSON_TYPE}, [content[: len(content) // 2] if cut else content], self.delay, cut=cut
-        )
+        if cut := "truncated_embeddings" in self.misbehave:
+            content = content[: len(content) // 2]
+        return Outcome(200, {"content-type": JSON_TYPE}, [content], self.delay, cut=cut)
 
     def _generate_instead(self, entry: Entry, model: Model) -> Outcome:
         """The generation that some gateways run for every verb they do not know."""

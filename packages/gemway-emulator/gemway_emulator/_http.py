@@ -92,8 +92,10 @@ class Server:
             while (message := await _read(reader, writer)) is not None:
                 if not await _write(writer, message, await self._answer(message)):
                     break
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client has gone, or the server ends
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client has gone
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the server ends; what a slow client has not read yet is not waited for
         except (ValueError, asyncio.LimitOverrunError):
             writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         finally:

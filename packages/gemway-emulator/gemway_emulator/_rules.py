@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gemway_emulator._errors import invalid_argument
+from gemway_emulator._errors import GoogleError, invalid_argument
 from gemway_emulator._messages import snake
 from gemway_emulator._request import Json, Request, text_of
 from gemway_emulator._signatures import Signatures
@@ -56,33 +56,36 @@ def check(request: Request, signatures: Signatures, *, strict: bool) -> None:
                 raise invalid_argument(problem, field=f"contents[{index}].parts[{place}].thought_signature")
 
 
+def _at(path: str, text: str) -> GoogleError:
+    """The 400 in which Google names the field at *path*."""
+    return invalid_argument(f"* GenerateContentRequest.{path}: {text}", field=path)
+
+
 def _contents(request: Request) -> None:
     if not request.contents:
-        raise invalid_argument("* GenerateContentRequest.contents: contents is not specified", field="contents")
+        raise _at("contents", "contents is not specified")
     for index, content in enumerate(request.contents):
         if content.get("role") not in (None, "user", "model", "function"):
             raise invalid_argument("Please use a valid role: user, model.", field=f"contents[{index}].role")
         if not content.get("parts"):
-            path = f"contents[{index}].parts"
-            raise invalid_argument(f"* GenerateContentRequest.{path}: contents.parts must not be empty.", field=path)
+            raise _at(f"contents[{index}].parts", "contents.parts must not be empty.")
+    if request.body.get("cachedContent") and request.body.keys() & {"systemInstruction", "tools", "toolConfig"}:
+        raise invalid_argument(
+            "CachedContent can not be used with GenerateContent request setting system_instruction, tools or tool_config."
+            "\n\nProposed fix: move those values to CachedContent from GenerateContent request."
+        )
 
 
 def _parts(request: Request) -> None:
     for path, part in _each_part(request):
         kinds = [name for name in _PART_DATA if name in part]
         if not kinds and "videoMetadata" not in part:
-            text = f"* GenerateContentRequest.{path}.data: required oneof field 'data' must have one initialized field"
-            raise invalid_argument(text, field=f"{path}.data")
+            raise _at(f"{path}.data", "required oneof field 'data' must have one initialized field")
         if len(kinds) > 1:
             text = f"Invalid value at '{path}' (oneof), oneof field 'data' is already set. Cannot set '{kinds[1]}'"
             raise invalid_argument(text, field=path)
         for missing in [name for kind in kinds for name in _PART_DATA[kind] if not part[kind].get(name)]:
-            where = f"{path}.{snake(kinds[0])}.{snake(missing)}"
-            raise invalid_argument(f"* GenerateContentRequest.{where}: {missing} must not be empty.", field=where)
-
-
-def _media_in_results(request: Request) -> None:
-    for path, part in _each_part(request):
+            raise _at(f"{path}.{snake(kinds[0])}.{snake(missing)}", f"{missing} must not be empty.")
         for index, nested in enumerate((part.get("functionResponse") or {}).get("parts") or []):
             mime_type = (nested.get("inlineData") or nested.get("fileData") or {}).get("mimeType") or ""
             if mime_type and mime_type not in _RESULT_MEDIA:
@@ -94,9 +97,7 @@ def _config(request: Request) -> None:
     config = request.config
     for name, (low, high) in _RANGES.items():
         if name in config and not low <= config[name] <= high:
-            path = f"generation_config.{snake(name)}"
-            text = f"* GenerateContentRequest.{path}: must be in the range [{low}, {high}]."
-            raise invalid_argument(text, field=path)
+            raise _at(f"generation_config.{snake(name)}", f"must be in the range [{low}, {high}].")
     if len(config.get("stopSequences") or []) > _MOST_STOPS:
         raise invalid_argument(f"At most {_MOST_STOPS} stop_sequences are supported.")
     if "logprobs" in config and not config.get("responseLogprobs"):
@@ -149,31 +150,19 @@ def _check_words(schema: Any, path: str) -> None:
             _check_words(nested, f"{path}.{word}")
 
 
-def _modalities(request: Request) -> None:
+def _pictures(request: Request) -> None:
     """A model makes what its name says; what `models=` adds may be anything."""
-    model, wanted = request.model, request.modalities
+    model, wanted, image = request.model, request.modalities, request.config.get("imageConfig") or {}
     if model.generation > 0 and (("IMAGE" in wanted and not model.makes_images) or "VIDEO" in wanted):
         allowed = "AUDIO" if model.speaks else "TEXT, IMAGE" if model.makes_images else "TEXT"
         raise invalid_argument(
             f"The requested combination of response modalities ({', '.join(wanted)}) is not supported by the model. "
             f"models/{model.name} accepts the following combination of response modalities:\n* {allowed}\n"
         )
-
-
-def _pictures(request: Request) -> None:
-    image = request.config.get("imageConfig") or {}
-    if request.model.makes_images or image:
-        request.model.picture_size(image.get("aspectRatio"), image.get("imageSize"))
-    if request.model.makes_images and request.config.get("candidateCount", 1) > 1:
+    if model.makes_images or image:
+        model.picture_size(image.get("aspectRatio"), image.get("imageSize"))
+    if model.makes_images and request.config.get("candidateCount", 1) > 1:
         raise invalid_argument("Multiple candidates is not enabled for this model")
-
-
-def _cached_content(request: Request) -> None:
-    if request.body.get("cachedContent") and request.body.keys() & {"systemInstruction", "tools", "toolConfig"}:
-        raise invalid_argument(
-            "CachedContent can not be used with GenerateContent request setting system_instruction, tools or tool_config."
-            "\n\nProposed fix: move those values to CachedContent from GenerateContent request."
-        )
 
 
 def _functions(request: Request) -> None:
@@ -215,6 +204,10 @@ def _turn_order(request: Request) -> None:
 
     Consecutive contents of one role count as one turn: Google accepts parallel responses in several user contents.
     """
+    if request.model.refuses_prefill and request.contents[-1].get("role") == "model":
+        raise invalid_argument(
+            f"Please ensure that the last turn is a user turn: {request.model.name} takes no prefill."
+        )
     turns: list[tuple[bool, list[Json]]] = []
     for content in request.contents:
         is_model, parts = content.get("role") == "model", content.get("parts", [])
@@ -238,13 +231,6 @@ def _turn_order(request: Request) -> None:
                 "Please ensure that the number of function response parts is equal to the number of function call parts "
                 "of the function call turn."
             )
-
-
-def _prefill(request: Request) -> None:
-    if request.model.refuses_prefill and request.contents[-1].get("role") == "model":
-        raise invalid_argument(
-            f"Please ensure that the last turn is a user turn: {request.model.name} takes no prefill."
-        )
 
 
 def _call_signatures(request: Request) -> None:
@@ -276,21 +262,8 @@ def _image_signatures(request: Request) -> None:
 
 
 _RULES: tuple[Callable[[Request], None], ...] = (
-    _contents,
-    _parts,
-    _config,
-    _response_format,
-    _modalities,
-    _pictures,
-    _cached_content,
-    _media_in_results,
-    _json_schemas,
-    _functions,
-    _calling_config,
-    _turn_order,
-    _prefill,
-    _call_signatures,
-    _image_signatures,
+    *(_contents, _parts, _config, _response_format, _pictures, _json_schemas, _functions, _calling_config),
+    *(_turn_order, _call_signatures, _image_signatures),
 )
 
 
