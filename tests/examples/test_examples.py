@@ -16,6 +16,8 @@ FOLDER = source.ROOT / "examples"
 PARTS = {"gateway.py"}
 # What each example must print, as patterns.
 PROMISES = {
+    "batch.py": ["rows      100 of 100: 100 done, 0 refused, 0 failed", "asked again: 0", r"Item 7 costs 21 euros\."],
+    "batch_engine.py": ["100 rows, 0 errors", r"Item 7 costs 21 euros\."],
     "chat.py": ["Canberra", r"\d+ tokens in, \d+ out, finish: STOP"],
     "errors.py": ["ConfigurationError", "AuthenticationError", "NotFoundError", "APIConnectionError"],
     "image.py": [r"2752x1536 pixels: .*fox\.png", r"pixels: .*fox-at-night\.png"],
