@@ -23,7 +23,7 @@ import uuid
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from gemway.adapters import decode_base64, from_store, inline_part
+from gemway.adapters import decode_base64, find_answered_call, from_store, inline_part
 from gemway.types import Blob, CodeExecutionResult, ExecutableCode, FileData, FunctionCall, FunctionResponse, Part
 from gemway.types import ToolCall as ServerToolCall
 from gemway.types import ToolResponse as ServerToolResponse
@@ -154,14 +154,9 @@ class BlockReader:
 
     def _take_served_call(self, response: FunctionResponse, part: Part) -> list[Block]:
         """Return the server's answer, and the call that it answers, as what they are: nothing for the client to do."""
-        blocks: list[Block] = []
-        for held in self._held_calls:
-            call = held[0]
-            has_ids = response.id and call.id
-            if response.id == call.id if has_ids else response.name == call.name:
-                self._held_calls.remove(held)
-                blocks.append(self.append(_to_non_standard(held[1])))
-                break
+        held = [(call.name, call.id) for call, _, _ in self._held_calls]
+        place = find_answered_call(response.name, response.id, held)
+        blocks = [] if place is None else [self.append(_to_non_standard(self._held_calls.pop(place)[1]))]
         return [*blocks, self.append(_to_non_standard(part))]
 
 

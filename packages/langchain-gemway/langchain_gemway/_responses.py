@@ -10,13 +10,12 @@ becomes blocks first (`_blocks`).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from gemway import EmptyResponseError, capabilities
-from gemway.adapters import BLOCKED, FINISH_PROBLEMS, Accumulator, TextChunk
+from gemway.adapters import BLOCKED, FINISH_PROBLEMS, Accumulator, TextChunk, warn
 from gemway.types import Candidate, GenerateContentResponse, ModalityTokenCount, Part, UsageMetadata, finish_reason_name
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 from langchain_core.messages.ai import UsageMetadata as LangChainUsage
@@ -456,7 +455,7 @@ def _warn_about_ending(
         warning = f"{context.model} answered with nothing (finish reason {finish})"
     else:
         warning = f"{context.model} ended its answer early (finish reason {finish})"
-    warnings.warn(f"{warning}: {words}" if words else warning, stacklevel=2)
+    warn(f"{warning}: {words}" if words else warning)
 
 
 # Usage and response metadata

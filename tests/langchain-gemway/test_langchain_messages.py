@@ -1,4 +1,4 @@
-"""Statements 20 to 32: messages of every shape on their way to the wire."""
+"""Messages of every shape on their way to the wire."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def responses(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.leaves_replies
-def test_20_late_system_messages_reach_the_model(sent: Callable[..., dict[str, Any]]) -> None:
+def test_late_system_messages_reach_the_model(sent: Callable[..., dict[str, Any]]) -> None:
     """A system message that is not first is part of the instruction, or stays where it is, or is refused."""
     messages = [HumanMessage("Hello"), AIMessage("Hi"), SystemMessage("Be brief."), HumanMessage("Go on")]
 
@@ -67,7 +67,7 @@ def test_20_late_system_messages_reach_the_model(sent: Callable[..., dict[str, A
         sent(messages, late_system="error")
 
 
-def test_20_nothing_is_dropped(sent: Callable[..., dict[str, Any]]) -> None:
+def test_nothing_is_dropped(sent: Callable[..., dict[str, Any]]) -> None:
     """Every word of a conversation of odd order is sent."""
     words = [f"word{number}" for number in range(7)]
     messages = [
@@ -85,12 +85,12 @@ def test_20_nothing_is_dropped(sent: Callable[..., dict[str, Any]]) -> None:
     assert all(word in body for word in words)
 
 
-def test_20_a_prompt_of_system_messages_alone_is_the_users(sent: Callable[..., dict[str, Any]]) -> None:
+def test_a_prompt_of_system_messages_alone_is_the_users(sent: Callable[..., dict[str, Any]]) -> None:
     """Gemini wants contents: the instruction is put as the user's words."""
     assert sent([SystemMessage("Say hi.")])["contents"] == [{"role": "user", "parts": [{"text": "Say hi."}]}]
 
 
-def test_20_an_empty_conversation_is_refused(chat: Make) -> None:
+def test_an_empty_conversation_is_refused(chat: Make) -> None:
     """Nothing to say is an error before sending."""
     with pytest.raises(UnsupportedContentError):
         chat().invoke([])
@@ -101,7 +101,7 @@ def test_20_an_empty_conversation_is_refused(chat: Make) -> None:
 @pytest.mark.parametrize(
     ("role", "place"), [("user", "user"), ("assistant", "model"), ("developer", None), ("critic", "user")]
 )
-def test_21_chat_messages_of_any_role(sent: Callable[..., dict[str, Any]], role: str, place: str | None) -> None:
+def test_chat_messages_of_any_role(sent: Callable[..., dict[str, Any]], role: str, place: str | None) -> None:
     """Roles of other providers find their place."""
     body = sent([HumanMessage("Hello"), ChatMessage("said", role=role), HumanMessage("Go on")])
 
@@ -111,7 +111,7 @@ def test_21_chat_messages_of_any_role(sent: Callable[..., dict[str, Any]], role:
         assert any({"text": "said"} in content["parts"] for content in body["contents"] if content["role"] == place)
 
 
-def test_22_orphan_tool_messages_are_sent(sent: Callable[..., dict[str, Any]]) -> None:
+def test_orphan_tool_messages_are_sent(sent: Callable[..., dict[str, Any]]) -> None:
     """A result without its call is told in words."""
     body = sent([HumanMessage("Hello"), ToolMessage("42 apples", tool_call_id="x", name="count"), HumanMessage("So?")])
 
@@ -119,7 +119,7 @@ def test_22_orphan_tool_messages_are_sent(sent: Callable[..., dict[str, Any]]) -
     assert "count" in json.dumps(body["contents"])
 
 
-def test_23_ids_may_be_used_again(sent: Callable[..., dict[str, Any]]) -> None:
+def test_ids_may_be_used_again(sent: Callable[..., dict[str, Any]]) -> None:
     """Two turns that both use the id "1" keep their own results."""
     body = sent(
         [
@@ -150,14 +150,14 @@ def test_23_ids_may_be_used_again(sent: Callable[..., dict[str, Any]]) -> None:
         ("", {"output": ""}),
     ],
 )
-def test_24_results_arrive_exactly(sent: Callable[..., dict[str, Any]], content: str, response: Any) -> None:
+def test_results_arrive_exactly(sent: Callable[..., dict[str, Any]], content: str, response: Any) -> None:
     """Strings stay the strings they were, JSON objects are objects."""
     body = sent([HumanMessage("go"), call("f", "1"), ToolMessage(content, tool_call_id="1")])
 
     assert responses(body) == [{"name": "f", "response": response}]
 
 
-def test_24_parallel_results_go_in_call_order(sent: Callable[..., dict[str, Any]]) -> None:
+def test_parallel_results_go_in_call_order(sent: Callable[..., dict[str, Any]]) -> None:
     """One user turn holds all results, in the order of the calls."""
     calls = [{"name": name, "args": {}, "id": name} for name in "abc"]
     results = [ToolMessage(name.upper(), tool_call_id=name) for name in "cab"]
@@ -168,7 +168,7 @@ def test_24_parallel_results_go_in_call_order(sent: Callable[..., dict[str, Any]
     assert [response["response"]["output"] for response in responses(body)] == ["A", "B", "C"]
 
 
-def test_25_failed_tools_say_error(sent: Callable[..., dict[str, Any]]) -> None:
+def test_failed_tools_say_error(sent: Callable[..., dict[str, Any]]) -> None:
     """status="error" arrives as an error."""
     body = sent([HumanMessage("go"), call("f", "1"), ToolMessage("boom", tool_call_id="1", status="error")])
 
@@ -220,12 +220,12 @@ DOCUMENT = {"inlineData": {"mimeType": "application/pdf", "data": PDF}}
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, dict | str) and "type" in value else "",
 )
-def test_26_blocks_of_every_provider(sent: Callable[..., dict[str, Any]], block: Any, part: dict[str, Any]) -> None:
+def test_blocks_of_every_provider(sent: Callable[..., dict[str, Any]], block: Any, part: dict[str, Any]) -> None:
     """LangChain v0 and v1, OpenAI, Anthropic, Bedrock and Google blocks become parts."""
     assert sent([HumanMessage([block])])["contents"] == [{"role": "user", "parts": [part]}]
 
 
-def test_26_anthropic_tool_results_are_results(sent: Callable[..., dict[str, Any]]) -> None:
+def test_anthropic_tool_results_are_results(sent: Callable[..., dict[str, Any]]) -> None:
     """tool_use and tool_result blocks pair up without doubling."""
     said = AIMessage(
         [{"type": "text", "text": "Let me see."}, {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}}],
@@ -241,7 +241,7 @@ def test_26_anthropic_tool_results_are_results(sent: Callable[..., dict[str, Any
     assert responses(body) == [{"name": "f", "response": {"output": "sunny"}}]
 
 
-def test_26_unknown_blocks_are_refused_with_advice(chat: Make) -> None:
+def test_unknown_blocks_are_refused_with_advice(chat: Make) -> None:
     """What cannot be sent is named, and what can."""
     with pytest.raises(UnsupportedContentError, match="known: .*image"):
         chat().invoke([HumanMessage([{"type": "hologram", "x": 1}])])
@@ -250,7 +250,7 @@ def test_26_unknown_blocks_are_refused_with_advice(chat: Make) -> None:
 @pytest.mark.parametrize(
     "block", [{"type": "image", "base64": PNG, "mime_type": "image/png"}, INLINE], ids=["v1", "wire"]
 )
-def test_27_media_in_tool_messages(sent: Callable[..., dict[str, Any]], block: dict[str, Any]) -> None:
+def test_media_in_tool_messages(sent: Callable[..., dict[str, Any]], block: dict[str, Any]) -> None:
     """Inside the function response for Gemini 3, behind it for older models."""
     history = [
         HumanMessage("go"),
@@ -265,7 +265,7 @@ def test_27_media_in_tool_messages(sent: Callable[..., dict[str, Any]], block: d
     assert responses(newer)[0]["response"] == responses(older)[0]["response"] == {"output": "see"}
 
 
-async def test_28_urls_are_fetched_only_when_asked_for(chat: Make, emulator: Emulator) -> None:
+async def test_urls_are_fetched_only_when_asked_for(chat: Make, emulator: Emulator) -> None:
     """By reference without a fetcher; with one, private addresses are refused, blocking and async."""
     message = HumanMessage([{"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/a.png"}}])
 
@@ -316,7 +316,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("message", FOREIGN, ids=["anthropic", "openai", "anthropic-v1", "bedrock", "deepseek"])
-def test_29_foreign_histories_lose_their_signatures(sent: Callable[..., dict[str, Any]], message: AIMessage) -> None:
+def test_foreign_histories_lose_their_signatures(sent: Callable[..., dict[str, Any]], message: AIMessage) -> None:
     """What other providers signed is never sent; their words are."""
     body = sent([HumanMessage("go"), message, HumanMessage("on")], "gemini-3-pro-preview")
 
@@ -325,7 +325,7 @@ def test_29_foreign_histories_lose_their_signatures(sent: Callable[..., dict[str
     assert "signature" not in text.replace("thoughtSignature", "").replace("skip_thought_signature_validator", "")
 
 
-def test_29_foreign_calls_get_the_sentinel(sent: Callable[..., dict[str, Any]]) -> None:
+def test_foreign_calls_get_the_sentinel(sent: Callable[..., dict[str, Any]]) -> None:
     """Gemini 3 refuses unsigned calls of the current turn; older models get nothing."""
     history = [HumanMessage("go"), call("f", "1"), ToolMessage("a", tool_call_id="1")]
 
@@ -335,7 +335,7 @@ def test_29_foreign_calls_get_the_sentinel(sent: Callable[..., dict[str, Any]]) 
     assert "thoughtSignature" not in older[1]
 
 
-def test_29_checkpoints_of_chat_google_generative_ai(sent: Callable[..., dict[str, Any]]) -> None:
+def test_checkpoints_of_chat_google_generative_ai(sent: Callable[..., dict[str, Any]]) -> None:
     """The signatures of its messages go back byte by byte."""
     message = AIMessage(
         [
@@ -406,7 +406,7 @@ def through_load(message: Any) -> Any:
 )
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream", "events"])
 @pytest.mark.parametrize("version", ["v0", "v1"])
-async def test_30_signatures_survive_every_way(
+async def test_signatures_survive_every_way(
     chat: Make, emulator: Emulator, version: str, way: str, journey: Callable[[Any], Any]
 ) -> None:
     """v0, v1, streams, events and JSON checkpoints: the next request has every part as the server sent it."""
@@ -421,7 +421,7 @@ async def test_30_signatures_survive_every_way(
     await model.aclose()
 
 
-def test_31_ids_of_the_server_are_echoed(chat: Make, emulator: Emulator) -> None:
+def test_ids_of_the_server_are_echoed(chat: Make, emulator: Emulator) -> None:
     """An id that the server gave comes back with the call and its result; others are never sent."""
     emulator.enqueue(reply.tool_call("f", {}, id="srv-1"), reply.tool_call("f", {}, id=False))
     model = chat()
@@ -437,7 +437,7 @@ def test_31_ids_of_the_server_are_echoed(chat: Make, emulator: Emulator) -> None
     assert "id" not in parts(second)[2]["functionResponse"]
 
 
-def test_32_the_wire_is_camel_case(chat: Make, emulator: Emulator) -> None:
+def test_the_wire_is_camel_case(chat: Make, emulator: Emulator) -> None:
     """No key outside user data has an underscore; the one switch changes exactly inline data."""
     message = HumanMessage(
         [{"type": "text", "text": "see"}, {"type": "image", "base64": PNG, "mime_type": "image/png"}]

@@ -1,4 +1,4 @@
-"""Statements 14 to 19: options of calls, by every name, and answers that hold what nobody knows yet."""
+"""Options of calls, by every name, and answers that hold what nobody knows yet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def config(emulator: Emulator) -> dict[str, Any]:
     return emulator.requests[-1].json.get("generationConfig", {})
 
 
-async def test_14_model_override_changes_the_url(chat: Make, emulator: Emulator) -> None:
+async def test_model_override_changes_the_url(chat: Make, emulator: Emulator) -> None:
     """model= at a call asks that model and reports its name, in all four ways to call."""
     model = chat("gemini-2.5-pro")
 
@@ -55,7 +55,7 @@ async def test_14_model_override_changes_the_url(chat: Make, emulator: Emulator)
     ids=lambda value: str(value)[:40],
 )
 @pytest.mark.parametrize("where", ["constructor", "call", "bind"])
-def test_15_options_reach_the_wire_by_every_name(
+def test_options_reach_the_wire_by_every_name(
     chat: Make, emulator: Emulator, option: dict[str, Any], field: str, value: Any, where: str
 ) -> None:
     """At construction, at a call and bound."""
@@ -69,7 +69,7 @@ def test_15_options_reach_the_wire_by_every_name(
     assert config(emulator)[field] == value
 
 
-def test_15_options_of_other_providers_do_not_raise(chat: Make, emulator: Emulator) -> None:
+def test_options_of_other_providers_do_not_raise(chat: Make, emulator: Emulator) -> None:
     """What has no meaning for Gemini is accepted, and warned about once."""
     model = chat()
 
@@ -81,7 +81,7 @@ def test_15_options_of_other_providers_do_not_raise(chat: Make, emulator: Emulat
     assert len(emulator.requests) == 2
 
 
-def test_15_unknown_options_name_the_nearest(chat: Make, emulator: Emulator) -> None:
+def test_unknown_options_name_the_nearest(chat: Make, emulator: Emulator) -> None:
     """A misspelt option is an error that helps, at construction and at a call."""
     with pytest.raises(TypeError, match="did you mean 'temperature'"):
         chat(temprature=1)
@@ -90,7 +90,7 @@ def test_15_unknown_options_name_the_nearest(chat: Make, emulator: Emulator) -> 
     assert not emulator.requests
 
 
-def test_15_settings_changed_later_are_honoured(chat: Make, emulator: Emulator) -> None:
+def test_settings_changed_later_are_honoured(chat: Make, emulator: Emulator) -> None:
     """Assignments after construction count from the next call on."""
     model = chat(temperature=0.1)
     model.invoke("Hello")
@@ -108,7 +108,7 @@ def test_15_settings_changed_later_are_honoured(chat: Make, emulator: Emulator) 
 
 @pytest.mark.parametrize("value", [["IMAGE"], "image", ["image"]], ids=str)
 @pytest.mark.parametrize("where", ["constructor", "call", "bind", "generation_config"])
-def test_16_response_modalities_in_every_form(chat: Make, emulator: Emulator, value: Any, where: str) -> None:
+def test_response_modalities_in_every_form(chat: Make, emulator: Emulator, value: Any, where: str) -> None:
     """Strings in any case, wherever they are given."""
     option = {"response_modalities": value}
     if where == "generation_config":
@@ -128,7 +128,7 @@ def test_16_response_modalities_in_every_form(chat: Make, emulator: Emulator, va
     [{"aspect_ratio": "16:9", "image_size": "2k"}, {"aspectRatio": "16:9", "imageSize": "2K"}],
     ids=["snake", "camel"],
 )
-def test_16_image_config_in_both_spellings(chat: Make, emulator: Emulator, given: dict[str, str]) -> None:
+def test_image_config_in_both_spellings(chat: Make, emulator: Emulator, given: dict[str, str]) -> None:
     """snake_case and camelCase say the same, and other members pass."""
     with pytest.raises(gemway.BadRequestError, match="somethingNew"):  # so it was sent
         chat("gemini-3.1-flash-image-preview", image_config={**given, "somethingNew": 1}).invoke("a fox")
@@ -144,7 +144,7 @@ def test_16_image_config_in_both_spellings(chat: Make, emulator: Emulator, given
     ],
     ids=["list", "mapping"],
 )
-def test_17_safety_settings_as_list_or_mapping(chat: Make, emulator: Emulator, value: Any) -> None:
+def test_safety_settings_as_list_or_mapping(chat: Make, emulator: Emulator, value: Any) -> None:
     """Both forms are the same on the wire."""
     chat(safety_settings=value).invoke("Hello")
 
@@ -152,7 +152,7 @@ def test_17_safety_settings_as_list_or_mapping(chat: Make, emulator: Emulator, v
     assert emulator.requests[0].json["safetySettings"] == expected
 
 
-def test_17_extra_body_is_merged_deeply(chat: Make, emulator: Emulator) -> None:
+def test_extra_body_is_merged_deeply(chat: Make, emulator: Emulator) -> None:
     """The model's and the call's extra_body are merged into the body, last."""
     model = chat(temperature=0.2, extra_body={"generationConfig": {"topK": 3}})
 
@@ -181,7 +181,7 @@ def raw(payload: dict[str, Any]) -> Any:
     return reply.raw(200, json.dumps(payload))
 
 
-def test_18_both_spellings_of_an_answer_are_equal(chat: Make, emulator: Emulator) -> None:
+def test_both_spellings_of_an_answer_are_equal(chat: Make, emulator: Emulator) -> None:
     """camelCase and snake_case answers give the same message."""
     emulator.enqueue(raw(CAMEL), raw(SNAKE))
     model = chat()
@@ -193,7 +193,7 @@ def test_18_both_spellings_of_an_answer_are_equal(chat: Make, emulator: Emulator
     assert camel.response_metadata["finish_reason"] == "STOP"
 
 
-def test_18_what_nobody_knows_yet_does_not_raise(chat: Make, emulator: Emulator) -> None:
+def test_what_nobody_knows_yet_does_not_raise(chat: Make, emulator: Emulator) -> None:
     """Unknown fields, finish reasons and parts are kept."""
     parts = [{"text": "Hi"}, {"hologram": {"depth": 3}}]
     candidate = {"content": {"parts": parts}, "finishReason": "BORED", "mood": "good"}
@@ -207,7 +207,7 @@ def test_18_what_nobody_knows_yet_does_not_raise(chat: Make, emulator: Emulator)
     assert {"type": "non_standard", "value": {"hologram": {"depth": 3}}} in message.content
 
 
-def test_19_logprobs(chat: Make, emulator: Emulator) -> None:
+def test_logprobs_are_in_the_metadata(chat: Make, emulator: Emulator) -> None:
     """logprobs and top_logprobs are sent, and the result is in response_metadata."""
     result = {"chosenCandidates": [{"token": "Hi", "logProbability": -0.5}]}
     emulator.enqueue(reply.text("Hi", candidate={"logprobsResult": result, "avgLogprobs": -0.5}))

@@ -1,4 +1,4 @@
-"""Statements 43 to 58: answers, streams, usage, events, tokens, and LangChain's own machinery."""
+"""Answers, streams, usage, events, tokens, and LangChain's own machinery."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def added(chunks: Any) -> AIMessageChunk:
     return first + others
 
 
-def test_43_invoked_and_streamed_text_are_equal(chat: Make, emulator: Emulator) -> None:
+def test_invoked_and_streamed_text_are_equal(chat: Make, emulator: Emulator) -> None:
     """Byte for byte, trailing newlines included."""
     text = "code:\n```\nx = 1\n```\n\n\n"
     emulator.enqueue(reply.text(text), reply.text(text, chunks=5))
@@ -63,9 +63,7 @@ def test_43_invoked_and_streamed_text_are_equal(chat: Make, emulator: Emulator) 
     ],
 )
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_44_media_are_blocks(
-    chat: Make, emulator: Emulator, version: str, mime_type: str, kind: str, data: bytes
-) -> None:
+def test_media_are_blocks(chat: Make, emulator: Emulator, version: str, mime_type: str, kind: str, data: bytes) -> None:
     """Audio, video and documents keep their type and bytes, and serialise as JSON."""
     encoded = base64.b64encode(data).decode()
     emulator.enqueue(whole({"inlineData": {"mimeType": mime_type, "data": encoded}}))
@@ -77,7 +75,7 @@ def test_44_media_are_blocks(
     assert json.loads(message.model_dump_json())["content"] == [block]
 
 
-def test_44_raw_samples_become_wav_of_their_rate(chat: Make, emulator: Emulator) -> None:
+def test_raw_samples_become_wav_of_their_rate(chat: Make, emulator: Emulator) -> None:
     """L16 is wrapped with the rate that its type declares."""
     encoded = base64.b64encode(SAMPLES).decode()
     emulator.enqueue(whole({"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=16000", "data": encoded}}))
@@ -89,7 +87,7 @@ def test_44_raw_samples_become_wav_of_their_rate(chat: Make, emulator: Emulator)
 
 
 @pytest.mark.parametrize("version", [None, "gemini-3-pro", "gemini-2.5-flash"])
-def test_45_text_is_a_string_whatever_the_model_says_it_is(chat: Make, emulator: Emulator, version: str | None) -> None:
+def test_text_is_a_string_whatever_the_model_says_it_is(chat: Make, emulator: Emulator, version: str | None) -> None:
     """In every chunk, with a signature or without, whichever modelVersion the gateway writes."""
     pieces = [{"text": "Hello "}, {"text": "there."}, {"text": "", "thoughtSignature": "S=="}]
     chunks: list[dict[str, Any]] = [{"candidates": [{"content": {"parts": [part]}}]} for part in pieces]
@@ -103,7 +101,7 @@ def test_45_text_is_a_string_whatever_the_model_says_it_is(chat: Make, emulator:
     assert model.invoke("Hi").content == "Hello there."
 
 
-def test_45_thoughts_that_nobody_asked_for_leave_the_string(chat: Make, emulator: Emulator) -> None:
+def test_thoughts_that_nobody_asked_for_leave_the_string(chat: Make, emulator: Emulator) -> None:
     """Content stays a string; the thoughts are in content_blocks, invoked and streamed."""
     emulator.enqueue(reply.thoughts("Hm.", "Hello."), reply.thoughts("Hm.", "Hello."))
     model = chat()
@@ -113,7 +111,7 @@ def test_45_thoughts_that_nobody_asked_for_leave_the_string(chat: Make, emulator
         assert [block["type"] for block in message.content_blocks] == ["reasoning", "text"]
 
 
-def test_45_thoughts_that_were_asked_for_are_blocks(chat: Make, emulator: Emulator) -> None:
+def test_thoughts_that_were_asked_for_are_blocks(chat: Make, emulator: Emulator) -> None:
     """The content is a list then, in every chunk."""
     emulator.enqueue(reply.thoughts("Hm.", "Hello."), reply.thoughts("Hm.", "Hello."))
     model = chat(include_thoughts=True)
@@ -125,7 +123,7 @@ def test_45_thoughts_that_were_asked_for_are_blocks(chat: Make, emulator: Emulat
     assert all(isinstance(chunk.content, list) for chunk in chunks)
 
 
-def test_45_pictures_are_data_urls(chat: Make, emulator: Emulator) -> None:
+def test_pictures_are_data_urls(chat: Make, emulator: Emulator) -> None:
     """v0 content has the shape that picture programs read; content_blocks has LangChain's."""
     emulator.enqueue(whole({"text": "Here."}, {"inlineData": {"mimeType": "image/png", "data": PNG}}))
 
@@ -149,7 +147,7 @@ def test_45_pictures_are_data_urls(chat: Make, emulator: Emulator) -> None:
     ],
     ids=str,
 )
-def test_46_odd_streams_give_one_clean_message(chat: Make, emulator: Emulator, framing: dict[str, Any]) -> None:
+def test_odd_streams_give_one_clean_message(chat: Make, emulator: Emulator, framing: dict[str, Any]) -> None:
     """Finish reasons and usage in every chunk, comments, [DONE] and any line ending."""
     chunks = [
         {
@@ -171,7 +169,7 @@ def test_46_odd_streams_give_one_clean_message(chat: Make, emulator: Emulator, f
 CUT = [{"candidates": [{"content": {"parts": [{"text": "Once"}]}}]}]
 
 
-def test_47_broken_streams_raise_after_what_arrived(chat: Make, emulator: Emulator) -> None:
+def test_broken_streams_raise_after_what_arrived(chat: Make, emulator: Emulator) -> None:
     """A stream without finishReason is a retryable connection error, an error inside has its class."""
     emulator.enqueue(
         reply.stream(CUT), reply.stream([*CUT, {"error": {"code": 503, "status": "UNAVAILABLE", "message": "busy"}}])
@@ -188,7 +186,7 @@ def test_47_broken_streams_raise_after_what_arrived(chat: Make, emulator: Emulat
     assert got == ["Once", "Once"]
 
 
-def test_48_blocked_prompts_are_messages(chat: Make, emulator: Emulator) -> None:
+def test_blocked_prompts_are_messages(chat: Make, emulator: Emulator) -> None:
     """With usage, provider, feedback as plain JSON and a refusal block, invoked and streamed."""
     emulator.enqueue(reply.blocked("PROHIBITED_CONTENT"), reply.blocked("PROHIBITED_CONTENT"))
     model = chat()
@@ -213,7 +211,7 @@ GROUNDING = {
 
 @pytest.mark.parametrize("version", ["v0", "v1"])
 @pytest.mark.parametrize("way", ["invoke", "stream"])
-def test_49_citations_count_characters(chat: Make, emulator: Emulator, version: str, way: str) -> None:
+def test_citations_count_characters(chat: Make, emulator: Emulator, version: str, way: str) -> None:
     """Google counts bytes; LangChain's citations and our metadata count characters, on the right block."""
     text = "née: aaé."  # the citation is at bytes 6 to 10
     grounding = json.loads(json.dumps(GROUNDING).replace('"startIndex": 5', '"startIndex": 6').replace(": 9", ": 10"))
@@ -227,7 +225,7 @@ def test_49_citations_count_characters(chat: Make, emulator: Emulator, version: 
     assert citation["url"] == "https://example.com"  # type: ignore[typeddict-item]
 
 
-def test_49_all_metadata_is_kept(chat: Make, emulator: Emulator) -> None:
+def test_all_metadata_is_kept(chat: Make, emulator: Emulator) -> None:
     """URL context, citations, ids and the finish message are in response_metadata, as plain JSON."""
     candidate = {
         "urlContextMetadata": {"urlMetadata": [{"retrievedUrl": "https://a", "urlRetrievalStatus": "SUCCESS"}]},
@@ -244,7 +242,7 @@ def test_49_all_metadata_is_kept(chat: Make, emulator: Emulator) -> None:
     assert json.dumps(metadata)
 
 
-def test_50_usage_has_every_detail(chat: Make, emulator: Emulator) -> None:
+def test_usage_has_every_detail(chat: Make, emulator: Emulator) -> None:
     """Modalities, caches, thoughts and tools; several answers are billed once."""
     usage = {
         "promptTokenCount": 300,
@@ -278,7 +276,7 @@ COUNTS = st.lists(st.tuples(*[st.integers(0, 50)] * 3), min_size=1, max_size=8)
 
 
 @given(COUNTS)
-def test_51_chunks_sum_to_the_final_usage(steps: list[tuple[int, int, int]]) -> None:
+def test_chunks_sum_to_the_final_usage(steps: list[tuple[int, int, int]]) -> None:
     """Whatever cumulative sequence comes, the sum over the chunks is the last; one chunk tells."""
     reader = ChunkReader(AnswerContext("gemini-2.5-flash"))
     chunks = []
@@ -296,7 +294,7 @@ def test_51_chunks_sum_to_the_final_usage(steps: list[tuple[int, int, int]]) -> 
 
 
 @pytest.mark.parametrize("said", ["print(a=", '{"a": 1}', ""])
-def test_52_malformed_calls_are_invalid_tool_calls(chat: Make, emulator: Emulator, said: str) -> None:
+def test_malformed_calls_are_invalid_tool_calls(chat: Make, emulator: Emulator, said: str) -> None:
     """With the server's words, invoked and streamed; never a call."""
     candidate = {"finishReason": "MALFORMED_FUNCTION_CALL", "index": 0, **({"finishMessage": said} if said else {})}
     emulator.enqueue(
@@ -321,7 +319,7 @@ MIXED = [
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
-async def test_53_native_events(chat: Make, emulator: Emulator, way: str) -> None:
+async def test_events_come_as_blocks_end(chat: Make, emulator: Emulator, way: str) -> None:
     """Thought, text, call and picture pass LangChain's validator; each block is finished before the next begins."""
     chunks: list[dict[str, Any]] = [{"candidates": [{"content": {"parts": [part]}}]} for part in MIXED]
     chunks[-1]["candidates"][0]["finishReason"] = "STOP"
@@ -347,7 +345,7 @@ async def test_53_native_events(chat: Make, emulator: Emulator, way: str) -> Non
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
-def test_54_v1_content_is_what_content_blocks_say(chat: Make, emulator: Emulator, way: str) -> None:
+def test_v1_content_is_what_content_blocks_say(chat: Make, emulator: Emulator, way: str) -> None:
     """Same types in the same order, with signatures."""
     chunks: list[dict[str, Any]] = [{"candidates": [{"content": {"parts": [part]}}]} for part in (*MIXED[:4], MIXED[5])]
     chunks[-1]["candidates"][0]["finishReason"] = "STOP"
@@ -369,7 +367,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def test_55_tokens_are_estimated_without_a_server(chat: Make, emulator: Emulator) -> None:
+def test_tokens_are_estimated_without_a_server(chat: Make, emulator: Emulator) -> None:
     """System messages, tools and pictures count; nothing is sent and nothing but us is needed."""
     model = chat()
     question = [HumanMessage("How many legs has a spider?")]
@@ -386,7 +384,7 @@ def test_55_tokens_are_estimated_without_a_server(chat: Make, emulator: Emulator
     assert not emulator.requests
 
 
-def test_55_the_gateway_counts_when_told_to(chat: Make, emulator: Emulator) -> None:
+def test_the_gateway_counts_when_told_to(chat: Make, emulator: Emulator) -> None:
     """count_tokens=True asks with everything in the request."""
     model = chat(count_tokens=True)
 
@@ -398,7 +396,7 @@ def test_55_the_gateway_counts_when_told_to(chat: Make, emulator: Emulator) -> N
     assert "add" in str(emulator.requests[0].json)
 
 
-def test_57_registered_models_are_found(gateway_environment: Emulator) -> None:
+def test_registered_models_are_found(gateway_environment: Emulator) -> None:
     """After register(), init_chat_model and create_agent know "gemway:"; registering twice is no harm."""
     register()
     register()
@@ -411,14 +409,14 @@ def test_57_registered_models_are_found(gateway_environment: Emulator) -> None:
     assert agent.invoke({"messages": [("user", "Add 20 and 22")]})["messages"][-1].text
 
 
-def test_57_registering_without_langchain_does_nothing() -> None:
+def test_registering_without_langchain_does_nothing() -> None:
     """Where langchain is not installed register() is a no-op."""
     program = "import sys; sys.modules['langchain'] = None\nfrom langchain_gemway import register\nregister()"
 
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
-def test_58_configurable_fields(chat: Make, emulator: Emulator) -> None:
+def test_configurable_fields_are_honoured(chat: Make, emulator: Emulator) -> None:
     """Model, temperature and key can be configured at run time."""
     fields = {name: ConfigurableField(id=name) for name in ("model", "temperature", "api_key")}
     model = chat("gemini-2.5-pro").configurable_fields(**fields)  # type: ignore[arg-type]
@@ -431,7 +429,7 @@ def test_58_configurable_fields(chat: Make, emulator: Emulator) -> None:
     assert emulator.requests[0].json["generationConfig"] == {"temperature": 0.25}
 
 
-def test_58_fallbacks_retries_and_batches(chat: Make, emulator: Emulator) -> None:
+def test_fallbacks_retries_and_batches(chat: Make, emulator: Emulator) -> None:
     """with_fallbacks, with_retry, batch and abatch behave as with any model."""
     emulator.enqueue(*[reply.error(503)] * 2)
     failing = chat(max_retries=0)
@@ -441,7 +439,7 @@ def test_58_fallbacks_retries_and_batches(chat: Make, emulator: Emulator) -> Non
     assert len(chat().batch(["a", "b", "c"])) == 3
 
 
-async def test_58_async_batches(chat: Make) -> None:
+async def test_async_batches_answer_every_prompt(chat: Make) -> None:
     """abatch asks all at once."""
     model = chat()
 
@@ -449,7 +447,7 @@ async def test_58_async_batches(chat: Make) -> None:
     await model.aclose()
 
 
-def test_58_caches_save_requests(chat: Make, emulator: Emulator) -> None:
+def test_caches_save_requests(chat: Make, emulator: Emulator) -> None:
     """The second call is answered from the cache; a changed setting is another question."""
     model = chat(cache=InMemoryCache(), temperature=0.1)
     first, second = model.invoke("Hello"), model.invoke("Hello")
@@ -462,7 +460,7 @@ def test_58_caches_save_requests(chat: Make, emulator: Emulator) -> None:
     assert len(emulator.requests) == 2
 
 
-def test_58_rate_limiters_are_asked(chat: Make) -> None:
+def test_rate_limiters_are_asked(chat: Make) -> None:
     """A limiter holds calls back."""
     asked = []
 

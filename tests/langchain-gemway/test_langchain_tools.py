@@ -1,4 +1,4 @@
-"""Statements 33 to 42: tools of every form, and structured output that never lies."""
+"""Tools of every form, and structured output that never lies."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def declaration(model: Any) -> dict[str, Any]:
     return found
 
 
-def test_33_schemas_keep_their_meaning(chat: Make, emulator: Emulator) -> None:
+def test_schemas_keep_their_meaning(chat: Make, emulator: Emulator) -> None:
     """Optional, unions, integer literals, dicts, sets, recursion and limits bind, and are on the wire."""
     bound = chat().bind_tools([Everything])
     properties = declaration(bound)["parametersJsonSchema"]["properties"]
@@ -134,7 +134,7 @@ def test_33_schemas_keep_their_meaning(chat: Make, emulator: Emulator) -> None:
     ],
     ids=lambda value: str(getattr(value, "__name__", value))[:30],
 )
-def test_33_tools_of_every_form(chat: Make, emulator: Emulator, form: Any, name: str) -> None:
+def test_tools_of_every_form(chat: Make, emulator: Emulator, form: Any, name: str) -> None:
     """LangChain, pydantic, TypedDict, OpenAI, Anthropic, Bedrock and Google tools are declarations."""
     bound = chat().bind_tools([form])
 
@@ -145,7 +145,7 @@ def test_33_tools_of_every_form(chat: Make, emulator: Emulator, form: Any, name:
     assert bound.invoke("Hello").tool_calls[0]["name"] == name
 
 
-def test_33_tools_are_converted_once(chat: Make) -> None:
+def test_tools_are_converted_once(chat: Make) -> None:
     """Agents bind the same tools for every call: the declaration is the same object."""
     first, second = chat().bind_tools([add, Person]), chat().bind_tools([add, Person])
 
@@ -153,7 +153,7 @@ def test_33_tools_are_converted_once(chat: Make) -> None:
         assert one is other
 
 
-def test_33_illegal_names_are_mapped_back(chat: Make, emulator: Emulator) -> None:
+def test_illegal_names_are_mapped_back(chat: Make, emulator: Emulator) -> None:
     """A name that Gemini refuses is changed on the wire only."""
     odd = {"name": "my tool!", "description": "x", "parameters": SCHEMA}
     bound = chat().bind_tools([odd], tool_choice="my tool!")
@@ -186,20 +186,20 @@ def test_33_illegal_names_are_mapped_back(chat: Make, emulator: Emulator) -> Non
     ],
     ids=str,
 )
-def test_34_tool_choice_of_every_provider(chat: Make, emulator: Emulator, choice: Any, expected: Any) -> None:
+def test_tool_choice_of_every_provider(chat: Make, emulator: Emulator, choice: Any, expected: Any) -> None:
     """OpenAI's, Anthropic's and Google's forms map to Gemini's modes."""
     chat().bind_tools([add, weather], tool_choice=choice).invoke("Add 1 and 2 in Paris")
 
     assert emulator.requests[0].json["toolConfig"]["functionCallingConfig"] == expected
 
 
-def test_34_wrong_names_raise_when_bound(chat: Make) -> None:
+def test_wrong_names_raise_when_bound(chat: Make) -> None:
     """A tool_choice that names no tool is an error at once."""
     with pytest.raises(ValueError, match="unknown tool 'subtract'"):
         chat().bind_tools([add], tool_choice="subtract")
 
 
-def test_34_strict_means_validated(chat: Make, emulator: Emulator) -> None:
+def test_strict_means_validated(chat: Make, emulator: Emulator) -> None:
     """strict=True makes calls follow their schemas."""
     chat().bind_tools([add], strict=True).invoke("Hello")
 
@@ -220,12 +220,12 @@ def test_34_strict_means_validated(chat: Make, emulator: Emulator) -> None:
     ],
     ids=str,
 )
-def test_35_built_in_tools(chat: Make, given: Any, expected: Any) -> None:
+def test_built_in_tools_are_googles(chat: Make, given: Any, expected: Any) -> None:
     """Google's in either spelling pass through, other providers' are Google's counterpart."""
     assert wire(chat().bind_tools([given])) == [expected]
 
 
-def test_35_built_in_tools_without_counterpart_are_refused(chat: Make) -> None:
+def test_built_in_tools_without_counterpart_are_refused(chat: Make) -> None:
     """A computer-use tool of OpenAI is an error that names what there is."""
     with pytest.raises(gemway.ConfigurationError, match="computer_use_preview"):
         chat().bind_tools([{"type": "computer_use_preview"}])
@@ -234,7 +234,7 @@ def test_35_built_in_tools_without_counterpart_are_refused(chat: Make) -> None:
 @pytest.mark.parametrize(
     "form", [SCHEMA, OPENAI, RESPONSES, ANTHROPIC, BEDROCK, GOOGLE], ids=lambda value: next(iter(value))
 )
-def test_36_binding_changes_nothing_of_the_caller(chat: Make, form: dict[str, Any]) -> None:
+def test_binding_changes_nothing_of_the_caller(chat: Make, form: dict[str, Any]) -> None:
     """Tool dicts are left as they were."""
     before = copy.deepcopy(form)
 
@@ -247,7 +247,7 @@ METHODS: list[Any] = ["json_schema", "json_mode", "function_calling"]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_37_truncated_answers_raise(chat: Make, emulator: Emulator, method: Any) -> None:
+def test_truncated_answers_raise(chat: Make, emulator: Emulator, method: Any) -> None:
     """MAX_TOKENS is an error, invoked, streamed and with include_raw; never half an object."""
     cut = reply.text('{"name": "Ada", "age": 3', finish_reason="MAX_TOKENS")
     emulator.enqueue(cut, cut, cut)
@@ -272,7 +272,7 @@ def test_37_truncated_answers_raise(chat: Make, emulator: Emulator, method: Any)
     ids=["prompt", "answer", "image"],
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_38_refusals_raise(chat: Make, emulator: Emulator, method: Any, blocked: Any) -> None:
+def test_refusals_raise(chat: Make, emulator: Emulator, method: Any, blocked: Any) -> None:
     """A blocked prompt or answer raises ModelRefusalError, which OutputParserException catches too."""
     emulator.enqueue(copy.deepcopy(blocked), copy.deepcopy(blocked))
 
@@ -282,7 +282,7 @@ def test_38_refusals_raise(chat: Make, emulator: Emulator, method: Any, blocked:
         [*chat().with_structured_output(Person, method=method).stream("Ada")]
 
 
-def test_38_refusals_are_blocks(chat: Make, emulator: Emulator) -> None:
+def test_refusals_are_blocks(chat: Make, emulator: Emulator) -> None:
     """content_blocks has one refusal block with reason and text."""
     emulator.enqueue(reply.blocked("SAFETY", prompt=False, message="not nice"))
 
@@ -293,7 +293,7 @@ def test_38_refusals_are_blocks(chat: Make, emulator: Emulator) -> None:
     assert message.text == ""
 
 
-def test_39_a_text_where_a_call_is_due_raises(chat: Make, emulator: Emulator) -> None:
+def test_a_text_where_a_call_is_due_raises(chat: Make, emulator: Emulator) -> None:
     """With allow_none it is None; otherwise the error holds the text."""
     emulator.enqueue(reply.text("I would rather talk."), reply.text("I would rather talk."))
     model = chat()
@@ -303,7 +303,7 @@ def test_39_a_text_where_a_call_is_due_raises(chat: Make, emulator: Emulator) ->
     assert model.with_structured_output(Person, method="function_calling", allow_none=True).invoke("Ada") is None
 
 
-def test_39_answers_that_do_not_fit_raise(chat: Make, emulator: Emulator) -> None:
+def test_answers_that_do_not_fit_raise(chat: Make, emulator: Emulator) -> None:
     """JSON that breaks the schema, and text that is no JSON."""
     emulator.enqueue(reply.text('{"name": "Ada"}'), reply.text("Ada is 36."))
     structured = chat().with_structured_output(Person)
@@ -314,7 +314,7 @@ def test_39_answers_that_do_not_fit_raise(chat: Make, emulator: Emulator) -> Non
         structured.invoke("Ada")
 
 
-def test_40_streams_of_objects(chat: Make, emulator: Emulator) -> None:
+def test_objects_grow_in_a_stream(chat: Make, emulator: Emulator) -> None:
     """A class yields valid objects only, a dict schema growing dicts."""
     pieces = ['{"name": "A', 'da", "age"', ": 36}"]
     emulator.enqueue(reply.text("".join(pieces), chunks=pieces), reply.text("".join(pieces), chunks=pieces))
@@ -329,7 +329,7 @@ def test_40_streams_of_objects(chat: Make, emulator: Emulator) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("schema", [Person, Person.model_json_schema()], ids=["class", "dict"])
-async def test_40_every_method_returns_what_was_asked(chat: Make, emulator: Emulator, method: Any, schema: Any) -> None:
+async def test_every_method_returns_what_was_asked(chat: Make, emulator: Emulator, method: Any, schema: Any) -> None:
     """invoke, ainvoke, stream and astream end with the same result."""
     answer = {"name": "Ada", "age": 36}
     for _ in range(4):
@@ -349,7 +349,7 @@ async def test_40_every_method_returns_what_was_asked(chat: Make, emulator: Emul
     await model.aclose()
 
 
-def test_41_agents_use_the_models_own_schema(chat: Make, emulator: Emulator) -> None:
+def test_agents_use_the_models_own_schema(chat: Make, emulator: Emulator) -> None:
     """create_agent chooses ProviderStrategy for Gemini 3: a response schema and no forced call."""
     emulator.enqueue(reply.text('{"name": "Ada", "age": 36}'))
 
@@ -363,7 +363,7 @@ def test_41_agents_use_the_models_own_schema(chat: Make, emulator: Emulator) -> 
     assert body.get("toolConfig", {}).get("functionCallingConfig", {}).get("mode") != "ANY"
 
 
-def test_41_agents_force_a_call_for_older_models(chat: Make, emulator: Emulator) -> None:
+def test_agents_force_a_call_for_older_models(chat: Make, emulator: Emulator) -> None:
     """ToolStrategy works too: Gemini 2.5 takes no schema beside tools."""
     emulator.enqueue(reply.tool_call("Person", {"name": "Ada", "age": 36}))
 
@@ -382,7 +382,7 @@ class Numbers(BaseModel):
     many: list[int]
 
 
-def test_42_numbers_keep_their_kind(chat: Make, emulator: Emulator) -> None:
+def test_numbers_keep_their_kind(chat: Make, emulator: Emulator) -> None:
     """3.0 stays a float for a number and is 3 for an integer; 1e22 stays a float."""
     call = (
         '{"functionCall": {"name": "Numbers", "args": {"whole": 3.0, "real": 3.0, "many": [1.0, 2.0], "other": 1e22}}}'

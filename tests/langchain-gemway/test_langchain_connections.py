@@ -1,4 +1,4 @@
-"""Statements 1 to 13: authentication, connections, errors, imports."""
+"""Authentication, connections, errors, imports."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_01_only_a_bearer_token_is_sent(chat: Make, emulator: Emulator) -> None:
+def test_only_a_bearer_token_is_sent(chat: Make, emulator: Emulator) -> None:
     """Requests carry Authorization: Bearer, and no Google key anywhere."""
     chat().invoke("Hello")
 
@@ -53,7 +53,7 @@ def test_01_only_a_bearer_token_is_sent(chat: Make, emulator: Emulator) -> None:
     assert "key=" not in request.path
 
 
-async def test_02_auth_works_sync_and_async(chat: Make, emulator: Emulator) -> None:
+async def test_auth_works_sync_and_async(chat: Make, emulator: Emulator) -> None:
     """An httpx.Auth signs blocking and async calls."""
 
     class Signature(httpx.Auth):
@@ -70,7 +70,7 @@ async def test_02_auth_works_sync_and_async(chat: Make, emulator: Emulator) -> N
     await model.aclose()
 
 
-async def test_02_a_token_is_asked_for_again_after_a_401(chat: Make, emulator: Emulator) -> None:
+async def test_a_token_is_asked_for_again_after_a_401(chat: Make, emulator: Emulator) -> None:
     """An async callable gives the token; after a 401 it is asked once more."""
     tokens = iter(["sk-outdated", KEY, KEY])
 
@@ -85,7 +85,7 @@ async def test_02_a_token_is_asked_for_again_after_a_401(chat: Make, emulator: E
     await model.aclose()
 
 
-def test_03_nothing_shows_a_secret(chat: Make, emulator: Emulator) -> None:
+def test_nothing_shows_a_secret(chat: Make, emulator: Emulator) -> None:
     """Neither repr, dict, dumps and traces nor errors contain the key or a header."""
     seen: list[str] = []
 
@@ -104,7 +104,7 @@ def test_03_nothing_shows_a_secret(chat: Make, emulator: Emulator) -> None:
     assert not any(secret in shown for secret in ("very-secret", "team-secret", "header-secret"))
 
 
-def test_03_validation_errors_hide_their_input(chat: Make) -> None:
+def test_validation_errors_hide_their_input(chat: Make) -> None:
     """A wrong type is refused without showing what stands beside it."""
     with pytest.raises(gemway.ConfigurationError) as raised:
         chat(api_key="sk-very-secret", temperature="sk-very-secret")
@@ -113,7 +113,7 @@ def test_03_validation_errors_hide_their_input(chat: Make) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/v1beta", "/v1beta/"])
-def test_04_base_url_may_end_as_people_write_it(chat: Make, emulator: Emulator, ending: str) -> None:
+def test_base_url_may_end_as_people_write_it(chat: Make, emulator: Emulator, ending: str) -> None:
     """A slash or the API version at the end makes no difference."""
     chat(base_url=emulator.base_url + ending).invoke("Hello")
 
@@ -122,7 +122,7 @@ def test_04_base_url_may_end_as_people_write_it(chat: Make, emulator: Emulator, 
 
 @pytest.mark.leaves_replies
 @pytest.mark.parametrize("retries", [0, 2])
-def test_05_max_retries_counts_repetitions(chat: Make, emulator: Emulator, retries: int) -> None:
+def test_max_retries_counts_repetitions(chat: Make, emulator: Emulator, retries: int) -> None:
     """0 sends one request, 2 at most three."""
     emulator.enqueue(*[reply.error(503, retry_after=0.01)] * 4)
 
@@ -132,7 +132,7 @@ def test_05_max_retries_counts_repetitions(chat: Make, emulator: Emulator, retri
     assert len(emulator.requests) == retries + 1
 
 
-def test_05_retry_after_is_obeyed(chat: Make, emulator: Emulator) -> None:
+def test_retry_after_is_obeyed(chat: Make, emulator: Emulator) -> None:
     """A 429 with Retry-After waits that long."""
     emulator.enqueue(reply.error(429, retry_after=0.5))
 
@@ -142,7 +142,7 @@ def test_05_retry_after_is_obeyed(chat: Make, emulator: Emulator) -> None:
     assert waited >= 0.45
 
 
-def test_06_timeouts_and_refused_connections_are_typed(silent: str, nowhere: str) -> None:
+def test_timeouts_and_refused_connections_are_typed(silent: str, nowhere: str) -> None:
     """Silence is a ModelTimeoutError, a refused connection a ModelConnectionError; both may be retried."""
     for address, kind in ((silent, langchain.ModelTimeoutError), (nowhere, langchain.ModelConnectionError)):
         model = ChatGemway(model="gemini-2.5-flash", base_url=address, api_key=KEY, timeout=0.3, max_retries=0)
@@ -155,7 +155,7 @@ def test_06_timeouts_and_refused_connections_are_typed(silent: str, nowhere: str
         model.close()
 
 
-async def test_06_the_same_for_async_streams(nowhere: str) -> None:
+async def test_refused_connections_of_async_streams_are_typed(nowhere: str) -> None:
     """A refused connection is typed there too."""
     model = ChatGemway(model="gemini-2.5-flash", base_url=nowhere, api_key=KEY, max_retries=0)
 
@@ -165,7 +165,7 @@ async def test_06_the_same_for_async_streams(nowhere: str) -> None:
     await model.aclose()
 
 
-def test_07_errors_in_a_200_are_errors(chat: Make, emulator: Emulator) -> None:
+def test_errors_in_a_200_are_errors(chat: Make, emulator: Emulator) -> None:
     """A 200 with an error body has the class of its code; HTML is named as what it is."""
     emulator.enqueue(
         reply.raw(200, '{"error": {"code": 404, "status": "NOT_FOUND", "message": "no such model"}}'),
@@ -193,7 +193,7 @@ def test_07_errors_in_a_200_are_errors(chat: Make, emulator: Emulator) -> None:
     ],
 )
 @pytest.mark.parametrize("body", ["google", "openai", "html"])
-def test_08_statuses_map_to_both_kinds_of_errors(
+def test_statuses_map_to_both_kinds_of_errors(
     chat: Make, emulator: Emulator, status: int, kind: type[Exception], ours: type[Exception], body: str
 ) -> None:
     """Every status is LangChain's class and ours, whatever the body looks like, with status, id and message."""
@@ -219,7 +219,7 @@ def test_08_statuses_map_to_both_kinds_of_errors(
     assert error.is_retryable is (status in {429, 500, 503})
 
 
-def test_08_used_up_balance_is_not_retryable(chat: Make, emulator: Emulator) -> None:
+def test_used_up_balance_is_not_retryable(chat: Make, emulator: Emulator) -> None:
     """A gateway's quota error is a permission error that no retry mends."""
     emulator.enqueue(reply.error(403, code="insufficient_user_quota", message="balance too low"))
 
@@ -231,7 +231,7 @@ def test_08_used_up_balance_is_not_retryable(chat: Make, emulator: Emulator) -> 
     assert isinstance(pickle.loads(pickle.dumps(raised.value)), gemway.QuotaExceededError)
 
 
-def test_09_too_long_prompts_are_context_overflows(chat: Make, emulator: Emulator) -> None:
+def test_too_long_prompts_are_context_overflows(chat: Make, emulator: Emulator) -> None:
     """Google's words for a full window are LangChain's ContextOverflowError."""
     said = "The input token count (1500000) exceeds the maximum number of tokens allowed (1048576)."
     emulator.enqueue(reply.error(400, message=said))
@@ -242,7 +242,7 @@ def test_09_too_long_prompts_are_context_overflows(chat: Make, emulator: Emulato
     assert isinstance(raised.value, gemway.ContextOverflowError)
 
 
-def test_10_one_model_serves_loops_and_threads(chat: Make) -> None:
+def test_one_model_serves_loops_and_threads(chat: Make) -> None:
     """The same object works in two asyncio.run calls and in four threads at once."""
     model = chat()
     answers: list[str] = []
@@ -262,7 +262,7 @@ def test_10_one_model_serves_loops_and_threads(chat: Make) -> None:
     assert all(answers)
 
 
-def test_10_models_can_be_pickled_and_copied(chat: Make) -> None:
+def test_models_can_be_pickled_and_copied(chat: Make) -> None:
     """Copies work, before and after the first call."""
     model = chat(temperature=0.5)
     model.invoke("Hello")
@@ -273,7 +273,7 @@ def test_10_models_can_be_pickled_and_copied(chat: Make) -> None:
         twin.close()
 
 
-def test_10_a_key_of_the_environment_does_not_travel(
+def test_a_key_of_the_environment_does_not_travel(
     gateway_environment: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pickle holds a key only if it was given as an argument; otherwise the worker's environment is asked."""
@@ -286,7 +286,7 @@ def test_10_a_key_of_the_environment_does_not_travel(
         twin.invoke("Hello")
 
 
-async def test_11_leaving_a_stream_closes_its_connection() -> None:
+async def test_leaving_a_stream_closes_its_connection() -> None:
     """After aclose on an abandoned stream the server's next writes fail."""
     gone = asyncio.Event()
 
@@ -324,7 +324,7 @@ async def _until_eof(reader: asyncio.StreamReader) -> None:
         pass
 
 
-def test_12_importing_and_constructing_is_cheap() -> None:
+def test_importing_and_constructing_is_cheap() -> None:
     """No Google library, requests or aiohttp is imported by us, and a hundred models take little time."""
     program = (
         "import sys, langchain_core.language_models.chat_models\n"
@@ -342,7 +342,7 @@ def test_12_importing_and_constructing_is_cheap() -> None:
     assert time.perf_counter() - start < 1.0
 
 
-def test_13_langsmith_gateway_is_not_followed(chat: Make, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_langsmith_gateway_is_not_followed(chat: Make, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """LANGSMITH_GATEWAY in the environment changes neither address nor key."""
     monkeypatch.setenv("LANGSMITH_GATEWAY", "true")
     monkeypatch.setenv("LANGSMITH_API_KEY", "ls-key")
