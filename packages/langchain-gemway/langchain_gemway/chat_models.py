@@ -54,8 +54,8 @@ if TYPE_CHECKING:
         """Every option by every name, for type checkers."""
 
 
-class _Call:
-    """One request, ready to be sent, and how to read its answer."""
+class PreparedRequest:
+    """One request, ready to be sent, with the options of its call and what reading its answer takes."""
 
     __slots__ = ("body", "changes", "context", "model", "options")
 
@@ -106,7 +106,7 @@ class ChatGemway(ChatOptions):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         options = {name: value for name, value in self._request_options().items() if name != "extra_body"}
-        return {"model": self.model, "base_url": self.base_url, **_plain(options)}
+        return {"model": self.model, "base_url": self.base_url, **_to_plain_json(options)}
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         hide_call_secrets(kwargs)
@@ -125,25 +125,26 @@ class ChatGemway(ChatOptions):
         if limit is not None:
             params["ls_max_tokens"] = limit
         if stops := stop or self.stop:
-            params["ls_stop"] = [stops] if isinstance(stops, str) else stops
+            params["ls_stop"] = [stops] if isinstance(stops, str) else [*stops]
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """Return the key of LangChain's cache for this model and these options; it may be stored, so it holds no secret."""
+        """Return the key of LangChain's cache for this model and these options, without secrets: caches store it."""
         hide_call_secrets(kwargs)
         # Digests tell secrets apart without showing them.
         options = {name: fingerprint(one) if name in SECRET_OPTIONS else one for name, one in kwargs.items()}
-        unseen = {"default_headers": self.default_headers, "extra_body": self.extra_body}
-        if any(unseen.values()):  # dumps leave them out, but they may change the answer
-            options["model_secrets"] = fingerprint({name: value for name, value in unseen.items() if value})
+        # Dumps of the model leave these out, but they may change the answer.
+        hidden = {"default_headers": self.default_headers, "extra_body": self.extra_body}
+        if any(hidden.values()):
+            options["model_secrets"] = fingerprint({name: value for name, value in hidden.items() if value})
         return super()._get_llm_string(stop, **options)
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        known = [output["token_usage"] for output in llm_outputs if output and output.get("token_usage")]
-        if not known:  # streamed: LangChain hands over no output, and the messages have their usage themselves
+        usages = [output["token_usage"] for output in llm_outputs if output and output.get("token_usage")]
+        if not usages:  # streamed: LangChain passes no output, and the messages have their usage themselves
             return {"model_name": self.model}
         names = ("input_tokens", "output_tokens", "total_tokens")
-        return {"token_usage": {name: sum(one[name] for one in known) for name in names}, "model_name": self.model}
+        return {"token_usage": {name: sum(usage[name] for usage in usages) for name in names}, "model_name": self.model}
 
     # Calls
 
@@ -156,10 +157,10 @@ class ChatGemway(ChatOptions):
     ) -> ChatResult:
         hide_call_secrets(kwargs)
         with langchain_errors():
-            call = self._call(messages, stop, kwargs)
-            body = self._with_media(call.body, call.options)
-            response = self._client(call.changes).generate_content(call.model, body, **call.options)
-            return to_chat_result(response, call.context)
+            request = self._prepare(messages, stop, kwargs)
+            body = self._with_media(request.body, request.options)
+            response = self._client(request.changes).generate_content(request.model, body, **request.options)
+            return to_chat_result(response, request.context)
 
     async def _agenerate(
         self,
@@ -170,10 +171,12 @@ class ChatGemway(ChatOptions):
     ) -> ChatResult:
         hide_call_secrets(kwargs)
         with langchain_errors():
-            call = self._call(messages, stop, kwargs)
-            body = await self._awith_media(call.body, call.options)
-            response = await self._async_client(call.changes).generate_content(call.model, body, **call.options)
-            return to_chat_result(response, call.context)
+            request = self._prepare(messages, stop, kwargs)
+            body = await self._awith_media(request.body, request.options)
+            response = await self._async_client(request.changes).generate_content(
+                request.model, body, **request.options
+            )
+            return to_chat_result(response, request.context)
 
     def _stream(
         self,
@@ -184,8 +187,8 @@ class ChatGemway(ChatOptions):
     ) -> Iterator[ChatGenerationChunk]:
         hide_call_secrets(kwargs)
         with langchain_errors():
-            call = self._call(messages, stop, kwargs)
-        for message in self._message_chunks(call):
+            request = self._prepare(messages, stop, kwargs)
+        for message in self._message_chunks(request):
             chunk = to_generation_chunk(message)
             if run_manager:
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -200,8 +203,8 @@ class ChatGemway(ChatOptions):
     ) -> AsyncIterator[ChatGenerationChunk]:
         hide_call_secrets(kwargs)
         with langchain_errors():
-            call = self._call(messages, stop, kwargs)
-        chunks = self._amessage_chunks(call)
+            request = self._prepare(messages, stop, kwargs)
+        chunks = self._amessage_chunks(request)
         try:
             async for message in chunks:
                 chunk = to_generation_chunk(message)
@@ -221,9 +224,9 @@ class ChatGemway(ChatOptions):
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
         hide_call_secrets(kwargs)
         with langchain_errors():
-            call = self._call(messages, stop, kwargs, v1=True)
-        writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.context.searches)
-        for message in self._message_chunks(call):
+            request = self._prepare(messages, stop, kwargs, v1=True)
+        writer = EventWriter(request.model, _message_id(run_manager), cites_later=request.context.searches)
+        for message in self._message_chunks(request):
             yield from writer.write(message)
 
     async def _astream_chat_model_events(
@@ -236,9 +239,9 @@ class ChatGemway(ChatOptions):
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
         hide_call_secrets(kwargs)
         with langchain_errors():
-            call = self._call(messages, stop, kwargs, v1=True)
-        writer = EventWriter(call.model, _message_id(run_manager), cites_later=call.context.searches)
-        chunks = self._amessage_chunks(call)
+            request = self._prepare(messages, stop, kwargs, v1=True)
+        writer = EventWriter(request.model, _message_id(run_manager), cites_later=request.context.searches)
+        chunks = self._amessage_chunks(request)
         try:
             async for message in chunks:
                 for event in writer.write(message):
@@ -246,22 +249,22 @@ class ChatGemway(ChatOptions):
         finally:
             await chunks.aclose()
 
-    def _message_chunks(self, call: _Call) -> Iterator[AIMessageChunk]:
+    def _message_chunks(self, request: PreparedRequest) -> Iterator[AIMessageChunk]:
         with langchain_errors():
-            reader = ChunkReader(call.context)
-            body = self._with_media(call.body, call.options)
-            stream = self._client(call.changes).stream_chunks(call.model, body, **call.options)
+            reader = ChunkReader(request.context)
+            body = self._with_media(request.body, request.options)
+            stream = self._client(request.changes).stream_chunks(request.model, body, **request.options)
             with stream:
                 for response in stream:
                     if (chunk := reader.read(response)) is not None:
                         yield chunk
             yield from reader.end()
 
-    async def _amessage_chunks(self, call: _Call) -> AsyncGenerator[AIMessageChunk, None]:
+    async def _amessage_chunks(self, request: PreparedRequest) -> AsyncGenerator[AIMessageChunk, None]:
         with langchain_errors():
-            reader = ChunkReader(call.context)
-            body = await self._awith_media(call.body, call.options)
-            stream = self._async_client(call.changes).stream_chunks(call.model, body, **call.options)
+            reader = ChunkReader(request.context)
+            body = await self._awith_media(request.body, request.options)
+            stream = self._async_client(request.changes).stream_chunks(request.model, body, **request.options)
             async with stream:
                 async for response in stream:
                     if (chunk := reader.read(response)) is not None:
@@ -269,9 +272,9 @@ class ChatGemway(ChatOptions):
             for chunk in reader.end():
                 yield chunk
 
-    def _call(
+    def _prepare(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, v1: bool | None = None
-    ) -> _Call:
+    ) -> PreparedRequest:
         """Return the request for *messages*, with a call's options over the model's."""
         given = {name: value for name, value in kwargs.items() if name not in LANGCHAINS} if kwargs else kwargs
         changes = self._changed_by(given, known=CALL_ONLY, where="ChatGemway")
@@ -294,7 +297,7 @@ class ChatGemway(ChatOptions):
         context = to_answer_context(
             body, model=model, v1=self.output_version == "v1" if v1 is None else v1, tools=tools
         )
-        return _Call(changes, body, context)
+        return PreparedRequest(changes, body, context)
 
     # Tools and structured output
 
@@ -319,7 +322,7 @@ class ChatGemway(ChatOptions):
                 OpenAI, Anthropic and Bedrock, Google's declarations and built-in tools (`{"googleSearch": {}}`).
             tool_choice: `"auto"`, `"none"`, `"any"`, a tool's name or several, or the dict of another provider.
             strict: whether calls must follow their schemas.
-            parallel_tool_calls: accepted; False cannot be said to Gemini.
+            parallel_tool_calls: accepted. Gemini has no equivalent of False, which is ignored with a warning.
 
         Raises:
             ConfigurationError: for a tool that cannot be described, and a *tool_choice* that names none of them.
@@ -328,9 +331,9 @@ class ChatGemway(ChatOptions):
         bound = to_bound_tools(tools, self.schema_dialect) or BoundTools([])
         if tool_choice is not None and bound:
             gemway.adapters.to_tool_config(tool_choice, names=bound.names)
-        given = {"tool_choice": tool_choice, "strict": strict, "parallel_tool_calls": parallel_tool_calls}
-        named = {name: value for name, value in given.items() if value is not None}
-        runnable: Runnable[LanguageModelInput, AIMessage] = self.bind(tools=bound, **named, **kwargs)
+        named = {"tool_choice": tool_choice, "strict": strict, "parallel_tool_calls": parallel_tool_calls}
+        options = {name: value for name, value in named.items() if value is not None}
+        runnable: Runnable[LanguageModelInput, AIMessage] = self.bind(tools=bound, **options, **kwargs)
         return runnable
 
     def with_structured_output(
@@ -353,7 +356,7 @@ class ChatGemway(ChatOptions):
             method: `"json_schema"` binds the answer to the schema, `"json_mode"` only to JSON,
                 `"function_calling"` forces a call.
             strict: whether calls must follow their schemas.
-            tools: tools to offer beside (Gemini 3 and later).
+            tools: more tools for the model to call before it answers (Gemini 3 and later).
             allow_none: with `"function_calling"`, return None for an answer without a call.
 
         Results of an answer that is cut off, refused or no object are errors, never half an object:
@@ -365,8 +368,8 @@ class ChatGemway(ChatOptions):
         shape = to_json_schema(schema)
         # LangChain converts what it traces at every call: a JSON Schema costs it half of what a class does.
         is_object = describes_objects(shape)
-        traced = convert_to_json_schema(schema) if schema and is_object else shape
-        traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
+        traced_schema = convert_to_json_schema(schema) if schema and is_object else shape
+        traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": traced_schema}
         name = shape["title"] if method == "function_calling" else None
         if name:
             offered = [{"type": "function", "function": to_answer_function(shape)}, *(tools or ())]
@@ -383,7 +386,7 @@ class ChatGemway(ChatOptions):
     # Tokens
 
     def get_token_ids(self, text: str) -> list[int]:
-        """Return a number for each estimated token of *text*. Made here: Gemini's own ids are not public."""
+        """Return a number for each estimated token of *text*. They are not Gemini's own ids, which are not public."""
         return self.custom_get_token_ids(text) if self.custom_get_token_ids else token_ids(text)
 
     def get_num_tokens(self, text: str) -> int:
@@ -393,8 +396,8 @@ class ChatGemway(ChatOptions):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Return about how many tokens a prompt has, with its system messages, tools and pictures.
 
-        Any list of messages can be counted, an empty one and pieces of a conversation too. With `count_tokens=True`
-        the gateway is asked; where it cannot count, the estimate is returned.
+        You can pass any list of messages, even an empty one or a piece of a conversation. With `count_tokens=True`
+        the gateway counts; if it cannot, you get the estimate.
         """
         with langchain_errors():
             # Not as arranged for sending: trimming compares parts of a conversation, and must not count what is
@@ -404,17 +407,17 @@ class ChatGemway(ChatOptions):
         if all(part.get("text") == "" for part in parts):
             return 0
         if self.count_tokens:
-            counted = self._counted(self._call(messages, None, {"tools": tools} if tools else {}))
+            counted = self._count_at_gateway(self._prepare(messages, None, {"tools": tools} if tools else {}))
             if counted is not None:
                 return counted
         offered = to_bound_tools(tools or self.tools, self.schema_dialect)
         body = {"contents": contents, "systemInstruction": {"parts": system}, "tools": offered and offered.wire}
         return estimate_tokens(body, model=self.model)
 
-    def _counted(self, call: _Call) -> int | None:
+    def _count_at_gateway(self, request: PreparedRequest) -> int | None:
         with langchain_errors():
             try:
-                return self._client().count_tokens(call.model, call.body)
+                return self._client().count_tokens(request.model, request.body)
             except gemway.APIStatusError as error:
                 if error.status_code in {404, 405, 501}:
                     return None
@@ -437,18 +440,14 @@ _METHODS = ("json_schema", "json_mode", "function_calling")
 _SCHEMA_OPTION = {"json_schema": "response_json_schema", "openapi": "response_schema"}
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as JSON data where they are classes or enumerations."""
-    return {name: _plain_value(value) for name, value in options.items()}
-
-
-def _plain_value(value: Any) -> Any:
+def _to_plain_json(value: Any) -> Any:
+    """Return an option as JSON data: tracers and caches store it, and enumerations and classes are options too."""
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(getattr(key, "value", key)): _plain_value(item) for key, item in value.items()}
+        return {str(getattr(key, "value", key)): _to_plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain_value(item) for item in value]
+        return [_to_plain_json(item) for item in value]
     if isinstance(value, type):
         return value.__name__
     if callable(dump := getattr(value, "model_dump", None)):
