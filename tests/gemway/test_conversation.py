@@ -7,8 +7,11 @@ from collections import Counter
 import pytest
 from gemway import ConfigurationError, UnsupportedContentError
 from gemway._body import encode
+from gemway._capabilities import capabilities
 from gemway._conversation import (
     SENTINEL,
+    _arrange_anything,
+    _is_plain_dialogue,
     _keep_order_if_valid,
     _merge_neighbours,
     _results_behind_calls,
@@ -790,6 +793,25 @@ def test_an_empty_turn_between_neighbours_leaves_the_arguments_alone():
 
     assert arrange([first, model(""), second], model=GEMINI_2) == [user("one", "two")]
     assert first == user("one")
+
+
+@given(histories, any_model)
+def test_the_short_way_is_the_long_way(contents, model_name):
+    """A dialogue that is in order is not taken apart; the result is the same as if it were."""
+    accepts = capabilities(model_name)
+
+    assert arrange(contents, model=model_name) == _arrange_anything(contents, model_name, accepts)
+
+
+@given(st.lists(st.text(min_size=1), min_size=1), any_model)
+def test_a_plain_dialogue_goes_the_short_way(texts, model_name):
+    """Texts of user and model in turn: what they say is not touched, and the general way would give the same."""
+    contents = [{"role": ("user", "model")[at % 2], "parts": [{"text": text}]} for at, text in enumerate(texts)]
+    accepts = capabilities(model_name)
+    ends_well = len(texts) % 2 == 1 or accepts.prefill
+
+    assert _is_plain_dialogue(contents, may_end_with_model=accepts.prefill) == ends_well
+    assert arrange(contents, model=model_name) == _arrange_anything(contents, model_name, accepts)
 
 
 @given(histories)

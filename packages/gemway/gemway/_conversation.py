@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from gemway._capabilities import capabilities
+from gemway._capabilities import Capabilities, capabilities
 from gemway._exceptions import ConfigurationError, UnsupportedContentError
 from gemway._json import JsonObject
 from gemway.types import find_answered_call
@@ -48,26 +48,55 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
     """
     if not isinstance(model, str):
         raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
+    accepts = capabilities(model)
     contents = contents if isinstance(contents, list) or not isinstance(contents, Iterable) else list(contents)
     try:
-        turns = _merge_neighbours(
-            [("model" if one.get("role") in _MODEL_ROLES else "user", one.get("parts") or []) for one in contents]
-        )
-        if _wants_signed_text(model):
-            turns = [_with_signed_text(turn) for turn in _merge_neighbours(_with_unsigned_pictures_shown(turns))]
-        arranged = _with_results_after_calls(turns)
-        accepts = capabilities(model)
-        if accepts.requires_signatures:
-            _sign_first_calls(arranged)
+        if not accepts.image_model and _is_plain_dialogue(contents, may_end_with_model=accepts.prefill):
+            return [{**content} for content in contents]
+        return _arrange_anything(contents, model, accepts)
     except (AttributeError, KeyError, TypeError):
-        # Looking at every part before would cost each message of a long history; so the fault is looked for afterwards.
+        # Checking every part beforehand would slow down every message of a long history, so the fault is searched for
+        # afterwards.
         problem = _find_problem(contents)
-    else:
-        # A conversation that ends with the model is a prefill: older models continue their own text, newer refuse it.
-        answer_is_due = not accepts.prefill or (bool(turns) and turns[-1][0] == "user")
-        bounded = _start_and_end_with_user(arranged, answer_is_due=answer_is_due)
-        return [{"role": role, "parts": parts} for role, parts in bounded]
     raise UnsupportedContentError(problem)
+
+
+def _is_plain_dialogue(contents: Iterable[Content], *, may_end_with_model: bool) -> bool:
+    """Whether *contents* are in order already and without calls, as nearly all are.
+
+    The general way for all others looks at each turn five times. Both give the same result, which a property test
+    holds.
+    """
+    role = "model"
+    for content in contents:
+        parts = content.get("parts")
+        role = "user" if role == "model" else "model"
+        if content.get("role") != role or len(content) != len(_TURN) or not parts or not isinstance(parts, list):
+            return False
+        for part in parts:
+            if part.get("text") == "" or _MODIFIERS.issuperset(part) or not _OF_CALLS.isdisjoint(part):
+                return False
+    return bool(contents) and (role == "user" or may_end_with_model)
+
+
+_TURN: Final = ("role", "parts")
+_OF_CALLS: Final = frozenset({"functionCall", "functionResponse", "call_id"})
+
+
+def _arrange_anything(contents: Iterable[Content], model: str, accepts: Capabilities) -> list[Content]:
+    """Arrange contents of whatever order: merge, pair, sign, and put the user at both ends."""
+    turns = _merge_neighbours(
+        [("model" if one.get("role") in _MODEL_ROLES else "user", one.get("parts") or []) for one in contents]
+    )
+    if _wants_signed_text(model):
+        turns = [_with_signed_text(turn) for turn in _merge_neighbours(_with_unsigned_pictures_shown(turns))]
+    arranged = _with_results_after_calls(turns)
+    if accepts.requires_signatures:
+        _sign_first_calls(arranged)
+    # A conversation that ends with the model is a prefill: older models continue their own text, newer refuse it.
+    answer_is_due = not accepts.prefill or (bool(turns) and turns[-1][0] == "user")
+    bounded = _start_and_end_with_user(arranged, answer_is_due=answer_is_due)
+    return [{"role": role, "parts": parts} for role, parts in bounded]
 
 
 def _find_problem(contents: object) -> str:
