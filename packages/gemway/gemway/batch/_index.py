@@ -53,17 +53,21 @@ class RowIndex:
 
     def note(self, row_id: str, line: Written) -> str | None:
         """Note a line of the output; return the outcome of an older line of the same row, or None."""
+        values = (_key(row_id), *line)
+        if self._database.execute("INSERT OR IGNORE INTO written VALUES (?, ?, ?, ?, ?, ?)", values).rowcount:
+            return None
         older = self.find(row_id)
-        self.superseded += older is not None
-        self._database.execute("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?)", (_key(row_id), *line))
+        self.superseded += 1
+        self._database.execute("REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?)", values)
         return None if older is None else older.outcome
 
     def see(self, row_id: str, number: int) -> tuple[int, int]:
         """Note a row of the input; return where it was first seen, and how often it has been seen by now."""
         key = _key(row_id)
-        found = self._database.execute("SELECT number, times FROM seen WHERE key = ?", (key,)).fetchone()
-        first, times = (found[0], found[1] + 1) if found else (number, 1)
-        self._database.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (key, first, times))
+        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, 1)", (key, number)).rowcount:
+            return number, 1
+        self._database.execute("UPDATE seen SET times = times + 1 WHERE key = ?", (key,))
+        first, times = self._database.execute("SELECT number, times FROM seen WHERE key = ?", (key,)).fetchone()
         return first, times
 
     def forget_seen(self) -> None:

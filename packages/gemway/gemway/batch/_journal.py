@@ -100,6 +100,7 @@ class Journal:
             self._file.seek(end - 1)
             if self._file.read(1) != b"\n":  # all but the line break was written
                 end += self._file.write(b"\n")
+        self._file.seek(end)
         return end
 
     def _note(self, line: Mapping[str, Any], written: Written) -> None:
@@ -117,13 +118,13 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         """Write all of *data* or nothing."""
-        self._file.seek(self._end)
         rest = memoryview(data)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError:
             self._file.truncate(self._end)
+            self._file.seek(self._end)
             raise
         self._end += len(data)
 
@@ -235,9 +236,12 @@ def read_report(out: str | Path, *, prices: tuple[float, float] | None = None) -
 
 def _encoded(line: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        return _ENCODER.encode(line).encode() + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair
         return json.dumps(line).encode() + b"\n"
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
 
 
 def _write_file(target: Path, data: bytes) -> None:

@@ -28,6 +28,7 @@ _WINDOW, _LONGEST_WINDOW = 1.0, 10.0
 _ENOUGH = 20
 _CERTAIN = 0.3  # nobody refuses a larger share of all calls at random
 _SLOWEST = 0.05
+_LATE = 0.05
 _PLATEAU = 15.0
 _FAILURES_OF_AN_OUTAGE = 5.0
 _LONGEST_PROBE_WAIT = 30.0
@@ -140,7 +141,8 @@ class Pace:
         per_minute = self.requests_per_minute
         rates = [rate for rate in (self.rate, per_minute / 60 if per_minute else None) if rate]
         if rates:
-            self._next_start = max(self._next_start, now) + 1 / min(rates)
+            # Timers fire a little late; what they miss is made up for.
+            self._next_start = max(self._next_start, now - _LATE) + 1 / min(rates)
         self.in_flight += 1
         self._window.started += 1
         self._window.most_in_flight = max(self._window.most_in_flight, self.in_flight)

@@ -158,12 +158,14 @@ def _filled(template: str, columns: Mapping[str, Any]) -> str:
 
 def _digest(value: Any) -> str:
     """Return 16 hex digits that differ for different JSON; bytes and paths count too."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_for_digest)
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return blake2b(_ENCODER.encode(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _for_digest(value: Any) -> str:
     return blake2b(value).hexdigest() if isinstance(value, bytes) else str(value)
+
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_for_digest)
 
 
 def _records(path: Path) -> Iterator[tuple[int, Any]]:
