@@ -577,6 +577,42 @@ def test_v1_is_replaced_with_a_warning(server):
 
 
 @pytest.mark.parametrize(
+    "pasted",
+    [
+        *(
+            "/v1/chat/completions",
+            "/v1/embeddings",
+            "/v1/models",
+            "/v1beta/models",
+            "/v1beta/openai",
+            "/v1beta/openai/",
+        ),
+        *("/openai/v1", "/v1beta/models/gemini-2.5-pro:generateContent"),
+        "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "/gw"])
+def test_a_pasted_route_is_healed_with_a_warning(server, prefix, pasted):
+    """The address of a call, or of OpenAI-compatible routes, leads to the gateway all the same."""
+    with (
+        pytest.warns(UserWarning, match=r"base_url ends in .*; using .* with /v1beta instead"),
+        Client(base_url=f"{server.base_url}{prefix}{pasted}", api_key=KEY) as client,
+    ):
+        client.generate_content(MODEL, ASK)
+
+    assert server.requests[0].path == f"{prefix}/v1beta/models/{MODEL}:generateContent"
+
+
+@pytest.mark.parametrize("prefix", ["/models", "/openai", "/v1/team"])
+def test_an_odd_prefix_is_left_alone(server, prefix):
+    """A gateway may live below any path."""
+    with Client(base_url=f"{server.base_url}{prefix}", api_key=KEY) as client:
+        client.generate_content(MODEL, ASK)
+
+    assert server.requests[0].path == f"{prefix}/v1beta/models/{MODEL}:generateContent"
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "gateway.example",

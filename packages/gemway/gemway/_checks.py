@@ -166,8 +166,16 @@ def object_with(method: str, example: str) -> Callable[[str, Any], Any]:
     return check
 
 
+# What people paste as the gateway's address: a whole URL of a call, or the address of its OpenAI-compatible routes.
+_ROUTE = re.compile(
+    r"/(?:chat/completions|completions|responses|embeddings|images/generations)$"
+    r"|(?<=/v1)/models(?:/[^/]+)?$|(?<=/v1beta)/models(?:/[^/]+)?$"
+)
+_OPENAI_ROUTES = re.compile(r"/v1(?:beta)?/openai(?:/v1)?$|/openai/v1$|/v1$")
+
+
 def normalize(base_url: str) -> str:
-    """Return *base_url* without a trailing slash or API version.
+    """Return *base_url* without a trailing slash, an API version, or the route of a call.
 
     Gateways document both https://host and https://host/v1beta; sending /v1beta/v1beta/... is answered
     by many with 200 and an HTML page.
@@ -178,12 +186,16 @@ def normalize(base_url: str) -> str:
         raise ConfigurationError(f"base_url {_shown(url)!r} needs a scheme and a host, such as https://{_host_of(url)}")
     if parts.username or parts.password:
         raise ConfigurationError("base_url must not hold a user name or password; pass api_key= or auth=")
-    if parts.query or parts.fragment:
-        raise ConfigurationError("base_url must not hold a query or a fragment; pass headers= or extra_body=")
     path = parts.path.rstrip("/")
-    if path.endswith("/v1"):
-        warn(f"base_url ends in /v1; using {path[:-3] or '/'} with /v1beta instead")
-    path = re.sub(r"/v1(beta)?$", "", path)
+    root = _OPENAI_ROUTES.sub("", route.string[: route.start()]) if (route := _ROUTE.search(path)) else None
+    if parts.fragment or (parts.query and (root is None or parts.query != "alt=sse")):
+        raise ConfigurationError("base_url must not hold a query or a fragment; pass headers= or extra_body=")
+    if root is None:
+        root = _OPENAI_ROUTES.sub("", path)
+    root = root.removesuffix("/v1beta")
+    if path not in (root, f"{root}/v1beta"):
+        warn(f"base_url ends in {path[len(root) :]}; using {root or '/'} with /v1beta instead")
+    path = root
     if parts.scheme == "http" and not _LOOPBACK.match(parts.hostname):
         warn_once(
             ("plain http", parts.hostname),
