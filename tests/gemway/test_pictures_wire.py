@@ -148,6 +148,7 @@ def test_what_is_no_turn_is_refused(client):
         client.generate_image("make it blue", history=[Image(PNG)])
 
 
+@pytest.mark.leaves_replies
 def test_a_picture_is_not_asked_for_twice_after_a_timeout(client, emulator):
     """The work may be done and billed: no retry after a read timeout, as for 504 and 524."""
     emulator.enqueue(reply.image(PNG, delay=1.0), reply.image(PNG))
