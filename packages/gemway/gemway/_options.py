@@ -47,12 +47,14 @@ if TYPE_CHECKING:
     Auth = httpx.Auth
     Seconds = float | httpx.Timeout | tuple[float, ...]
     Address = str | httpx.URL
+    _Names = BaseModel
     Headers = Mapping[str, Any]
     JsonObject = Mapping[str, Any]
 else:
     # pydantic reads the annotations below. Nothing may import an HTTP library before the first call, and what is masked
     # must stay the object that it is: pydantic would make a plain dict of it.
     Auth = Seconds = MediaFetcher = RetryEvent = Address = Headers = JsonObject = Any
+    _Names = object  # the types of other names are for type checkers only
 
 Key = str | SecretStr | Callable[[], Any]
 Place = Literal["client", "generationConfig", "request", "tools", "model"]
@@ -311,7 +313,7 @@ def ignored() -> Any:
     return OtherName()
 
 
-class OtherNames(BaseModel if TYPE_CHECKING else object):  # type: ignore[misc]  # types are for type checkers only
+class OtherNames(_Names):
     """Names from other classes, with the types that they have there. Never instantiated."""
 
     model_name: str | None = means("model")

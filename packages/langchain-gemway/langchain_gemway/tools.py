@@ -6,7 +6,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import gemway
 from gemway import AsyncClient, Client, Image
-from gemway.adapters import hide_secrets, refuse_invalid
+from gemway.adapters import ClientHolder, hide_secrets
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg, ToolException
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, create_model
+from pydantic import BaseModel, Field, PrivateAttr, create_model
 
 from langchain_gemway._content import UNKNOWN_MODEL, to_parts
 from langchain_gemway._errors import langchain_errors
@@ -97,7 +96,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class GenerateImage(BaseTool):
+class GenerateImage(ClientHolder, BaseTool):
     """Lets an agent make a picture, and change the newest one of the conversation.
 
         agent = create_agent(model, tools=[GenerateImage(aspect_ratio="16:9")])
@@ -112,13 +111,11 @@ class GenerateImage(BaseTool):
 
     Args:
         model: an image model.
-        api_key, base_url: as for ChatGemway; default `GEMWAY_API_KEY`, `GEMWAY_BASE_URL`.
+        api_key, base_url, timeout, ...: the options of `gemway.Client`, under all names that ChatGemway takes.
         client: a `gemway.Client` or `gemway.AsyncClient` to use instead.
         aspect_ratio, image_size: the default for calls that do not say.
         return_images: `"blocks"` shows the picture to the model, `"text"` only tells that it was made.
     """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=())
 
     name: str = "generate_image"
     description: str = (
@@ -128,8 +125,6 @@ class GenerateImage(BaseTool):
     args_schema: Any = Field(default_factory=_arguments)
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     model: str = gemway.IMAGE_MODEL
-    api_key: SecretStr | Any = Field(default=None, exclude=True, repr=False)
-    base_url: str | None = None
     client: Any = Field(default=None, exclude=True, repr=False)
     aspect_ratio: str | None = None
     image_size: str | None = None
@@ -137,23 +132,13 @@ class GenerateImage(BaseTool):
     handle_tool_error: Any = True
 
     _made: OrderedDict[str, Picture] = PrivateAttr(default_factory=OrderedDict)
-    _clients: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     if not TYPE_CHECKING:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            hide_secrets(kwargs, known=type(self).model_fields)
-            if args:
-                raise TypeError("GenerateImage takes its options by name, such as GenerateImage(model=...)")
-            for name in kwargs:
-                if name not in type(self).model_fields:
-                    near = get_close_matches(name, type(self).model_fields, n=1)
-                    hint = f"; did you mean {near[0]!r}?" if near else ""
-                    raise TypeError(f"GenerateImage got an unexpected option {name!r}{hint}")
-            with refuse_invalid("GenerateImage"):
-                super().__init__(**kwargs)
-            if self.client is None:
-                self._clients["sync"] = Client(api_key=self.api_key, base_url=self.base_url)
+        def __init__(self, *positional: Any, **options: Any) -> None:
+            hide_secrets(options, known=type(self).model_fields)
+            # A client of the user's has a key and an address of its own.
+            super().__init__(*positional, is_restored=options.get("client") is not None, **options)
 
     def _run(
         self,
@@ -169,7 +154,8 @@ class GenerateImage(BaseTool):
         thread = _thread(config)
         with self._telling():
             request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
-            response = self._sync_client().generate_image(prompt, **request)
+            client = self.client if isinstance(self.client, Client) else self._client()
+            response = client.generate_image(prompt, **request)
         return self._result(response.images, thread)
 
     async def _arun(
@@ -189,7 +175,8 @@ class GenerateImage(BaseTool):
             if isinstance(self.client, Client):
                 response = await asyncio.to_thread(self.client.generate_image, prompt, **request)
             else:
-                response = await self._async_client().generate_image(prompt, **request)
+                client = self.client if isinstance(self.client, AsyncClient) else self._async_client()
+                response = await client.generate_image(prompt, **request)
         return self._result(response.images, thread)
 
     @contextmanager
@@ -247,28 +234,9 @@ class GenerateImage(BaseTool):
         while len(self._made) > _REMEMBERED_THREADS:
             self._made.popitem(last=False)
 
-    def _sync_client(self) -> Client:
-        if isinstance(self.client, Client):
-            return self.client
-        if "sync" not in self._clients:
-            self._clients["sync"] = self._new(Client)
-        client: Client = self._clients["sync"]
-        return client
-
-    def _async_client(self) -> AsyncClient:
-        if isinstance(self.client, AsyncClient):
-            return self.client
-        if "async" not in self._clients:
-            self._clients["async"] = self._new(AsyncClient)
-        client: AsyncClient = self._clients["async"]
-        return client
-
-    def _new(self, cls: Any) -> Any:
-        return cls(api_key=self.api_key, base_url=self.base_url)
-
     def __getstate__(self) -> dict[Any, Any]:
         state: dict[Any, Any] = super().__getstate__()
-        private = {**(state.get("__pydantic_private__") or {}), "_clients": {}, "_made": OrderedDict()}
+        private = {**(state.get("__pydantic_private__") or {}), "_made": OrderedDict()}
         return {**state, "__pydantic_private__": private}
 
 
