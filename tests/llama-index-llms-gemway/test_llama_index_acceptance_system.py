@@ -12,7 +12,7 @@ from llama_index.core import Document, MockEmbedding, SummaryIndex, VectorStoreI
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.llms.gemway import Gemway
-from llama_index.llms.gemway._requests import prepare_request
+
 
 TEXT = "The Eiffel Tower stands in Paris. The Eiffel Tower was built in 1889. Its height is 330 metres."
 
@@ -56,7 +56,7 @@ def test_s49_a_long_history_is_cheap(llm: Gemway) -> None:
     """Two hundred messages are converted in a few milliseconds."""
     history = _long_history()
 
-    assert _median_ms(lambda: prepare_request(history, llm.__dict__, {}), 10) < 10
+    assert _median_ms(lambda: llm._prepare(history, {}), 10) < 10
 
 
 def test_s49_construction_is_cheap() -> None:

@@ -34,10 +34,20 @@ from llama_index.llms.gemway._tools import WireTools, read_legacy_calls
 from pydantic_core import from_json
 
 from gemway import EmptyResponseError
-from gemway.adapters import BLOCKED, FINISH_PROBLEMS, Accumulator, TextChunk, inline_part, refuse_blocked, warn
+from gemway.adapters import (
+    BLOCKED,
+    FINISH_PROBLEMS,
+    Accumulator,
+    TextChunk,
+    find_answered_call,
+    inline_part,
+    refuse_blocked,
+    warn,
+)
 from gemway.types import (
     Blob,
     FunctionCall,
+    FunctionResponse,
     GenerateContentResponse,
     LogprobsResultCandidate,
     Part,
@@ -517,7 +527,7 @@ class MessageBuilder:
         A function response in the model's own turn means that the server answered its call, so the call is not ours.
         """
         if part.function_response is not None:
-            self._drop_answered_call(part.function_response.id, part.function_response.name)
+            self._drop_answered_call(part.function_response)
         if wire := part.to_dict():
             self._thought_index = None
             self._needs_record = True
@@ -535,16 +545,17 @@ class MessageBuilder:
                 self._entries[place] = {"kind": "image", "index": 0, "rest": rest}
                 return
 
-    def _drop_answered_call(self, call_id: str | None, name: str | None) -> None:
+    def _drop_answered_call(self, response: FunctionResponse) -> None:
         """Turn a call that the server answered itself from a block into a part of the record."""
-        for position, (block_id, call) in enumerate(self._calls):
-            if call.name == name and (call_id is None or call.id is None or call.id == call_id):
-                self._remove_block(next(at for at, block in enumerate(self.blocks) if _is_call(block, block_id)))
-                place = next(at for at, entry in enumerate(self._entries) if entry.get("id") == block_id)
-                wire = {"functionCall": call.to_dict(), **self._entries[place].get("rest", {})}
-                self._entries[place] = {"kind": "part", "part": wire}
-                del self._calls[position]
-                return
+        calls = [(call.name, call.id) for _, call in self._calls]
+        position = find_answered_call(response.name, response.id, calls)
+        if position is None:
+            return
+        block_id, call = self._calls.pop(position)
+        self._remove_block(next(at for at, block in enumerate(self.blocks) if _is_call(block, block_id)))
+        place = next(at for at, entry in enumerate(self._entries) if entry.get("id") == block_id)
+        wire = {"functionCall": call.to_dict(), **self._entries[place].get("rest", {})}
+        self._entries[place] = {"kind": "part", "part": wire}
 
     def _text_at(self, index: int) -> str:
         return cast(TextBlock, self.blocks[index]).text

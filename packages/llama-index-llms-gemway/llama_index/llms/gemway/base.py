@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import time
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -21,7 +20,7 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
     MessageRole,
 )
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_serializer
+from llama_index.core.bridge.pydantic import Field, field_serializer
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]  # its public address
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
@@ -30,10 +29,9 @@ from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.program.utils import FlexibleModel
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
-from llama_index.llms.gemway._clients import Clients
-from llama_index.llms.gemway._messages import ToolResultMedia
-from llama_index.llms.gemway._requests import PreparedRequest, prepare_request
+from llama_index.llms.gemway._messages import ToolResultMedia, to_contents
 from llama_index.llms.gemway._responses import (
+    AnswerContext,
     ChatResponseStream,
     to_acompletions,
     to_chat_response,
@@ -41,179 +39,163 @@ from llama_index.llms.gemway._responses import (
     to_completions,
     to_tool_selections,
 )
-from llama_index.llms.gemway._secrets import hide_secrets_of_calls
 from llama_index.llms.gemway._structured import (
     JsonStrategy,
     OutputStrategy,
     PromptStrategy,
+    ResponseFormat,
     ToolCallStrategy,
     astream_objects,
+    response_format,
     stream_objects,
 )
 from llama_index.llms.gemway._tools import each_tool, to_wire_tools
-from pydantic_core import PydanticUndefined
 
-from gemway import AsyncClient, Client, ConfigurationError, Dialect, capabilities
+from gemway import ConfigurationError, capabilities
 from gemway.adapters import (
     OPTIONS,
+    CallChanges,
+    ModelOptions,
+    OtherNames,
     TextChunk,
-    canonical,
+    WireRequest,
+    accepts,
+    arrange,
     hide_secrets,
-    refuse_invalid,
-    remote_urls,
-    resolve_base_url,
-    resolve_model,
-    with_media,
+    to_tool_config,
 )
 
 if TYPE_CHECKING:
     from llama_index.core.tools import BaseTool
-    from llama_index.llms.gemway._options import GemwayOptions
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Self
 
 dispatcher = get_dispatcher(__name__)
 
-_FRAMEWORK: Final = frozenset(
-    {
-        *("context_window", "is_function_calling_model", "schema_dialect", "tool_result_media", "callback_manager"),
-        *("rate_limiter", "system_prompt", "messages_to_prompt", "completion_to_prompt", "output_parser"),
-        *("pydantic_program_mode", "query_wrapper_prompt"),
-    }
-)
-# What cannot go to another process.
-_NOT_PICKLED: Final = frozenset({"http_client", "http_async_client", "on_retry"})
-# What a copy shares with its original: it holds locks, connections or code.
-_SHARED: Final = frozenset(
-    {
-        *("callback_manager", "rate_limiter", "http_client", "http_async_client", "auth", "api_key", "verify"),
-        *("on_retry", "media_fetcher", "messages_to_prompt", "completion_to_prompt", "output_parser"),
-        *("query_wrapper_prompt", "response_schema", "response_format", "tools"),
-    }
-)
-_restoring: ContextVar[bool] = ContextVar("gemway_restoring", default=False)
+_CHANGED_BY_CALLS: Final = {"model", "schema_dialect", "timeout", "max_retries", "deadline", "default_headers"}
+_CONSTRUCTOR_ONLY: Final = {name for name, place in OPTIONS.items() if place in {"client", "model"}} - _CHANGED_BY_CALLS
 
 
-@hide_secrets_of_calls
-class Gemway(FunctionCallingLLM):
+@dataclass(frozen=True)
+class PreparedRequest:
+    """One request, ready to send.
+
+    Attributes:
+        options: `timeout`, `max_retries`, `deadline` and `headers`, where this call changes them.
+        context: what reading the answer takes from the request.
+    """
+
+    model: str
+    body: WireRequest
+    options: dict[str, Any]
+    context: AnswerContext
+
+
+# Secrets of calls
+
+_Class = TypeVar("_Class", bound=type)
+_HideSecrets = Callable[[dict[str, Any]], None]
+
+
+def _hide_secrets_of_calls(cls: _Class) -> _Class:
+    """Wrap the methods of *cls* that LlamaIndex reports, so that it reports masked options.
+
+    LlamaIndex hands all arguments of these methods to every event handler and span. It wraps the methods as soon as
+    the class exists, so a decorator of the class is the only way to be called before it.
+    """
+    for name, hide in _hiding_by_method().items():
+        setattr(cls, name, _with_hidden_secrets(getattr(cls, name), hide))
+    return cls
+
+
+def _hiding_by_method() -> dict[str, _HideSecrets]:
+    chats = ("chat", "achat", "stream_chat", "astream_chat")
+    completions = ("complete", "acomplete", "stream_complete", "astream_complete")
+    tool_calls = ("predict_and_call", "apredict_and_call", "_prepare_chat_with_tools")
+    structured = ("structured_predict", "astructured_predict")
+    structured_streams = ("stream_structured_predict", "astream_structured_predict")
+    return {
+        **dict.fromkeys((*chats, *completions), _hide_call_options),
+        **dict.fromkeys(tool_calls, _hide_known_secrets),
+        **dict.fromkeys((*structured, *structured_streams), _hide_llm_kwargs),
+    }
+
+
+def _with_hidden_secrets(method: Callable[..., Any], hide: _HideSecrets) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                hide(kwargs)
+            return await method(self, *args, **kwargs)
+
+    else:
+
+        @functools.wraps(method)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                hide(kwargs)
+            return method(self, *args, **kwargs)
+
+    return call
+
+
+def _hide_call_options(kwargs: dict[str, Any]) -> None:
+    hide_secrets(kwargs, known={"messages", "prompt", "formatted"})
+
+
+def _hide_known_secrets(kwargs: dict[str, Any]) -> None:
+    hide_secrets(kwargs, known=kwargs)
+
+
+def _hide_llm_kwargs(kwargs: dict[str, Any]) -> None:
+    """Mask the options in `llm_kwargs`. All other arguments are variables of the prompt, whatever their names."""
+    if isinstance(options := kwargs.get("llm_kwargs"), Mapping):
+        kwargs["llm_kwargs"] = options = dict(options)
+        hide_secrets(options, known=options)
+
+
+if TYPE_CHECKING:
+
+    class _Constructor(OtherNames, ModelOptions, FunctionCallingLLM):
+        """Every option by every name, for type checkers."""
+
+        tool_result_media: ToolResultMedia
+        context_window: int | None
+        is_function_calling_model: bool | None
+
+
+@_hide_secrets_of_calls
+class Gemway(ModelOptions, FunctionCallingLLM):
     """Gemini behind a Gemini-native gateway with Bearer auth.
 
         llm = Gemway(model="gemini-2.5-flash", api_key="sk-...", base_url="https://gateway.example")
         print(llm.complete("Hello"))
 
-    The key, the address and the model come from `GEMWAY_API_KEY`, `GEMWAY_BASE_URL` and `GEMWAY_MODEL` where they are
-    not given. Options are read at each call, so they may be changed at any time. The names that OpenAI's, Anthropic's
-    and Google's classes use for them (`api_base`, `max_output_tokens`, `reasoning_effort`, ...) are taken too.
+    Without arguments it reads `GEMWAY_API_KEY`, `GEMWAY_BASE_URL` and `GEMWAY_MODEL`. Options are read at each call, so
+    you may change them at any time, and most can be passed to a single call. The names that OpenAI's, Anthropic's and
+    Google's classes use for them (`api_base`, `max_output_tokens`, `reasoning_effort`, ...) are accepted too.
 
     Raises:
         ConfigurationError: no key, address or model, or options that cannot work.
         TypeError: an unknown option; the message names the nearest one.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=())
+    if TYPE_CHECKING:
 
-    model: str = Field(description="The model's name at the gateway.")
-    temperature: float | None = Field(default=None, description="Randomness, 0 to 2; the model's default if None.")
-    top_p: float | None = None
-    top_k: int | None = None
-    max_tokens: int | None = Field(default=None, description="The most tokens of one answer, thoughts included.")
-    stop: str | list[str] | None = None
-    seed: int | None = None
-    n: int | None = Field(default=None, description="Number of answers; the first is the message, all are in `raw`.")
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    logprobs: bool | int | None = None
-    top_logprobs: int | None = None
-    response_modalities: Any = Field(default=None, description='Such as ["TEXT", "IMAGE"].')
-    image_config: Any = Field(default=None, description='Such as {"aspect_ratio": "16:9", "image_size": "2K"}.')
-    aspect_ratio: str | None = None
-    image_size: str | None = None
-    thinking_budget: int | None = Field(default=None, description="Tokens for thoughts (Gemini 2.5).")
-    thinking_level: str | None = Field(default=None, description="minimal, low, medium or high (Gemini 3 and later).")
-    include_thoughts: bool | None = Field(default=None, description="Whether summaries of thoughts come along.")
-    media_resolution: Any = None
-    speech_config: Any = None
-    response_mime_type: str | None = None
-    response_schema: Any = None
-    response_json_schema: Any = None
-    response_format: Any = None
-    generation_config: Any = Field(default=None, description="Further members of the wire's generationConfig.")
-    safety_settings: Any = Field(default=None, description="A list of {category, threshold}, or a mapping.")
-    cached_content: str | None = None
-    labels: dict[str, str] | None = None
-    extra_body: Any = Field(
-        default=None,
-        exclude=True,
-        repr=False,
-        description="A mapping that is merged into every body, last and deeply. It may hold credentials: a secret.",
-    )
-    tools: Any = Field(default=None, description='Server tools, such as [{"googleSearch": {}}], or functions.')
-    tool_choice: Any = None
-    tool_config: Any = None
-    parallel_tool_calls: bool | None = None
-    strict: bool | None = Field(default=None, description="Whether calls must follow their schemas (mode VALIDATED).")
-    schema_dialect: Dialect = Field(default="json_schema", description="In which words schemas are sent.")
+        @accepts(_Constructor)
+        def __init__(self, **options: Any) -> None: ...
+
     tool_result_media: ToolResultMedia = Field(
-        default="auto", description="Where pictures of tool results go: inside the functionResponse, or beside it."
+        default="auto", description="Where pictures of tool results go: inside the functionResponse, or after it."
     )
-
-    api_key: Any = Field(default=None, exclude=True, repr=False)
-    base_url: str | None = None
-    auth: Any = Field(default=None, exclude=True, repr=False)
-    default_headers: Any = Field(default=None, exclude=True, repr=False)
-    timeout: Any = Field(default=None, description="Seconds of silence after which an attempt is given up.")
-    max_retries: int | None = Field(default=None, description="Repetitions of a failed attempt; 2 if None.")
-    deadline: float | None = Field(default=None, description="Seconds that a call may take, retries included.")
-    http_client: Any = Field(default=None, exclude=True, repr=False)
-    http_async_client: Any = Field(default=None, exclude=True, repr=False)
-    proxy: Any = Field(default=None, exclude=True, repr=False)
-    verify: Any = Field(default=None, exclude=True, repr=False)
-    inline_data_casing: str | None = None
-    retry_budget: str | None = "shared"
-    retry_image_timeouts: bool | None = None
-    max_connections: int | None = None
-    max_response_bytes: int | None = None
-    max_continuations: int | None = Field(
-        default=None, description="How often an answer that stops with CONTINUATION is gone on with; 0 if None."
-    )
-    auth_header: str | None = None
-    auth_scheme: str | None = None
-    on_retry: Any = Field(default=None, exclude=True, repr=False)
-    media_fetcher: Any = Field(
-        default=None,
-        exclude=True,
-        repr=False,
-        description="A gemway.MediaFetcher loads media named by http(s) addresses; they go by reference if None.",
-    )
-
     context_window: int | None = Field(default=None, description="Tokens of prompt and answer; the model's if None.")
     is_function_calling_model: bool | None = Field(default=None, description="The model's if None.")
 
-    _clients: Clients = PrivateAttr(default_factory=Clients)
-
-    def __init__(self, model: str | None = None, **options: Unpack[GemwayOptions]) -> None:
-        hide_secrets(options, known=_FRAMEWORK | type(self).model_fields.keys())
-        known = _FRAMEWORK | (type(self).model_fields.keys() - OPTIONS.keys())
-        given = canonical({"model": model, **options}, known=known, where=type(self).__name__)
-        given = {**_own_defaults(type(self)), **given}
-        given["model"] = resolve_model(given.get("model"))
-        if given.get("base_url") is not None:
-            given["base_url"] = resolve_base_url(given["base_url"])
-        if options.get("retry_budget", "shared") is None:
-            given["retry_budget"] = None
-        if headers := given.pop("extra_headers", None):
-            given["default_headers"] = {**(given.get("default_headers") or {}), **headers}
-        with refuse_invalid(type(self).__name__):
-            super().__init__(**given)
-        self._check()
-
-    def _check(self) -> None:
-        """Refuse options that cannot work now rather than at the first call."""
-        prepare_request([ChatMessage(content="?")], self.__dict__, {})
-        try:
-            self.base_url = self._client().base_url
-        except ConfigurationError:
-            if not _restoring.get():
-                raise  # objects that come back without a key or an address say so at their first call
+    def _check_options(self, *, needs_key: bool) -> None:
+        # What cannot work in any request is an error now rather than at the first call.
+        self._prepare([ChatMessage(content="?")], {})
+        super()._check_options(needs_key=needs_key)
 
     @classmethod
     def class_name(cls) -> str:
@@ -240,27 +222,31 @@ class Gemway(FunctionCallingLLM):
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         request = self._prepare(messages, kwargs)
-        response = self._client().generate_content(request.model, request.body, **request.client_options)
+        body = self._with_media(request.body, request.options)
+        response = self._client().generate_content(request.model, body, **request.options)
         return to_chat_response(response, request.context)
 
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        request = await self._aprepare(messages, kwargs)
-        response = await self._aclient().generate_content(request.model, request.body, **request.client_options)
+        request = self._prepare(messages, kwargs)
+        body = await self._awith_media(request.body, request.options)
+        response = await self._async_client().generate_content(request.model, body, **request.options)
         return to_chat_response(response, request.context)
 
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        return self._stream(self._prepare(messages, kwargs))
+        request = self._prepare(messages, kwargs)
+        return self._stream(request, self._with_media(request.body, request.options))
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        return self._astream(await self._aprepare(messages, kwargs))
+        request = self._prepare(messages, kwargs)
+        return self._astream(request, await self._awith_media(request.body, request.options))
 
-    def _stream(self, request: PreparedRequest) -> Generator[ChatResponse, None, None]:
+    def _stream(self, request: PreparedRequest, body: WireRequest) -> Generator[ChatResponse, None, None]:
         # A generator of its own, so that a request that cannot be sent fails at the call, not at the first chunk.
         responses = ChatResponseStream(request.context)
-        with self._client().stream_chunks(request.model, request.body, **request.client_options) as chunks:
+        with self._client().stream_chunks(request.model, body, **request.options) as chunks:
             for chunk in chunks:
                 if isinstance(chunk, TextChunk):
                     yield responses.add_text(chunk)
@@ -268,9 +254,9 @@ class Gemway(FunctionCallingLLM):
                     yield from responses.add(chunk)
         yield from responses.finish()
 
-    async def _astream(self, request: PreparedRequest) -> AsyncGenerator[ChatResponse, None]:
+    async def _astream(self, request: PreparedRequest, body: WireRequest) -> AsyncGenerator[ChatResponse, None]:
         responses = ChatResponseStream(request.context)
-        async with self._aclient().stream_chunks(request.model, request.body, **request.client_options) as chunks:
+        async with self._async_client().stream_chunks(request.model, body, **request.options) as chunks:
             async for chunk in chunks:
                 if isinstance(chunk, TextChunk):
                     yield responses.add_text(chunk)
@@ -285,22 +271,26 @@ class Gemway(FunctionCallingLLM):
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         request = self._prepare([ChatMessage(content=prompt)], kwargs)
-        response = self._client().generate_content(request.model, request.body, **request.client_options)
+        body = self._with_media(request.body, request.options)
+        response = self._client().generate_content(request.model, body, **request.options)
         return to_completion_response(to_chat_response(response, request.context))
 
     @llm_completion_callback()
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        request = await self._aprepare([ChatMessage(content=prompt)], kwargs)
-        response = await self._aclient().generate_content(request.model, request.body, **request.client_options)
+        request = self._prepare([ChatMessage(content=prompt)], kwargs)
+        body = await self._awith_media(request.body, request.options)
+        response = await self._async_client().generate_content(request.model, body, **request.options)
         return to_completion_response(to_chat_response(response, request.context))
 
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        return to_completions(self._stream(self._prepare([ChatMessage(content=prompt)], kwargs)))
+        request = self._prepare([ChatMessage(content=prompt)], kwargs)
+        return to_completions(self._stream(request, self._with_media(request.body, request.options)))
 
     @llm_completion_callback()
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
-        return to_acompletions(self._astream(await self._aprepare([ChatMessage(content=prompt)], kwargs)))
+        request = self._prepare([ChatMessage(content=prompt)], kwargs)
+        return to_acompletions(self._astream(request, await self._awith_media(request.body, request.options)))
 
     # Tools
 
@@ -420,96 +410,61 @@ class Gemway(FunctionCallingLLM):
 
     # Requests
 
-    def _prepare(self, messages: Sequence[ChatMessage], changes: Mapping[str, Any]) -> PreparedRequest:
-        """Return the request for *messages*, with the *changes* that one call makes to the model's options.
+    def _prepare(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> PreparedRequest:
+        """Return the request for *messages*, with the *options* of one call on top of the model's.
 
         Raises:
             TypeError: an unknown option, or one that only the constructor takes.
             ConfigurationError: options that cannot work.
             UnsupportedContentError: messages that cannot be sent.
         """
-        request = prepare_request(messages, self.__dict__, changes)
-        if self.media_fetcher is not None and (urls := remote_urls(request.body["contents"])):
-            with self._time_for_fetching(request) as limit:
-                media = self.media_fetcher.fetch(urls, **limit)
-            request.body["contents"] = with_media(request.body["contents"], media)
-        return request
+        changes = self._changed_by(options, where="Gemway.chat")
+        for name in changes.given:
+            if name in _CONSTRUCTOR_ONLY:
+                raise TypeError(f"Gemway.chat got {name!r}, which only the constructor takes: Gemway({name}=...)")
+        contents, system = to_contents(messages, model=changes.model, tool_result_media=self.tool_result_media)
+        body = WireRequest(contents=arrange(contents, model=changes.model))
+        if system:
+            body["systemInstruction"] = system
+        if not changes.options:
+            return PreparedRequest(changes.model, body, changes.call, AnswerContext())
+        return self._add_call_options(body, changes)
 
-    async def _aprepare(self, messages: Sequence[ChatMessage], changes: Mapping[str, Any]) -> PreparedRequest:
-        request = prepare_request(messages, self.__dict__, changes)
-        if self.media_fetcher is not None and (urls := remote_urls(request.body["contents"])):
-            with self._time_for_fetching(request) as limit:
-                media = await self.media_fetcher.afetch(urls, **limit)
-            request.body["contents"] = with_media(request.body["contents"], media)
-        return request
+    def _add_call_options(self, body: WireRequest, changes: CallChanges) -> PreparedRequest:
+        """Return the request for *body* with its tools, its configuration and all else that options ask for."""
+        options, schema_entries = changes.options, {}
+        tools = to_wire_tools(options["tools"], dialect=changes.dialect) if options.get("tools") else None
+        if tools:
+            body["tools"] = tools
+        if tool_config := to_tool_config(
+            options.get("tool_choice") if tools else None,
+            names=tools.names if tools else (),
+            strict=options.get("strict"),
+            tool_config=options.get("tool_config"),
+        ):
+            body["toolConfig"] = tool_config
+        answer_format = options.get("response_format")
+        if isinstance(answer_format, type):
+            answer_format = response_format(answer_format, changes.dialect)
+        if isinstance(answer_format, ResponseFormat):
+            # Its schema was converted when the format was made, once for all calls.
+            schema_entries = answer_format.entries
+            options = {name: value for name, value in options.items() if name != "response_format"}
+        config = self._generation_config(options, changes.model, changes.dialect)
+        body = self._add_options(body, options, {**config, **schema_entries} if schema_entries else config)
+        context = AnswerContext(tools, options.get("parallel_tool_calls") is not False, options.get("max_tokens"))
+        return PreparedRequest(changes.model, body, changes.call, context)
 
-    @contextmanager
-    def _time_for_fetching(self, request: PreparedRequest) -> Iterator[dict[str, float]]:
-        """Give the fetcher the call's deadline, and leave the request what is left of it."""
-        started, deadline = time.monotonic(), request.client_options.get("deadline", self.deadline)
-        yield {} if deadline is None else {"deadline": deadline}
-        if deadline is not None:
-            request.client_options["deadline"] = max(0.001, deadline - (time.monotonic() - started))
-
-    # The gateway
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        given = {name: value}
-        hide_secrets(given, known=given)
-        super().__setattr__(name, given[name])
-
-    def _client(self) -> Client:
-        return self._clients.sync(self.__dict__)
-
-    def _aclient(self) -> AsyncClient:
-        return self._clients.asynchronous(self.__dict__)
-
-    def close(self) -> None:
-        """Give the connections of the sync methods back. A later call opens new ones."""
-        self._clients.close()
-
-    async def aclose(self) -> None:
-        """Give all connections back. A later call opens new ones."""
-        await self._clients.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.aclose()
-
-    # Copies
+    # Storage
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
-        """Bring a model back from `to_dict()`. The key is not in there: it comes from `api_key=` or the environment."""
-        with _restored():
-            return super().from_dict(data, **kwargs)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        fields = {name: value for name, value in state["__dict__"].items() if name not in _NOT_PICKLED}
-        return {**state, "__dict__": fields, "__pydantic_private__": None}
+        """Restore a model from `to_dict()`, which holds no key: that comes from `api_key=` or the environment."""
+        return super().from_dict({**data, "is_restored": True}, **kwargs)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        with _restored():
-            self.__init__(**state["__dict__"])  # type: ignore[misc]  # as BaseComponent does, so that all is checked
-
-    def __copy__(self) -> Self:
-        """Return a copy with clients of its own, so that closing one does not close the other's."""
-        copied = super().__copy__()
-        copied._clients = Clients()
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        own = {name: value for name, value in self.__dict__.items() if name not in _SHARED}
-        return self.model_copy(update=copy.deepcopy(own, memo))
+        # By the constructor, as LlamaIndex's components do, so that every option is checked.
+        self.__init__(is_restored=True, **state["__dict__"])  # type: ignore[misc]
 
     @field_serializer(
         "timeout", "image_config", "speech_config", "generation_config", "tool_config", check_fields=False
@@ -525,16 +480,6 @@ class Gemway(FunctionCallingLLM):
         return value.model_json_schema() if isinstance(value, type) and hasattr(value, "model_json_schema") else value
 
 
-def _own_defaults(cls: type[Gemway]) -> dict[str, Any]:
-    """Return the defaults that a subclass gave to fields of ours: they go before the environment's values."""
-    theirs, ours = cls.model_fields, Gemway.model_fields
-    changed = {name for name in ours if theirs[name] is not ours[name]}
-    defaults = {name: theirs[name].get_default(call_default_factory=True) for name in changed}
-    given = {name: value for name, value in defaults.items() if value is not None and value is not PydanticUndefined}
-    hide_secrets(given, known=given)
-    return given
-
-
 @lru_cache(maxsize=256)
 def _metadata(model: str, context_window: int | None, max_tokens: int | None, calls: bool | None) -> LLMMetadata:
     accepts = capabilities(model)
@@ -548,12 +493,3 @@ def _metadata(model: str, context_window: int | None, max_tokens: int | None, ca
         model_name=model,
         system_role=MessageRole.SYSTEM,
     )
-
-
-@contextmanager
-def _restored() -> Iterator[None]:
-    token = _restoring.set(True)
-    try:
-        yield
-    finally:
-        _restoring.reset(token)
