@@ -13,7 +13,6 @@ from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.llms.gemway import Gemway
 
-
 TEXT = "The Eiffel Tower stands in Paris. The Eiffel Tower was built in 1889. Its height is 330 metres."
 
 

@@ -186,6 +186,12 @@ class Gemway(ModelOptions, FunctionCallingLLM):
         @accepts(_Constructor)
         def __init__(self, **options: Any) -> None: ...
 
+    else:
+
+        def __init__(self, model: str | None = None, **options: Any) -> None:
+            hide_secrets(options, known=type(self).model_fields)  # first, so that no traceback shows one
+            super().__init__(model=model, **options)
+
     tool_result_media: ToolResultMedia = Field(
         default="auto", description="Where pictures of tool results go: inside the functionResponse, or after it."
     )
