@@ -40,11 +40,11 @@ LANGCHAIN_PICTURE = Walk(functions=102, lines=555, files=31)
 LANGCHAIN_STREAM = Walk(functions=150, lines=813, files=31)
 LANGCHAIN_AGENT = Walk(functions=148, lines=809, files=32)
 LANGCHAIN_STRUCTURED = Walk(functions=104, lines=561, files=28)
-LLAMA_INDEX_TEXT = Walk(functions=111, lines=497, files=25)
-LLAMA_INDEX_PICTURE = Walk(functions=120, lines=539, files=27)
-LLAMA_INDEX_STREAM = Walk(functions=184, lines=897, files=28)
-LLAMA_INDEX_AGENT = Walk(functions=171, lines=832, files=32)
-LLAMA_INDEX_STRUCTURED = Walk(functions=131, lines=609, files=29)
+LLAMA_INDEX_TEXT = Walk(functions=76, lines=406, files=24)
+LLAMA_INDEX_PICTURE = Walk(functions=88, lines=458, files=26)
+LLAMA_INDEX_STREAM = Walk(functions=147, lines=809, files=26)
+LLAMA_INDEX_AGENT = Walk(functions=138, lines=750, files=30)
+LLAMA_INDEX_STRUCTURED = Walk(functions=99, lines=527, files=26)
 
 
 class City(BaseModel):
