@@ -155,18 +155,25 @@ def _hide_llm_kwargs(kwargs: dict[str, Any]) -> None:
         hide_secrets(options, known=options)
 
 
+class GemwayOptions(ModelOptions, FunctionCallingLLM):
+    """Every option of `Gemway` as a field: those that all models share, and LlamaIndex's own."""
+
+    model: str = Field(default="", kw_only=False, description="The model's name at the gateway.")
+    tool_result_media: ToolResultMedia = Field(
+        default="auto", description="Where pictures of tool results go: inside the functionResponse, or after it."
+    )
+    context_window: int | None = Field(default=None, description="Tokens of prompt and answer; the model's if None.")
+    is_function_calling_model: bool | None = Field(default=None, description="The model's if None.")
+
+
 if TYPE_CHECKING:
 
-    class _Constructor(OtherNames, ModelOptions, FunctionCallingLLM):
+    class _Constructor(OtherNames, GemwayOptions):
         """Every option by every name, for type checkers."""
-
-        tool_result_media: ToolResultMedia
-        context_window: int | None
-        is_function_calling_model: bool | None
 
 
 @_hide_secrets_of_calls
-class Gemway(ModelOptions, FunctionCallingLLM):
+class Gemway(GemwayOptions):
     """Gemini behind a Gemini-native gateway with Bearer auth.
 
         llm = Gemway(model="gemini-2.5-flash", api_key="sk-...", base_url="https://gateway.example")
@@ -191,12 +198,6 @@ class Gemway(ModelOptions, FunctionCallingLLM):
         def __init__(self, model: str | None = None, **options: Any) -> None:
             hide_secrets(options, known=type(self).model_fields)  # first, so that no traceback shows one
             super().__init__(model=model, **options)
-
-    tool_result_media: ToolResultMedia = Field(
-        default="auto", description="Where pictures of tool results go: inside the functionResponse, or after it."
-    )
-    context_window: int | None = Field(default=None, description="Tokens of prompt and answer; the model's if None.")
-    is_function_calling_model: bool | None = Field(default=None, description="The model's if None.")
 
     def _check_options(self, *, needs_key: bool) -> None:
         # What cannot work in any request is an error now rather than at the first call.
