@@ -39,6 +39,8 @@ MEDIA: Final = frozenset({"image", "audio", "video", "file"})
 ONLY_V1: Final = frozenset({"audio", "video", "file", "refusal"})
 """Blocks that `google_genai` content of v0 has no shape for: content that holds them is v1 throughout."""
 
+# The first key is ChatGoogleGenerativeAI's, so that a history can move between the two integrations. Whoever renames one
+# of the others loses the signatures of all stored conversations.
 CALL_SIGNATURES: Final = "__gemini_function_call_thought_signatures__"
 SERVER_IDS: Final = "gemway_call_ids"
 PARTS: Final = "gemway_parts"
@@ -137,8 +139,10 @@ class BlockReader:
         return self.append(_with_signature(convert(part), part))
 
     def _to_call(self, call: FunctionCall, part: Part) -> Block:
+        # LangChain wants a dict; arguments that are none are kept under a name that says what they are.
         args = call.args if isinstance(call.args, dict) else {} if call.args is None else {"input": call.args}
         name = call.name or ""
+        # Names go out in the letters that Google allows, and numbers come back as floats: the tool tells the originals.
         if self._tools is not None:
             name, args = self._tools.restored(name, args)
         if call.id:
@@ -162,6 +166,8 @@ class BlockReader:
 
 def new_call_id() -> str:
     """Return an id for a call to which the server gave none. It is never sent."""
+    # Only newer models and some gateways send ids (one call in nine of the recorded traffic), and LangChain pairs calls
+    # and results by id alone.
     return f"call_{uuid.uuid4().hex}"
 
 
@@ -191,7 +197,8 @@ def to_call_chunk(block: Block) -> Block:
 
 
 def _with_signature(block: Block, part: Part) -> Block:
-    if part.thought_signature and block["type"] != "non_standard":  # those hold the whole part
+    # A non_standard block holds the whole part, its signature too.
+    if part.thought_signature and block["type"] != "non_standard":
         block["extras"] = {**block.get("extras", {}), "signature": part.thought_signature}
     return block
 
@@ -250,6 +257,7 @@ def _to_code(part: Part) -> Block:
 
 def _to_code_result(part: Part) -> Block:
     result = part.code_execution_result or CodeExecutionResult()
+    # ChatGoogleGenerativeAI writes outcomes as the numbers of google-genai's enumeration, and others read them.
     outcome = _OUTCOME_NUMBERS.get(str(result.outcome or "OUTCOME_OK"), result.outcome)
     return {
         "type": "server_tool_result",
@@ -419,6 +427,7 @@ def merge_entries(entries: Iterable[Entry]) -> list[Entry]:
 
 def string_layout(entries: list[Entry]) -> list[Entry]:
     """Return *entries* if they tell more than the message does: text first, then calls, none of the text signed."""
+    # A refusal is ours, not a part. Thoughts need not go back (ai.google.dev, Thought signatures), signed ones apart.
     entries = [entry for entry in entries if entry.get("block", {}).get("type") != "refusal"]
     if not any("signature" in entry and "thought" in entry for entry in entries):
         entries = [entry for entry in entries if "thought" not in entry]
@@ -442,6 +451,7 @@ def list_layout(blocks: Iterable[Block]) -> list[Entry]:
 
 def layout_from_store(value: object) -> list[Entry]:
     """Return the entries of `PARTS`, or none if they are not as we wrote them: the text alone then tells."""
+    # A store may have turned them into JSON text or Decimals, a program may have written anything.
     entries = from_store(value)
     return entries if isinstance(entries, list) and all(map(_is_layout_entry, entries)) else []
 
@@ -456,6 +466,7 @@ def _is_layout_entry(entry: object) -> bool:
 
 def came_from_google(metadata: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
     """Tell whether a message came from Gemini, so that its signatures mean something there."""
+    # `_responses` removes the provider where LangChain must look for thoughts elsewhere; the notes then tell.
     if provider := metadata.get("model_provider"):
         return provider in {"google_genai", "google_vertexai"}
     return CALL_SIGNATURES in extra or PARTS in extra

@@ -358,7 +358,7 @@ def _executable_code_parts(block: Block, source: Source) -> list[Part]:
 
 
 def _looks_like_uuid(identifier: str) -> bool:
-    # ChatGoogleGenerativeAI gives code without an id a random UUID. The server does not know it and refuses it.
+    # ChatGoogleGenerativeAI gives code without an id a random UUID, which means nothing to the server.
     return len(identifier) == 36 and identifier.count("-") == 4
 
 

@@ -147,6 +147,7 @@ else:
             self.raw_message = raw_message
 
 
+# By the class of gemway's, which each of these names first.
 _BOTH: dict[type[Exception], type[Exception]] = {
     both.__mro__[1]: both
     for both in (
@@ -180,6 +181,7 @@ def to_langchain(error: gemway.GemwayError) -> gemway.GemwayError:
     both = next((_BOTH[kind] for kind in type(error).__mro__ if kind in _BOTH), None)
     if both is None or isinstance(error, both):
         return error
+    # Not through the constructors, which would need all that the first one was given; some hold a whole response.
     twin = both.__new__(both, *error.args)
     twin.args = error.args
     twin.__dict__.update(error.__dict__)
@@ -198,4 +200,5 @@ def langchain_errors() -> Iterator[None]:
         cause = error.__cause__
     else:
         return
+    # Outside the handler: raised inside, the core's error would be the context of its own twin, printed twice.
     raise twin from cause

@@ -53,6 +53,7 @@ def to_request(
         UnsupportedContentError: for a message that cannot be sent, and for a conversation without content.
     """
     contents, system = to_contents(messages, model=model, late_system=late_system)
+    # Google refuses a request without contents, and some models take no system instruction.
     if system and (not contents or not capabilities(model).system_instruction):
         contents = [{"role": "user", "parts": system}, *contents]
         system = []
@@ -308,6 +309,7 @@ class _AssistantMessageReader:
         return [*parts, {"text": rest["text"]}] if rest["text"] else parts
 
     def _parts_of_blocks(self, blocks: Sequence[Json]) -> list[Part]:
+        # v0 content has no place for calls, so the notes tell before which block each one stood.
         calls_before: dict[int, list[str]] = {}
         for entry in self._layout:
             if "at" in entry:
@@ -345,7 +347,7 @@ class _AssistantMessageReader:
     def _to_call_part(self, call: Block, signature: str | None = None) -> Part:
         call_id = call.get("id")
         payload = {"name": sanitize_tool_name(str(call["name"])), "args": call["args"]}
-        if call_id in self._server_ids:
+        if call_id in self._server_ids:  # one that was made up here means nothing to the server
             payload = {"id": call_id, **payload}
         part: Part = {"functionCall": payload}
         if call_id:
@@ -362,6 +364,7 @@ _CALL_BLOCKS: Final = frozenset({"tool_call", "tool_use", "function_call", "tool
 
 def _first_generation_calls(extra: Block) -> list[Block]:
     """Return the one call of OpenAI's first function calling, if the message has nothing newer."""
+    # `functions` of 2023, before OpenAI had tools; old histories and some gateways still hold it.
     call = extra.get("function_call")
     if not isinstance(call, Mapping) or not call.get("name"):
         return []

@@ -270,8 +270,10 @@ class ChunkReader:
 
     def _last_chunk_with(self, ending: list[Block], metadata: Metadata, usage: UsageMetadata | None) -> AIMessageChunk:
         shape = self._shape or "text"
+        # A refusal is a block, and content that began as a string cannot take one. `finish_reason` tells it.
         if shape == "text" and self._texts:
-            ending = [block for block in ending if block["type"] in CALLS]  # a string stays a string
+            ending = [block for block in ending if block["type"] in CALLS]
+        # ... whereas v0 has no shape for it.
         if any(block["type"] == "refusal" for block in ending):
             shape = "v1"
         if self._call_count:
@@ -423,11 +425,13 @@ def read_ending(
     finish = metadata.get("finish_reason")
     feedback = metadata.get("prompt_feedback") or {}
     block_reason = feedback.get("block_reason")
+    # LangChain has a block for refusals, so a blocked answer is a message: what came before the block stays readable.
     if block_reason or finish in BLOCKED:
         words = metadata.get("finish_message") or feedback.get("block_reason_message")
         what, reason = ("prompt", block_reason) if block_reason else ("answer", finish)
         words = words or f"The {what} was blocked: {reason}."
         return [{"type": "refusal", "refusal": words, "extras": {"reason": reason}}]
+    # The model tried to call and failed. As an invalid call an agent can tell it so, and it tries again.
     if finish == "MALFORMED_FUNCTION_CALL":
         call = metadata.get("finish_message") or finish
         if call.lstrip().startswith("{"):  # LangChain would take it for the arguments of a call
@@ -467,6 +471,7 @@ def to_usage(usage: UsageMetadata | None) -> LangChainUsage | None:
         return None
     prompt = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
     answer = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+    # The server's own total wins, even where it is not the sum of what it names.
     total = usage.total_token_count
     counted = LangChainUsage(
         input_tokens=prompt, output_tokens=answer, total_tokens=prompt + answer if total is None else total

@@ -243,6 +243,7 @@ _BUILT_IN_TOOLS: Final = {
 
 
 def _convert_mapping(tool: JsonMapping, dialect: Dialect) -> Sequence[_ConvertedTool]:
+    # From the most certain form to the least: Google's own, OpenAI's, built-in tools by type, then anything with a name.
     declarations = tool.get("functionDeclarations", tool.get("function_declarations"))
     if declarations is not None:
         rest = {key: value for key, value in tool.items() if camel_case(key) != "functionDeclarations"}
@@ -272,8 +273,10 @@ def _convert_named_function(tool: JsonMapping, dialect: Dialect) -> _ConvertedTo
     name = spec.get("name") or spec.get("title")
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"a tool without a name cannot be called: {dict(tool)!r}")
-    if "name" not in spec:  # a JSON Schema
+    # A JSON Schema has a title instead of a name, and is itself the schema of the arguments.
+    if "name" not in spec:
         return _declare_function(name, spec.get("description", ""), spec if "properties" in spec else None, dialect)
+    # Anthropic, Bedrock, and then OpenAI and Google, who use the same word.
     schema = spec.get("input_schema", spec.get("inputSchema", spec.get("parameters")))
     if isinstance(schema, Mapping) and set(schema) == {"json"}:
         schema = schema["json"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gemway
 import gemway.adapters
 from gemway.adapters import (
     SECRET_OPTIONS,
-    CallChanges,
     OtherNames,
     WireRequest,
     accepts,
@@ -54,17 +53,22 @@ if TYPE_CHECKING:
         """Every option by every name, for type checkers."""
 
 
-class PreparedRequest:
-    """One request, ready to be sent, with the options of its call and what reading its answer takes."""
+class PreparedRequest(NamedTuple):
+    """One request, ready to be sent, and what reading its answer takes.
 
-    __slots__ = ("body", "changes", "context", "model", "options")
+    Attributes:
+        model: the model to ask.
+        body: the request.
+        changes: the options of this call, by their canonical names.
+        options: those of them that the core's client takes for one call.
+        context: for reading the answer.
+    """
 
-    def __init__(self, changes: CallChanges, body: WireRequest, context: AnswerContext) -> None:
-        self.model = changes.model
-        self.body = body
-        self.changes = changes.given
-        self.options = changes.call
-        self.context = context
+    model: str
+    body: WireRequest
+    changes: Mapping[str, Any]
+    options: dict[str, Any]
+    context: AnswerContext
 
 
 class ChatGemway(ChatOptions):
@@ -103,6 +107,8 @@ class ChatGemway(ChatOptions):
         """The model's name, under the name that ChatOpenAI gives it."""
         return self.model
 
+    # What these methods return is stored by caches and tracers, so every one of them hides secrets first.
+
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         options = {name: value for name, value in self._request_options().items() if name != "extra_body"}
@@ -115,6 +121,7 @@ class ChatGemway(ChatOptions):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         hide_call_secrets(kwargs)
+        # LangSmith prices and groups models by provider; the model behind the gateway is Google's.
         params = LangSmithParams(
             ls_provider="google_genai", ls_model_name=kwargs.get("model") or self.model, ls_model_type="chat"
         )
@@ -155,7 +162,7 @@ class ChatGemway(ChatOptions):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        hide_call_secrets(kwargs)
+        hide_call_secrets(kwargs)  # first, so that no frame of a traceback shows them
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
             body = self._with_media(request.body, request.options)
@@ -204,6 +211,8 @@ class ChatGemway(ChatOptions):
         hide_call_secrets(kwargs)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
+        # An async generator is not closed when the loop over it is left, and with it the connection would stay open
+        # until the garbage collector comes (PEP 525). So it is closed here.
         chunks = self._amessage_chunks(request)
         try:
             async for message in chunks:
@@ -288,16 +297,16 @@ class ChatGemway(ChatOptions):
         body = WireRequest(contents=contents)
         if system:
             body["systemInstruction"] = {"parts": system}
-        tools = to_bound_tools(options.get("tools"), changes.dialect)
+        tools = to_bound_tools(options["tools"], changes.dialect) if "tools" in options else None
         if tools:
             body["tools"] = tools.wire
-        if tool_config := _tool_config(options, tools, model):
+        if (tools or "tool_config" in options) and (tool_config := _to_tool_config(options, tools, model)):
             body["toolConfig"] = tool_config
         body = self._add_options(body, options, self._generation_config(options, model, changes.dialect))
         context = to_answer_context(
             body, model=model, v1=self.output_version == "v1" if v1 is None else v1, tools=tools
         )
-        return PreparedRequest(changes, body, context)
+        return PreparedRequest(model, body, changes.given, changes.call, context)
 
     # Tools and structured output
 
@@ -329,6 +338,7 @@ class ChatGemway(ChatOptions):
         """
         hide_call_secrets(kwargs)
         bound = to_bound_tools(tools, self.schema_dialect) or BoundTools([])
+        # A choice that names none of the tools is an error here, where the user's line is near, not at the first call.
         if tool_choice is not None and bound:
             gemway.adapters.to_tool_config(tool_choice, names=bound.names)
         named = {"tool_choice": tool_choice, "strict": strict, "parallel_tool_calls": parallel_tool_calls}
@@ -370,6 +380,8 @@ class ChatGemway(ChatOptions):
         is_object = describes_objects(shape)
         traced_schema = convert_to_json_schema(schema) if schema and is_object else shape
         traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": traced_schema}
+        # With `function_calling` the answer is the arguments of a forced call: also for models without JSON Schema, and
+        # next to other tools, of which the model may then call any.
         name = shape["title"] if method == "function_calling" else None
         if name:
             offered = [{"type": "function", "function": to_answer_function(shape)}, *(tools or ())]
@@ -378,6 +390,7 @@ class ChatGemway(ChatOptions):
             offered = [*(tools or ())]
             mime_type = {"response_mime_type": "application/json"}
             kwargs |= mime_type if method == "json_mode" else {_SCHEMA_OPTION[self.schema_dialect]: shape}
+        # `ls_structured_output_format` is LangChain's: it shows the schema in traces and is not sent.
         bound: Any = self.bind_tools(offered, strict=strict) if offered else self
         llm = bound.bind(**kwargs, ls_structured_output_format=traced_format)
         parser = AnswerParser(build=to_builder(schema), tool=name, is_object=is_object, allow_none=allow_none)
@@ -419,18 +432,21 @@ class ChatGemway(ChatOptions):
             try:
                 return self._client().count_tokens(request.model, request.body)
             except gemway.APIStatusError as error:
+                # Many gateways do not have the route `:countTokens`.
                 if error.status_code in {404, 405, 501}:
                     return None
                 raise
 
 
-def _tool_config(options: Mapping[str, Any], tools: BoundTools | None, model: str) -> dict[str, Any] | None:
+def _to_tool_config(options: Mapping[str, Any], tools: BoundTools | None, model: str) -> dict[str, Any] | None:
     given = options.get("tool_config")
     if tools is None:
         return gemway.adapters.to_tool_config(None, names=(), tool_config=given) if given is not None else None
     config = gemway.adapters.to_tool_config(
         options.get("tool_choice"), names=tools.names, strict=options.get("strict"), tool_config=given
     )
+    # Google refuses functions beside its own tools without this (ai.google.dev, Tool combination), and then sends the
+    # server's calls too, which go back with the history.
     if tools.names and tools.server_tools and gemway.capabilities(model).tools_with_server_tools:
         return {"includeServerSideToolInvocations": True, **(config or {})}
     return config
