@@ -32,10 +32,8 @@ from gemway._exceptions import (
     UnprocessableEntityError,
     UnsupportedContentError,
 )
-from gemway._json import merge_deep
+from gemway._json import members, merge_deep, snake
 from gemway._media import to_part
-from gemway._option_reader import canonical
-from gemway._options import OPTIONS
 from gemway._protocol import Call, is_missing_stream_route, model_path
 from gemway._warnings import warn_once
 from gemway.types import UsageMetadata
@@ -63,6 +61,7 @@ EMBEDDING_IGNORED: Final = frozenset(
     {
         *("deployment", "embedding_ctx_length", "check_embedding_ctx_length", "tiktoken_enabled", "skip_empty"),
         *("allowed_special", "disallowed_special", "show_progress_bar", "retry_min_seconds", "retry_max_seconds"),
+        "retry_exponential_base",
         *("openai_api_version", "openai_api_type", "request_options", "api_type", "azure_endpoint", "mode"),
     }
 )
@@ -139,34 +138,38 @@ class EmbeddingBatch:
     route: EmbedRoute
 
 
-def split_embedding_options(
-    options: Mapping[str, Any], *, known: Collection[str], where: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options of an embedding class: those of its own, and those of the client, by canonical names.
+def read_embedding_options(options: Mapping[str, Any], *, fields: Collection[str], where: str) -> dict[str, Any]:
+    """Return the options of an embedding class by our names, without those that have no meaning here.
 
     Args:
         options: what the user wrote.
-        known: the names of the class's own options.
+        fields: the names that the class itself has; they are not changed.
         where: the name of the class, for messages.
-
-    Raises:
-        TypeError: an unknown option, or one of a chat model; the message names it.
     """
     named: dict[str, Any] = {}
     for name, value in options.items():
-        if name in EMBEDDING_IGNORED:
+        if name in fields:
+            named[name] = value
+        elif name in EMBEDDING_IGNORED:
             warn_once(("ignored", name), f"{where}: {name!r} has no meaning for Gemini and is ignored")
+        elif name == "embedding_config":
+            named |= _from_embedding_config(value, where)
         else:
             named[EMBEDDING_ALIASES.get(name, name)] = value
-    chosen = canonical(named, known=known, where=where)
-    own = {name: value for name, value in chosen.items() if name in known or name == "model"}
-    shared = {name: value for name, value in chosen.items() if name not in own}
-    for name in shared:
-        if OPTIONS.get(name) != "client" and name != "extra_body":
-            raise TypeError(f"{where} got the option {name!r}, which belongs to a chat model")
-    headers = {**(shared.pop("default_headers", None) or {}), **(shared.pop("extra_headers", None) or {})}
-    shared.pop("media_fetcher", None)
-    return own, {**shared, "headers": headers or None}
+    return named
+
+
+def _from_embedding_config(value: Any, where: str) -> dict[str, Any]:
+    """Read the `embedding_config` of LlamaIndex's GoogleGenAIEmbedding: google-genai's EmbedContentConfig, or a dict."""
+    named: dict[str, Any] = {}
+    for name, member in members(value, "embedding_config").items():
+        if name in {"taskType", "outputDimensionality"}:
+            named[snake(name)] = member
+        elif name == "httpOptions":
+            named["http_options"] = member
+        else:
+            warn_once(("ignored", "embedding_config", name), f"{where}: embedding_config: {name!r} is ignored")
+    return named
 
 
 class EmbeddingJob:

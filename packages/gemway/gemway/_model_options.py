@@ -21,6 +21,7 @@ from gemway._async_client import AsyncClient
 from gemway._checks import refuse_invalid
 from gemway._client import Client
 from gemway._config import CALL_OPTIONS, environment_key, resolve_base_url, resolve_model
+from gemway._embeddings import EmbedRoute, read_embedding_options
 from gemway._exceptions import ConfigurationError
 from gemway._json import JsonObject, merge_deep
 from gemway._media import remote_urls, with_media
@@ -68,6 +69,7 @@ class ClientHolder(AdapterOptions):
     """
 
     _client_options: ClassVar[tuple[str, ...]] = (*_CLIENT_OPTIONS, "extra_body")
+    _model_field: ClassVar[str] = "model"
     _clients: ClientCache = PrivateAttr(default_factory=ClientCache)
     _key_is_from_environment: bool = PrivateAttr(default=False)
 
@@ -80,7 +82,7 @@ class ClientHolder(AdapterOptions):
                 del positional  # no frame shows it: it may be a key
                 raise TypeError(f"{cls.__name__} takes its options by name, such as {cls.__name__}(model=...)")
             given = {**_subclass_defaults(cls), **cls._read_options(options)}
-            given["model"] = resolve_model(given.get("model"))
+            given[cls._model_field] = resolve_model(given.pop("model", None) or given.get(cls._model_field))
             is_from_environment = _find_gateway(given, is_restored=is_restored)
             with refuse_invalid(cls.__name__):
                 super().__init__(**given)
@@ -92,7 +94,7 @@ class ClientHolder(AdapterOptions):
         """Return the options of the constructor by the names of the fields."""
         given = canonical(options, known=cls.model_fields.keys() - OPTIONS.keys(), where=cls.__name__)
         for name in given:
-            if name not in cls.model_fields:
+            if name not in cls.model_fields and name != "model":
                 raise TypeError(f"{cls.__name__} got the option {name!r}, which belongs to a chat model")
         return given
 
@@ -186,6 +188,28 @@ class ClientHolder(AdapterOptions):
         values = vars(copied)
         values.update({name: copy.deepcopy(one, memo) for name, one in values.items() if isinstance(one, _COPIED)})
         return copied
+
+
+class EmbeddingModelOptions(ClientHolder):
+    """The base of embedding models: a `ClientHolder` with the options of `embed_content`."""
+
+    task_type: str | None = None
+    output_dimensionality: int | None = None
+    normalize: bool = True
+    embed_route: EmbedRoute | None = None
+
+    @classmethod
+    def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._read_options(read_embedding_options(options, fields=cls.model_fields, where=cls.__name__))
+
+    def _embed_options(self) -> dict[str, Any]:
+        """Return the options of `embed_content` that both frameworks have."""
+        return {
+            "task_type": self.task_type,
+            "output_dimensionality": self.output_dimensionality,
+            "normalize": self.normalize,
+            "embed_route": self.embed_route,
+        }
 
 
 @dataclass(frozen=True)

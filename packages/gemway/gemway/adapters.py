@@ -4,10 +4,9 @@ from gemway._accumulate import Accumulator, TextChunk
 from gemway._checks import refuse_invalid
 from gemway._config import environment_key, resolve_base_url, resolve_model
 from gemway._conversation import arrange
-from gemway._embeddings import split_embedding_options
 from gemway._json import from_store, merge_deep
 from gemway._media import inline_part, remote_urls, to_part, with_media
-from gemway._model_options import CallChanges, ClientHolder, ModelOptions
+from gemway._model_options import CallChanges, ClientHolder, EmbeddingModelOptions, ModelOptions
 from gemway._option_reader import SECRET_OPTIONS, canonical, hide_secrets, override
 from gemway._options import OPTIONS, OtherNames, accepts, option
 from gemway._protocol import WireRequest
@@ -25,6 +24,7 @@ __all__ = [
     "BLOCKED",
     "CallChanges",
     "ClientHolder",
+    "EmbeddingModelOptions",
     "FINISH_PROBLEMS",
     "ModelOptions",
     "OPTIONS",
@@ -55,7 +55,6 @@ __all__ = [
     "restore_arguments",
     "sanitize_tool_name",
     "sniff_mime_type",
-    "split_embedding_options",
     "split_result_media",
     "to_generation_config",
     "to_part",

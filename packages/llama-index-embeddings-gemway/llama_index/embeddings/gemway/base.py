@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index.core.base.embeddings.base import Embedding
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index.core.bridge.pydantic import Field
 from llama_index.core.embeddings.multi_modal_base import MultiModalEmbedding
 
-import gemway
-import gemway.adapters
-from gemway import AsyncClient, Client
-from gemway.adapters import hide_secrets, refuse_invalid, split_embedding_options
+from gemway.adapters import EmbeddingModelOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# What to_dict() holds and a client takes. Secrets are not among them.
-_STORED_CLIENT_OPTIONS = ("base_url", "timeout", "max_retries", "deadline")
 
-
-class GemwayEmbedding(MultiModalEmbedding):
+class GemwayEmbedding(EmbeddingModelOptions, MultiModalEmbedding):
     """Embeds texts and, with models that read them, pictures through a gateway.
 
         embed_model = GemwayEmbedding(model="gemini-embedding-001")
@@ -46,37 +40,22 @@ class GemwayEmbedding(MultiModalEmbedding):
         TypeError: for an unknown option; the message suggests the nearest one.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=())
+    _model_field: ClassVar[str] = "model_name"
 
     embed_batch_size: int = Field(default=100, gt=0, le=2048)
-    base_url: str | None = None
-    timeout: float | None = None
-    max_retries: int | None = None
-    deadline: float | None = None
-    task_type: str | None = None
-    output_dimensionality: int | None = None
-    normalize: bool = True
-    embed_route: Literal["batch", "single", "openai"] | None = None
-
-    _client: Client | None = PrivateAttr(default=None)
-    _async_client: AsyncClient | None = PrivateAttr(default=None)
 
     if not TYPE_CHECKING:
 
-        def __init__(self, model: str | None = None, *, is_restored: bool = False, **options: Any) -> None:
-            hide_secrets(options, known=type(self).model_fields)
-            # LlamaIndex's own names of its fields stay as they are; the shared table has others for them.
-            kept = {name: options.pop(name) for name in ("embed_batch_size", "num_workers") if name in options}
-            named = {**options, "model": model or options.pop("model_name", None)}
-            named.pop("model_name", None)
-            own, shared = split_embedding_options(named, known=type(self).model_fields, where="GemwayEmbedding")
-            name = gemway.adapters.resolve_model(own.pop("model", None))
-            if "batch_size" in shared:
-                kept["embed_batch_size"] = shared.pop("batch_size")
-            with refuse_invalid("GemwayEmbedding"):
-                super().__init__(model_name=name, **own, **kept)
-            if not is_restored:
-                self._open_clients(shared)
+        def __init__(self, model: str | None = None, **options: Any) -> None:
+            if model is not None:
+                options["model"] = model
+            super().__init__(**options)
+
+    @classmethod
+    def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        # LlamaIndex has fields of its own for these two.
+        ours = {"batch_size": "embed_batch_size", "chunk_size": "embed_batch_size", "concurrency": "num_workers"}
+        return super()._read_options({ours.get(name, name): value for name, value in options.items()})
 
     @classmethod
     def class_name(cls) -> str:
@@ -88,16 +67,8 @@ class GemwayEmbedding(MultiModalEmbedding):
         """Bring an object back from `to_dict()`. The key comes from GEMWAY_API_KEY, at the first call."""
         return super().from_dict({**data, "is_restored": True}, **kwargs)
 
-    def close(self) -> None:
-        """Release the connections of blocking calls. A later call opens new ones."""
-        if self._client is not None:
-            self._client.close()
-
-    async def aclose(self) -> None:
-        """Release all connections. A later call opens new ones."""
-        self.close()
-        if self._async_client is not None:
-            await self._async_client.aclose()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["__dict__"], is_restored=True)  # type: ignore[misc]  # as BaseComponent does
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self._embed([query], "RETRIEVAL_QUERY")[0]
@@ -130,31 +101,18 @@ class GemwayEmbedding(MultiModalEmbedding):
         return await self._aembed([_to_media(image) for image in img_file_paths], None)
 
     def _embed(self, inputs: Sequence[Any], task_type: str | None) -> list[Embedding]:
-        client = self._client or self._open_clients({})[0]
-        vectors: list[Embedding] = client.embed_content(self.model_name, inputs, **self._request(task_type)).vectors
+        result = self._client().embed_content(self.model_name, inputs, **self._request(task_type))
+        vectors: list[Embedding] = result.vectors
         return vectors
 
     async def _aembed(self, inputs: Sequence[Any], task_type: str | None) -> list[Embedding]:
-        client = self._async_client or self._open_clients({})[1]
-        result = await client.embed_content(self.model_name, inputs, **self._request(task_type))
+        result = await self._async_client().embed_content(self.model_name, inputs, **self._request(task_type))
         vectors: list[Embedding] = result.vectors
         return vectors
 
     def _request(self, task_type: str | None) -> dict[str, Any]:
-        return {
-            "task_type": (self.task_type or task_type) if task_type else None,
-            "output_dimensionality": self.output_dimensionality,
-            "normalize": self.normalize,
-            "concurrency": self.num_workers or 4,
-            "embed_route": self.embed_route,
-        }
-
-    def _open_clients(self, shared: dict[str, Any]) -> tuple[Client, AsyncClient]:
-        stored = {name: getattr(self, name) for name in _STORED_CLIENT_OPTIONS if getattr(self, name) is not None}
-        others = {name: value for name, value in shared.items() if name not in ("http_client", "http_async_client")}
-        self._client = Client(**stored, **others, http_client=shared.get("http_client"))
-        self._async_client = AsyncClient(**stored, **others, http_client=shared.get("http_async_client"))
-        return self._client, self._async_client
+        task = (self.task_type or task_type) if task_type else None  # images have none
+        return {**self._embed_options(), "task_type": task, "concurrency": self.num_workers or 4}
 
 
 def _to_media(image: Any) -> Any:
