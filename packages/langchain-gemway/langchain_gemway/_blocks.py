@@ -1,4 +1,4 @@
-"""Turn the parts of an answer into LangChain's content blocks, and note what content has no room for. Pure.
+"""Turn the parts of an answer into LangChain's content blocks, with notes that content has no room for. Pure.
 
 Every part becomes a standard (v1) block first. `to_v0` gives it the shape of ChatGoogleGenerativeAI, which older
 programs and LangChain's `google_genai` translator read. Signatures are in `extras`. `_content` is the way back.
@@ -8,8 +8,8 @@ that, so a message's `additional_kwargs` hold the following, and only where it i
 
 - `CALL_SIGNATURES`: tool call id -> signature; the key that ChatGoogleGenerativeAI uses, too.
 - `SERVER_IDS`: ids of calls that the server gave. Others were made up here and are never sent.
-- `PARTS`: the parts in order, as `{"text": length}`, `{"thought": length}`, `{"call": id}` or `{"block": {...}}` (what
-  a server did on its side), texts with their `signature`. With list content only `{"call": id, "at": blocks before}`.
+- `PARTS`: the parts in order, as `{"text": length}`, `{"thought": length}`, `{"call": id}` or `{"block": {...}}`
+  (a step of a server-side tool), texts with their `signature`. With list content only `{"call": id, "at": blocks before}`.
 - `REASONING`: thoughts that nobody asked for, where the content stays a string.
 """
 
@@ -87,7 +87,7 @@ class BlockReader:
         return blocks
 
     def finish(self) -> list[Block]:
-        """Return what only the end of the answer shows: open calls, and the picture of an answer that has only drafts.
+        """Return the blocks that depend on the end of the answer: open calls, and the picture if there are only drafts.
 
         Some gateways mark the one picture of an answer as a thought. It is shown as a picture too, and goes back only
         once, as the thought that it came as.
@@ -111,7 +111,7 @@ class BlockReader:
         text, signature = part.text or "", part.thought_signature
         if not text and not signature:
             return []
-        # `extras.signed` tells which end of a text a signature covers. A reasoning block has no such note, so a
+        # `extras.signed` is the number of characters at the end that a signature covers. A reasoning block has no such note, so a
         # signed thought never continues another one.
         continues = self._open_kind == kind and not (signature and text and part.thought)
         if not continues:
@@ -139,10 +139,10 @@ class BlockReader:
         return self.append(_with_signature(convert(part), part))
 
     def _to_call(self, call: FunctionCall, part: Part) -> Block:
-        # LangChain wants a dict; arguments that are none are kept under a name that says what they are.
+        # LangChain wants a dict; any other arguments are kept as its member `input`.
         args = call.args if isinstance(call.args, dict) else {} if call.args is None else {"input": call.args}
         name = call.name or ""
-        # Names go out in the letters that Google allows, and numbers come back as floats: the tool tells the originals.
+        # Names go out in the letters that Google allows, and integers come back as floats. The tool knows the originals.
         if self._tools is not None:
             name, args = self._tools.restored(name, args)
         if call.id:
@@ -157,7 +157,7 @@ class BlockReader:
         return blocks
 
     def _take_served_call(self, response: FunctionResponse, part: Part) -> list[Block]:
-        """Return the server's answer, and the call that it answers, as what they are: nothing for the client to do."""
+        """Return the server's answer and the call that it answers as blocks that ask nothing of the client."""
         held = [(call.name, call.id) for call, _, _ in self._held_calls]
         place = find_answered_call(response.name, response.id, held)
         blocks = [] if place is None else [self.append(_to_non_standard(self._held_calls.pop(place)[1]))]
@@ -450,7 +450,7 @@ def list_layout(blocks: Iterable[Block]) -> list[Entry]:
 
 
 def layout_from_store(value: object) -> list[Entry]:
-    """Return the entries of `PARTS`, or none if they are not as we wrote them: the text alone then tells."""
+    """Return the entries of `PARTS`, or none if they are not in our format: then the text alone counts."""
     # A store may have turned them into JSON text or Decimals, a program may have written anything.
     entries = from_store(value)
     return entries if isinstance(entries, list) and all(map(_is_layout_entry, entries)) else []

@@ -157,7 +157,7 @@ def _texts_in(blocks: Iterable[object]) -> Iterator[str]:
 
 # Media
 
-# Keys that say nothing about the picture. A block with any other key takes the long way.
+# Keys that need no conversion. A block with any other key takes the long way.
 _KEYS_OF_PLAIN_MEDIA: Final = frozenset({"type", "base64", "mime_type", "id", "index"})
 
 
@@ -400,7 +400,7 @@ def _server_result_parts(block: Block, source: Source) -> list[Part]:
 
 
 def _non_standard_parts(block: Block, source: Source) -> list[Part]:
-    """Read what LangChain wrapped: a part of the wire that was kept as it came, or another provider's block."""
+    """Read a block that LangChain wrapped: a wire part that was kept as it came, or another provider's block."""
     value = block.get("value")
     return to_parts(value, source) if isinstance(value, Mapping) else []
 
@@ -454,7 +454,7 @@ def _wire_parts(block: Block, source: Source) -> list[Part]:
 
 
 def _unknown_wire_parts(block: Block, source: Source) -> list[Part]:
-    # A field that Google added after this release: what came from Gemini goes back, nothing else can be meant.
+    # Perhaps a field that Google added after this release. It goes back only to Gemini, where it came from.
     return [dict(block)] if source.google else []
 
 

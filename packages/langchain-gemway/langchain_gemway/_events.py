@@ -96,7 +96,7 @@ def _add_values(before: Any, after: Any) -> Any:
 
 
 def _extend_block(whole: Block, piece: Block) -> None:
-    """Add a piece of the same block. Only text comes in pieces; what else comes again stands for the whole."""
+    """Add a piece of the same block. Only text comes in pieces; any other piece replaces the whole."""
     kind = whole["type"]
     text = whole[kind] + piece.get(kind, "") if kind in _TEXT_TYPES else None
     whole.update({name: value for name, value in piece.items() if name not in {"type", "index"}})
@@ -105,7 +105,7 @@ def _extend_block(whole: Block, piece: Block) -> None:
 
 
 def _without_payload(block: Block) -> Block:
-    """Return what the start of a block announces."""
+    """Return the block as its start announces it, with empty payload."""
     kind = block["type"]
     announced = {
         name: value for name, value in block.items() if name not in _PAYLOAD_FIELDS and name not in {"index", "extras"}

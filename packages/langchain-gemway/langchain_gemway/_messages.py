@@ -45,8 +45,8 @@ def to_request(
 ) -> tuple[list[Content], list[Part]]:
     """Return contents, as Gemini accepts them, and the parts of the system instruction.
 
-    System messages count as system instruction wherever they stand, unless *late_system* says that those after
-    the first other message stay in their place as the user's words, or are an error. A conversation of system
+    System messages count as system instruction wherever they stand. With *late_system*, those after the
+    first other message can stay in their place as the user's words, or be an error. A conversation of system
     messages alone is sent as the user's.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What LangChain's agents and middleware ask about a model: its profile, and how many tokens a request has. Pure.
+"""Facts about a model for LangChain's agents and middleware: its profile, and estimates of tokens. Pure.
 
 Profiles come from the core's table. Tokens are estimated without a server and without a tokenizer: Gemini's are about
 four letters of a word, one ideograph, or one sign (ai.google.dev, Understand and count tokens), and media cost a fixed

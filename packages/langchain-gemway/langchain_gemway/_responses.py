@@ -2,7 +2,7 @@
 
 The content is a string as long as the visible answer is only text, and a list of blocks if there are pictures, other
 media, or thoughts that were asked for. With `output_version="v1"` it is always a list of standard blocks. One message,
-and one stream, keeps to one shape: what was asked for settles it, else the first chunk.
+and one stream, keeps to one shape, which depends on the request or else on the first chunk.
 
 Nearly every answer is one plain text. It takes the short way in `_to_message` and `ChunkReader.read`; everything else
 becomes blocks first (`_blocks`).
@@ -56,14 +56,14 @@ Content = Any  # a string or a list of blocks; LangChain's own type does not tak
 
 @dataclass(frozen=True, slots=True)
 class AnswerContext:
-    """What reading an answer takes from its request.
+    """The facts about a request that are needed to read its answer.
 
     Attributes:
         model: the model that was asked.
         v1: whether content is to be standard blocks.
         thoughts: whether thoughts were asked for.
         lists: whether the answer may hold more than text, so that a stream begins with a list.
-        searches: whether the answer may cite what the server looked up.
+        searches: whether the answer may cite sources that the server looked up.
         tools: the tools that were offered, for the names and types of calls.
         max_tokens: the limit that was set, for warnings.
     """
@@ -109,7 +109,7 @@ def to_chat_result(response: GenerateContentResponse, context: AnswerContext) ->
     """Return the messages of a whole answer, one for each candidate; the first one carries the usage.
 
     Raises:
-        EmptyResponseError: there are no candidates, and nothing says that the prompt was blocked.
+        EmptyResponseError: there are no candidates, and the prompt was not blocked.
     """
     candidates: list[Candidate | None] = [*(response.candidates or ())] or [None]
     if candidates == [None] and response.prompt_feedback is None:
@@ -224,7 +224,7 @@ class ChunkReader:
         self._listed: list[Block] = []  # of a list content, without the data of media
 
     def read(self, chunk: GenerateContentResponse | TextChunk) -> AIMessageChunk | None:
-        """Return what *chunk* adds to the message, if anything."""
+        """Return the message chunk for *chunk*, or None if it adds nothing yet."""
         if isinstance(chunk, TextChunk):
             self._accumulator.add_text(chunk)
             if self._only_text_so_far:  # nearly every chunk
@@ -243,10 +243,10 @@ class ChunkReader:
         return self._to_chunk(self._blocks.read(parts))
 
     def end(self) -> Iterator[AIMessageChunk]:
-        """Yield what was held back until the end, and the last chunk.
+        """Yield the content that was held back until the end, and the last chunk.
 
         Raises:
-            EmptyResponseError: no candidate ever came, and nothing says that the prompt was blocked.
+            EmptyResponseError: no candidate ever came, and the prompt was not blocked.
         """
         rest = self._accumulator.finish()
         if rest or not self._only_text_so_far:
@@ -270,7 +270,7 @@ class ChunkReader:
 
     def _last_chunk_with(self, ending: list[Block], metadata: Metadata, usage: UsageMetadata | None) -> AIMessageChunk:
         shape = self._shape or "text"
-        # A refusal is a block, and content that began as a string cannot take one. `finish_reason` tells it.
+        # A refusal is a block, and content that began as a string cannot take one. The reason is in `finish_reason`.
         if shape == "text" and self._texts:
             ending = [block for block in ending if block["type"] in CALLS]
         # ... whereas v0 has no shape for it.
@@ -294,7 +294,7 @@ class ChunkReader:
         )
 
     def _layout(self) -> dict[str, Any]:
-        """Return the notes that only the whole answer tells, for additional_kwargs."""
+        """Return the notes for additional_kwargs that need the whole answer."""
         parts: list[Entry] = []
         if self._shape in ("text", None):
             parts = string_layout(merge_entries(self._entries))
@@ -425,7 +425,7 @@ def read_ending(
     finish = metadata.get("finish_reason")
     feedback = metadata.get("prompt_feedback") or {}
     block_reason = feedback.get("block_reason")
-    # LangChain has a block for refusals, so a blocked answer is a message: what came before the block stays readable.
+    # LangChain has a block for refusals, so a blocked answer is a message, and the text before the block stays readable.
     if block_reason or finish in BLOCKED:
         words = metadata.get("finish_message") or feedback.get("block_reason_message")
         what, reason = ("prompt", block_reason) if block_reason else ("answer", finish)
@@ -466,12 +466,12 @@ def _warn_about_ending(
 
 
 def to_usage(usage: UsageMetadata | None) -> LangChainUsage | None:
-    """Return the usage in LangChain's terms: output includes thoughts, input includes what tools put in."""
+    """Return the usage in LangChain's terms: output includes thoughts, input includes tool results of the server."""
     if usage is None:
         return None
     prompt = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
     answer = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
-    # The server's own total wins, even where it is not the sum of what it names.
+    # The server's own total wins, even where it is not the sum of the other counts.
     total = usage.total_token_count
     counted = LangChainUsage(
         input_tokens=prompt, output_tokens=answer, total_tokens=prompt + answer if total is None else total
@@ -485,7 +485,7 @@ def to_usage(usage: UsageMetadata | None) -> LangChainUsage | None:
 
 
 def _token_details(named: dict[str, int | None], modalities: Iterable[ModalityTokenCount] | None) -> dict[str, int]:
-    """Return the counts that are not zero. Text is what remains, so that details never exceed the total."""
+    """Return the counts that are not zero. Text is the rest, so that details never exceed the total."""
     counts = {name: count for name, count in named.items() if count}
     for detail in modalities or ():
         modality = str(detail.modality).lower()
@@ -518,7 +518,7 @@ def to_metadata(response: GenerateContentResponse, candidate: Candidate | None, 
     return metadata
 
 
-# langchain-core 1.8.4 asks integrations for `normalized_finish_reason` and, where it matters, `finish_state` beside the
+# langchain-core 1.8.4 asks integrations for `normalized_finish_reason` and, where it matters, `finish_state` next to the
 # raw `finish_reason` (its `_finish_reason.py`). It knows "stop", "tool_call" and "refusal"; "length" is the word of its
 # stream protocol. For a reason that has no word there, only the raw one is set.
 _FINISH_FIELDS: Final[Mapping[str, Metadata]] = {
@@ -530,7 +530,7 @@ _FINISH_FIELDS: Final[Mapping[str, Metadata]] = {
 
 
 def note_tool_calls(metadata: Metadata) -> None:
-    """Say that the answer stopped for its calls: Gemini's own reason is STOP for those, too."""
+    """Note that the answer stopped for its calls; Gemini's own reason is STOP for those, too."""
     if metadata.get("normalized_finish_reason") == "stop":
         metadata["normalized_finish_reason"] = "tool_call"
 

@@ -1,4 +1,4 @@
-"""Answers that follow a schema: the object, or an error that says why there is none. Pure.
+"""Answers that follow a schema: the object, or an error that explains why there is none. Pure.
 
 A truncated answer, a refusal or a text where a call was due is never mended into an object.
 """
@@ -78,14 +78,14 @@ class AnswerParser(BaseTransformOutputParser[Result]):
         raise OutputParserException(f"the model did not call {self.tool!r}; it answered: {text!r}", llm_output=text)
 
     def _parse_partial(self, message: BaseMessage) -> Result:
-        """Return what there is while the answer streams in: growing dicts, objects once they are valid."""
+        """Return the answer so far while it streams in: growing dicts, objects once they are valid."""
         try:
             if self.tool is None:
                 text = str(message.text).strip().removeprefix("```json").removeprefix("```")
                 answer = parse_partial_json(text)
             else:
                 answer = next(map(self._answer_in, self._arguments_of_calls(message)), None)
-            # Half a word or number looks like a whole one, so only what holds others is shown before its end.
+            # Half a word or number looks like a whole one, so only containers are shown before their end.
             grows = dict if self.is_object else (dict, list)
             return self.build(answer) if isinstance(answer, grows) and answer else None
         except ValueError:
@@ -186,7 +186,7 @@ def _raise_if_unfinished(message: BaseMessage) -> None:
 
 
 def to_builder(schema: Any) -> Builder:
-    """Return what makes a result of JSON: an instance for a class (pydantic v1 or v2, an enumeration), else the JSON."""
+    """Return the function that turns JSON into a result: an instance for a class (pydantic v1 or v2, an enumeration), else the JSON."""
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return _builder_of_model(schema)
     if isinstance(schema, type) and callable(parse_v1 := getattr(schema, "parse_obj", None)):
@@ -210,7 +210,7 @@ def _builder_of_model(schema: type[BaseModel]) -> Callable[[dict[str, Json]], Ba
         except PydanticSerializationError:  # half a surrogate
             return schema.model_validate(answer)
         except ValidationError:
-            # Models write numbers, lists and objects as text now and then; the schema tells what was meant.
+            # Models write numbers, lists and objects as text now and then; the schema tells which type was meant.
             restored = restore_arguments(answer, schema.model_json_schema())
             if repr(restored) == repr(answer):
                 raise
@@ -219,7 +219,7 @@ def _builder_of_model(schema: type[BaseModel]) -> Callable[[dict[str, Json]], Ba
     return build
 
 
-# From a schema to what is sent
+# From a schema to a request
 
 
 def to_json_schema(schema: Any) -> JsonSchema:
@@ -262,7 +262,7 @@ def to_answer_function(schema: JsonSchema) -> JsonSchema:
 
 
 def with_raw_message(llm: Runnable[Any, Any], parser: AnswerParser) -> Runnable[LanguageModelInput, Any]:
-    """Return what answers with `{"raw", "parsed", "parsing_error"}`, as `include_raw=True` asks for."""
+    """Return a runnable that answers with `{"raw", "parsed", "parsing_error"}`, as `include_raw=True` asks for."""
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")

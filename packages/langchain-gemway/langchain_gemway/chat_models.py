@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 
 class PreparedRequest(NamedTuple):
-    """One request, ready to be sent, and what reading its answer takes.
+    """One request, ready to be sent, and the context that its answer is read in.
 
     Attributes:
         model: the model to ask.
@@ -96,7 +96,7 @@ class ChatGemway(ChatOptions):
         @accepts(_Constructor)
         def __init__(self, **options: Any) -> None: ...
 
-    # What LangChain asks about the model
+    # Facts about the model for LangChain
 
     @property
     def _llm_type(self) -> str:
@@ -107,7 +107,7 @@ class ChatGemway(ChatOptions):
         """The model's name, under the name that ChatOpenAI gives it."""
         return self.model
 
-    # What these methods return is stored by caches and tracers, so every one of them hides secrets first.
+    # Caches and tracers store the results of these methods, so every one of them hides secrets first.
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
@@ -376,7 +376,7 @@ class ChatGemway(ChatOptions):
         if method not in _METHODS or (schema is None and method != "json_mode"):
             raise ValueError(f"method={method!r} and schema={schema!r} do not go together; methods: {_METHODS}")
         shape = to_json_schema(schema)
-        # LangChain converts what it traces at every call: a JSON Schema costs it half of what a class does.
+        # LangChain converts the traced schema at every call: a JSON Schema costs it half of what a class does.
         is_object = describes_objects(shape)
         traced_schema = convert_to_json_schema(schema) if schema and is_object else shape
         traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": traced_schema}
@@ -413,8 +413,8 @@ class ChatGemway(ChatOptions):
         the gateway counts; if it cannot, you get the estimate.
         """
         with langchain_errors():
-            # Not as arranged for sending: trimming compares parts of a conversation, and must not count what is
-            # added to make one of them a conversation that Gemini accepts.
+            # Not as arranged for sending: trimming compares parts of a conversation, and must not count the
+            # turns that are added to make one of them a conversation that Gemini accepts.
             contents, system = to_contents(messages, model=self.model)
         parts = [*system, *(part for content in contents for part in content["parts"])]
         if all(part.get("text") == "" for part in parts):
@@ -445,7 +445,7 @@ def _to_tool_config(options: Mapping[str, Any], tools: BoundTools | None, model:
     config = gemway.adapters.to_tool_config(
         options.get("tool_choice"), names=tools.names, strict=options.get("strict"), tool_config=given
     )
-    # Google refuses functions beside its own tools without this (ai.google.dev, Tool combination), and then sends the
+    # Google refuses functions next to its own tools without this (ai.google.dev, Tool combination), and then sends the
     # server's calls too, which go back with the history.
     if tools.names and tools.server_tools and gemway.capabilities(model).tools_with_server_tools:
         return {"includeServerSideToolInvocations": True, **(config or {})}
