@@ -47,7 +47,7 @@ LAYERS = (
     {"types"},
     {"_exceptions"},
     PURE | {"_config"},
-    {"_credentials", "_network_errors", "_sending", "_sockets"},
+    {"_credentials", "_network_errors", "_sending", "_sockets", "limits"},
     {"_pools", "_fetcher"},
     {"_transport", "_async_transport"},
     {"_client", "_async_client"},
@@ -172,7 +172,9 @@ def test_public_names_of_the_core_are_enough(path):
     wrong = [
         (module, name)
         for module, name in taken
-        if not is_of(module, {"gemway.adapters", "gemway.types", "gemway.gallery", f"gemway.{path.parent.name}"})
+        if not is_of(
+            module, {"gemway.adapters", "gemway.types", "gemway.gallery", "gemway.limits", f"gemway.{path.parent.name}"}
+        )
         and module not in {"gemway.batch", "gemway.cli"}
         and not (module == "gemway" and (name is None or name in {*gemway.__all__, "gallery"}))
     ]

@@ -353,6 +353,8 @@ class AsyncClient:
             try:
                 # Streams and whole answers share this loop. It ends when the first message is complete, so "nothing is
                 # repeated after the first event" is true by construction.
+                if settings.limiter is not None:
+                    await transport.wait_for_limiter(settings.limiter)
                 response = await transport.send(state)
                 try:
                     parser = state.parser_for(response)

@@ -19,6 +19,7 @@ from gemway._log import LOGGER, log_request
 from gemway._network_errors import to_connection_error, to_failure, transport_errors
 from gemway._pools import AsyncLease, AsyncSlot, PoolKey, retry_budget
 from gemway._redaction import Redactor, Secret
+from gemway.limits import async_acquire
 
 
 class AsyncTransport:
@@ -30,6 +31,7 @@ class AsyncTransport:
 
     now = staticmethod(sending.now)
     sleep = staticmethod(sending.async_sleep)
+    wait_for_limiter = staticmethod(async_acquire)
     together = staticmethod(sending.async_together)
 
     def __init__(self, setup: ClientConfig) -> None:

@@ -349,6 +349,8 @@ class Client:
             try:
                 # Streams and whole answers share this loop. It ends when the first message is complete, so "nothing is
                 # repeated after the first event" is true by construction.
+                if settings.limiter is not None:
+                    transport.wait_for_limiter(settings.limiter)
                 response = transport.send(state)
                 try:
                     parser = state.parser_for(response)

@@ -210,6 +210,12 @@ class GatewayOptions(BaseModel):
     on_retry: Callable[[RetryEvent], object] | None = option(
         "client", check=checked_function, is_stored=False, meaning="Called with a `RetryEvent` before each wait."
     )
+    limiter: Any = option(
+        "client",
+        check=object_with("acquire", "a limiter with acquire(cost), see gemway.limits"),
+        is_stored=False,
+        meaning="Asked before each request, retries included; shares a limit with other programs (`gemway.limits`).",
+    )
 
 
 class ClientOptions(GatewayOptions):

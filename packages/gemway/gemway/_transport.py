@@ -19,6 +19,7 @@ from gemway._log import LOGGER, log_request
 from gemway._network_errors import to_connection_error, to_failure, transport_errors
 from gemway._pools import PoolKey, SyncLease, SyncSlot, retry_budget
 from gemway._redaction import Redactor, Secret
+from gemway.limits import sync_acquire
 
 
 class SyncTransport:
@@ -30,6 +31,7 @@ class SyncTransport:
 
     now = staticmethod(sending.now)
     sleep = staticmethod(sending.sync_sleep)
+    wait_for_limiter = staticmethod(sync_acquire)
     together = staticmethod(sending.sync_together)
 
     def __init__(self, setup: ClientConfig) -> None:

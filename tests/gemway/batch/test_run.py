@@ -11,12 +11,12 @@ from gemway import AsyncClient, ConfigurationError, Image
 from gemway.batch import (
     BatchStoppedError,
     ChangedRowsError,
-    FrameworkLimiter,
     arun,
     read_report,
     run,
     stream,
 )
+from gemway.limits import FrameworkLimiter
 from gemway_emulator import Emulator, reply
 
 MODEL = "gemini-2.5-flash"
@@ -291,7 +291,7 @@ def test_a_picture_is_not_ordered_twice(out, read, emulator):
 
 def test_a_folder_is_captioned(out, emulator, prompts):
     """Rows may name local pictures, which are read when the row is asked."""
-    from gemway_emulator._pictures import draw
+    from gemway_emulator._media import draw
 
     picture = out.parent / "fox.png"
     picture.write_bytes(draw("fox", (8, 8)))

@@ -11,7 +11,6 @@ Run it again after whatever has happened, and it goes on where it was.
 from gemway.batch._engine import BatchStoppedError
 from gemway.batch._generate import COLUMNS, SPARK_SCHEMA, AsyncGenerate, Generate
 from gemway.batch._journal import read_report
-from gemway.batch._limits import AsyncLimiter, FrameworkLimiter, Limiter
 from gemway.batch._options import BatchOptions
 from gemway.batch._report import BatchReport, Usage, duration
 from gemway.batch._rows import RowError
@@ -20,15 +19,12 @@ from gemway.batch._selection import ChangedRowsError
 
 __all__ = [
     "AsyncGenerate",
-    "AsyncLimiter",
     "BatchOptions",
     "BatchReport",
     "BatchStoppedError",
     "COLUMNS",
     "ChangedRowsError",
-    "FrameworkLimiter",
     "Generate",
-    "Limiter",
     "RowError",
     "SPARK_SCHEMA",
     "Usage",

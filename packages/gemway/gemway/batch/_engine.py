@@ -12,7 +12,6 @@ from typing import Final
 
 from gemway import APIError, GemwayError
 from gemway.batch._calls import Outcome, may_repeat, to_error, to_signal
-from gemway.batch._limits import acquire
 from gemway.batch._options import BatchOptions
 from gemway.batch._pace import Pace, Ticket
 from gemway.batch._report import BatchReport, duration
@@ -54,7 +53,7 @@ class Engine:
         ask: sends one row.
         pace: how fast.
         report: what is counted: `calls` and `in_flight`.
-        options: `max_retries`, `patience` and `limiter`.
+        options: `max_retries` and `patience`.
         in_order: hand rows on in their order; at most a few hundred wait for an earlier one.
     """
 
@@ -219,9 +218,6 @@ class Engine:
 
     async def _call(self, call: _Call, ticket: Ticket) -> None:
         try:
-            if self._options.limiter is not None:
-                await acquire(self._options.limiter)
-                ticket.started = self._now()
             outcome = await self._ask(call.row)
         except Exception as error:  # noqa: BLE001 - whatever happens to a row is the row's, and loses no other one
             outcome = to_error(call.row, error.with_traceback(None))

@@ -47,7 +47,7 @@ class Generate:
         prompt: a template that the columns fill, such as `"{question}"`. Without it a batch needs a column `prompt`, `request`
             or `image`.
         options: `task`, `config`, `concurrency` (default 32), `max_retries`, `requests_per_minute`, `tokens_per_minute`,
-            `limiter`, `patience` of `BatchOptions`, and those of `AsyncClient`.
+            `patience` of `BatchOptions`, and those of `AsyncClient`.
 
     Raises:
         BatchStoppedError: 20 rows of a batch failed alike, or the gateway is out of reach. All other errors are rows.

@@ -10,7 +10,6 @@ from random import Random
 from typing import Any, Final, Literal, get_args
 
 from gemway import AsyncClient, ConfigurationError
-from gemway.batch._limits import AnyLimiter
 from gemway.batch._pace import Pace
 from gemway.batch._report import BatchReport
 from gemway.batch._rows import Task
@@ -34,7 +33,6 @@ class BatchOptions:
         retry_errors: ask again for the rows of the output that have an error, and for no others.
         force: ask again for rows whose request or model has changed since they were answered.
         prices: money per million input and output tokens, for the report.
-        limiter: shares a limit with other programs.
         on_progress: called twice a second with the report.
         client: an `AsyncClient` to use instead of one of the batch's own; not closed.
     """
@@ -51,7 +49,6 @@ class BatchOptions:
     retry_errors: bool = False
     force: bool = False
     prices: tuple[float, float] | None = None
-    limiter: AnyLimiter | None = None
     on_progress: Callable[[BatchReport], object] | None = None
     client: AsyncClient | None = None
 

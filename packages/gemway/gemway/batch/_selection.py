@@ -13,9 +13,10 @@ from gemway.batch._index import RowIndex
 from gemway.batch._options import BatchOptions
 from gemway.batch._report import REFUSED, BatchReport, outcome_of
 from gemway.batch._rows import Row, RowError, RowReader
+from gemway.limits import LimiterError
 
 _ALIKE: Final = 20
-_OF_THE_ACCOUNT: Final = (AuthenticationError, PermissionDeniedError, QuotaExceededError, NotFoundError)
+_OF_THE_ACCOUNT: Final = (AuthenticationError, PermissionDeniedError, QuotaExceededError, NotFoundError, LimiterError)
 
 
 class ChangedRowsError(ConfigurationError):
