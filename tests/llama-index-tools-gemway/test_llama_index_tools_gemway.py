@@ -1,4 +1,4 @@
-"""Picture tools: acceptance statement 47 and the contract's fine print."""
+"""Picture tools: what an agent gets, and what it is told."""
 
 # No `from __future__ import annotations`: LlamaIndex reads the real annotations of tools.
 import json
@@ -50,12 +50,12 @@ def image_id_of(text: str) -> str:
     return text.partition("image_id: ")[2].split(",")[0]
 
 
-def test_s47_is_a_tool_spec() -> None:
+def test_is_a_tool_spec() -> None:
     assert BaseToolSpec in GemwayToolSpec.__mro__
 
 
 @pytest.mark.parametrize("way", ["method", "tool"])
-def test_s47_generates(emulator: Emulator, spec: GemwayToolSpec, way: str) -> None:
+def test_generates(emulator: Emulator, spec: GemwayToolSpec, way: str) -> None:
     """A text with the id, type and size, and the picture."""
     tool = spec.to_tool_list()[0]
 
@@ -74,7 +74,7 @@ def test_s47_generates(emulator: Emulator, spec: GemwayToolSpec, way: str) -> No
     }
 
 
-async def test_s47_async_is_real(emulator: Emulator, spec: GemwayToolSpec) -> None:
+async def test_async_is_real(emulator: Emulator, spec: GemwayToolSpec) -> None:
     """The async functions make and change pictures like the others."""
     [_, picture] = await spec.agenerate_image("a fox")
     [_, changed] = await spec.aedit_image("make it blue")
@@ -84,7 +84,7 @@ async def test_s47_async_is_real(emulator: Emulator, spec: GemwayToolSpec) -> No
     await spec.aclose()
 
 
-def test_s47_edits_the_newest_or_the_named(emulator: Emulator, spec: GemwayToolSpec) -> None:
+def test_edits_the_newest_or_the_named(emulator: Emulator, spec: GemwayToolSpec) -> None:
     """Without ids the newest picture; with ids these, in their order."""
     emulator.enqueue(reply.image(PNG), reply.image(OTHER), reply.image(PNG), reply.image(PNG))
     first = image_id_of(spec.generate_image("one")[0].text)
@@ -124,7 +124,7 @@ def test_ids_are_understood_as_models_write_them(emulator: Emulator, spec: Gemwa
     assert sent_pictures(emulator) == [spec.image(image_id).base64]
 
 
-def test_s47_schemas_have_enums(spec: GemwayToolSpec) -> None:
+def test_schemas_have_enums(spec: GemwayToolSpec) -> None:
     """Ratio and size are enums, the context is no argument, and every argument is described."""
     generate, edit = spec.to_tool_list()
 
@@ -148,7 +148,7 @@ def test_s47_schemas_have_enums(spec: GemwayToolSpec) -> None:
     ],
     ids=["prompt", "picture", "words", "400", "429"],
 )
-async def test_s47_refusals_are_text(emulator: Emulator, spec: GemwayToolSpec, refusal: Any) -> None:
+async def test_refusals_are_text(emulator: Emulator, spec: GemwayToolSpec, refusal: Any) -> None:
     """What the model can act on is told to it, and raises nothing."""
     emulator.enqueue(refusal, refusal)
 
@@ -158,7 +158,7 @@ async def test_s47_refusals_are_text(emulator: Emulator, spec: GemwayToolSpec, r
     await spec.aclose()
 
 
-def test_s47_failures_are_raised(emulator: Emulator, spec: GemwayToolSpec) -> None:
+def test_failures_are_raised(emulator: Emulator, spec: GemwayToolSpec) -> None:
     """A broken gateway is not the model's business."""
     emulator.enqueue(reply.error(500))
 
@@ -166,14 +166,14 @@ def test_s47_failures_are_raised(emulator: Emulator, spec: GemwayToolSpec) -> No
         spec.generate_image("something")
 
 
-def test_s47_nothing_to_edit_is_text(emulator: Emulator, spec: GemwayToolSpec) -> None:
+def test_nothing_to_edit_is_text(emulator: Emulator, spec: GemwayToolSpec) -> None:
     """Without a picture, or with an unknown id, nothing is sent and the model is told."""
     assert "generate_image" in spec.edit_image("change it")[0].text
     assert "img-0" in spec.edit_image("change it", image_ids=["img-0"])[0].text
     assert len(emulator.requests) == 0
 
 
-def test_s47_references_instead_of_blocks(emulator: Emulator) -> None:
+def test_references_instead_of_blocks(emulator: Emulator) -> None:
     """The cost guard: only the id is told, and it is enough to change the picture."""
     spec = GemwayToolSpec(api_key=emulator.api_key, base_url=emulator.base_url, return_images="reference")
 
@@ -186,7 +186,7 @@ def test_s47_references_instead_of_blocks(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("return_images", ["blocks", "reference"])
-async def test_s47_agent_makes_and_changes(emulator: Emulator, llm: Gemway, return_images: Any) -> None:
+async def test_agent_makes_and_changes(emulator: Emulator, llm: Gemway, return_images: Any) -> None:
     """In one run: a picture, then the same one changed, without naming its id."""
     spec = GemwayToolSpec(api_key=emulator.api_key, base_url=emulator.base_url, return_images=return_images)
     emulator.enqueue(
@@ -209,7 +209,7 @@ async def test_s47_agent_makes_and_changes(emulator: Emulator, llm: Gemway, retu
     await spec.aclose()
 
 
-async def test_s47_agent_changes_the_users_picture(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
+async def test_agent_changes_the_users_picture(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
     """What the user attached is the newest picture of the conversation."""
     attached = ImageBlock(image=PNG, image_mimetype="image/png")
     emulator.enqueue(reply.tool_call("edit_image", {"prompt": "make it blue"}), reply.image(OTHER), reply.text("Done."))
@@ -259,7 +259,7 @@ async def test_what_is_no_picture_is_not_taken_for_one(emulator: Emulator, llm: 
     await spec.aclose()
 
 
-async def test_s47_agent_changes_a_picture_of_its_memory(emulator: Emulator, llm: Gemway) -> None:
+async def test_agent_changes_a_picture_of_its_memory(emulator: Emulator, llm: Gemway) -> None:
     """Also in a later run, and in another process, which knows the conversation only."""
     memory = ChatMemoryBuffer.from_defaults(token_limit=100_000)
     for replies in (
@@ -276,7 +276,7 @@ async def test_s47_agent_changes_a_picture_of_its_memory(emulator: Emulator, llm
     assert sent_pictures(emulator, 4) == [base64.b64encode(PNG).decode()]
 
 
-async def test_s47_one_users_picture_is_not_anothers(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
+async def test_one_users_picture_is_not_anothers(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
     """A specification may serve many conversations; the newest picture is the conversation's own."""
     spec.generate_image("somebody else's")
     emulator.enqueue(reply.tool_call("edit_image", {"prompt": "blue"}), reply.text("There is none."))
@@ -287,7 +287,7 @@ async def test_s47_one_users_picture_is_not_anothers(emulator: Emulator, llm: Ge
     await spec.aclose()
 
 
-async def test_s47_workflow_of_agents(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
+async def test_workflow_of_agents(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
     """One agent makes the picture, the next one changes it."""
     generate, edit = spec.to_tool_list()
     painter = FunctionAgent(name="painter", description="paints", llm=llm, tools=[generate], can_handoff_to=["editor"])
@@ -308,7 +308,7 @@ async def test_s47_workflow_of_agents(emulator: Emulator, llm: Gemway, spec: Gem
     await spec.aclose()
 
 
-async def test_s47_agent_with_its_own_answers(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
+async def test_agent_with_its_own_answers(emulator: Emulator, llm: Gemway, spec: GemwayToolSpec) -> None:
     """Nothing scripted: the emulator calls the tool because its description fits."""
     handler = FunctionAgent(llm=llm, tools=spec.to_tool_list()[:1]).run(
         "Generate an image of a red fox in the snow", memory=buffer()

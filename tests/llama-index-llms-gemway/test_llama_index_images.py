@@ -1,4 +1,4 @@
-"""Pictures in and out: acceptance statements 45 and 46 (47 is the tool specification's)."""
+"""Pictures in and out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PNG = b"\x89PNG\r\n\x1a\nthe rest of a picture"
     ids=["names", "aliases", "google"],
 )
 @pytest.mark.parametrize("at", ["construction", "call"])
-def test_s45_pictures_are_asked_for(emulator: Emulator, gemway, options: dict, at: str) -> None:
+def test_pictures_are_asked_for(emulator: Emulator, gemway, options: dict, at: str) -> None:
     """Modalities and image options reach the wire, from the constructor or a call."""
     if at == "construction":
         gemway(MODEL, **options).chat(ASK)
@@ -43,7 +43,7 @@ def test_s45_pictures_are_asked_for(emulator: Emulator, gemway, options: dict, a
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_s45_pictures_come_out(emulator: Emulator, gemway, streamed: bool) -> None:
+def test_pictures_come_out(emulator: Emulator, gemway, streamed: bool) -> None:
     """Bytes and type are equal to what was sent, text and pictures keep their order."""
     emulator.enqueue(reply.image(PNG, text="Here:"))
     llm = gemway(MODEL)
@@ -57,7 +57,7 @@ def test_s45_pictures_come_out(emulator: Emulator, gemway, streamed: bool) -> No
     assert base64.b64decode(message.blocks[1].image) == PNG
 
 
-def test_s45_a_real_picture_has_the_size(emulator: Emulator, gemway) -> None:
+def test_a_real_picture_has_the_size(emulator: Emulator, gemway) -> None:
     """What the emulator draws can be opened."""
     from gemway._sniff import picture_size
 
@@ -68,7 +68,7 @@ def test_s45_a_real_picture_has_the_size(emulator: Emulator, gemway) -> None:
     assert width / height == pytest.approx(16 / 9, rel=0.05)
 
 
-def test_s46_a_made_picture_can_be_changed(emulator: Emulator, gemway) -> None:
+def test_a_made_picture_can_be_changed(emulator: Emulator, gemway) -> None:
     """The model's own picture goes back in its own turn, with its signature, also after a journey through JSON."""
     llm = gemway(MODEL)
     message = llm.chat(ASK).message
@@ -83,7 +83,7 @@ def test_s46_a_made_picture_can_be_changed(emulator: Emulator, gemway) -> None:
         assert any(isinstance(block, ImageBlock) for block in answer.message.blocks)
 
 
-def test_s46_a_foreign_picture_goes_to_the_user(emulator: Emulator, gemway) -> None:
+def test_a_foreign_picture_goes_to_the_user(emulator: Emulator, gemway) -> None:
     """An unsigned picture in the model's turn is refused by image models; it is shown by the user instead."""
     foreign = ChatMessage(role="assistant", blocks=[ImageBlock(image=PNG, image_mimetype="image/png")])
     emulator.enqueue(reply.image(PNG))

@@ -1,4 +1,4 @@
-"""Structured answers: acceptance statements 41 to 44."""
+"""Structured answers: ways, modes, types and options."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ METHODS = [f"{prefix}structured_predict" for prefix in ("", "a", "stream_", "ast
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
-async def test_s41_modes_and_methods(emulator: Emulator, gemway, mode, method: str, model: str) -> None:
+async def test_modes_and_methods(emulator: Emulator, gemway, mode, method: str, model: str) -> None:
     """Twelve ways to the same object, all of them inside a running loop."""
     llm = gemway(model, pydantic_program_mode=mode)
 
@@ -82,7 +82,7 @@ async def test_s41_modes_and_methods(emulator: Emulator, gemway, mode, method: s
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
-def test_s41_partial_objects_grow(emulator: Emulator, gemway, mode) -> None:
+def test_partial_objects_grow(emulator: Emulator, gemway, mode) -> None:
     """A stream of objects fills up field by field; the last one is whole."""
     emulator.enqueue(reply.text('{"name": "Ann Lee", "age": 5}', chunks=['{"name": "An', 'n Lee"', ', "age": 5', "}"]))
     llm = gemway(pydantic_program_mode=mode)
@@ -94,7 +94,7 @@ def test_s41_partial_objects_grow(emulator: Emulator, gemway, mode) -> None:
     assert isinstance(found[-1], Person)
 
 
-async def test_s41_structured_llm(emulator: Emulator, llm: Gemway) -> None:
+async def test_structured_llm(emulator: Emulator, llm: Gemway) -> None:
     """`as_structured_llm` chats, completes and streams objects."""
     structured = llm.as_structured_llm(Person)
     messages = [ChatMessage(content="Ann is 5 years old.")]
@@ -106,7 +106,7 @@ async def test_s41_structured_llm(emulator: Emulator, llm: Gemway) -> None:
     assert [item async for item in await structured.astream_chat(messages)][-1].raw == Person(name="Ann", age=5)
 
 
-def test_s41_chat_prompts_and_braces(emulator: Emulator, llm: Gemway) -> None:
+def test_chat_prompts_and_braces(emulator: Emulator, llm: Gemway) -> None:
     """A chat prompt keeps its roles, and braces in a value are only text."""
     prompt = ChatPromptTemplate([ChatMessage(role="system", content="Be exact."), ChatMessage(content="{text}")])
 
@@ -117,7 +117,7 @@ def test_s41_chat_prompts_and_braces(emulator: Emulator, llm: Gemway) -> None:
     assert body["contents"][0]["parts"] == [{"text": "Ann {is} 5"}]
 
 
-def test_s42_function_calling_program_streams(emulator: Emulator, gemway) -> None:
+def test_function_calling_program_streams(emulator: Emulator, gemway) -> None:
     """Core's own program finds the call in a stream."""
     emulator.enqueue(reply.tool_call("Person", {"name": "Ann", "age": 5}))
     program = FunctionCallingProgram.from_defaults(Person, llm=gemway(), prompt_template_str="Ann is {age}")
@@ -138,7 +138,7 @@ TREE = Tree(name="root", children=[Tree(name="leaf")])
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("wanted", [EVERYTHING, TREE], ids=["everything", "recursive"])
-def test_s43_all_types_make_the_journey(emulator: Emulator, gemway, mode, wanted: BaseModel) -> None:
+def test_all_types_make_the_journey(emulator: Emulator, gemway, mode, wanted: BaseModel) -> None:
     """UUID, datetime, Decimal, Enum, dict, bounds, recursion."""
     if mode == PydanticProgramMode.FUNCTION:
         emulator.enqueue(reply.tool_call(type(wanted).__name__, wanted.model_dump(mode="json")))
@@ -149,14 +149,14 @@ def test_s43_all_types_make_the_journey(emulator: Emulator, gemway, mode, wanted
     assert llm.structured_predict(type(wanted), PROMPT, age=5) == wanted
 
 
-def test_s43_the_emulator_reads_the_schema(emulator: Emulator, llm: Gemway) -> None:
+def test_the_emulator_reads_the_schema(emulator: Emulator, llm: Gemway) -> None:
     """A server that follows the schema makes a valid object of it."""
     assert isinstance(llm.structured_predict(Tree, PROMPT, age=5), Tree)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
-async def test_s44_callers_options_stay(emulator: Emulator, gemway, mode, method: str) -> None:
+async def test_callers_options_stay(emulator: Emulator, gemway, mode, method: str) -> None:
     """`llm_kwargs` reach the wire and are not changed."""
     options = {"temperature": 0.3, **({"tool_choice": "required"} if mode == PydanticProgramMode.FUNCTION else {})}
     before = dict(options)
@@ -169,7 +169,7 @@ async def test_s44_callers_options_stay(emulator: Emulator, gemway, mode, method
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
-async def test_s44_answers_that_are_no_object(emulator: Emulator, gemway, mode, method: str) -> None:
+async def test_answers_that_are_no_object(emulator: Emulator, gemway, mode, method: str) -> None:
     """The error holds the answer and says what is wrong with it."""
     emulator.enqueue(reply.text('{"name": "Ann", "age": "young"}'))
 
@@ -183,7 +183,7 @@ async def test_s44_answers_that_are_no_object(emulator: Emulator, gemway, mode, 
 @pytest.mark.parametrize(
     "text", ['```json\n{"name": "Ann", "age": 5}\n```', 'Here it is: {"name": "Ann", "age": 5} Enjoy!']
 )
-def test_s44_words_around_the_object(emulator: Emulator, llm: Gemway, text: str) -> None:
+def test_words_around_the_object(emulator: Emulator, llm: Gemway, text: str) -> None:
     """Models of other families wrap JSON; it is found."""
     emulator.enqueue(reply.text(text))
 

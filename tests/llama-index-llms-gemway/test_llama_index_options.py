@@ -1,4 +1,4 @@
-"""Construction, credentials, copies: acceptance statements 1 to 8."""
+"""Options, credentials, copies: what the constructor promises."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pydantic import SecretStr
 KEY = "sk-very-secret-0123456789"
 
 
-def test_s01_construction_asks_nothing(emulator: Emulator, gemway) -> None:
+def test_construction_asks_nothing(emulator: Emulator, gemway) -> None:
     """Neither the constructor nor `.metadata` sends a request."""
     llm = gemway("a-model-of-next-year", max_tokens=100)
 
@@ -32,7 +32,7 @@ def test_s01_construction_asks_nothing(emulator: Emulator, gemway) -> None:
     assert len(emulator.requests) == 0
 
 
-def test_s02_one_bearer_credential(emulator: Emulator, llm: Gemway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_bearer_credential(emulator: Emulator, llm: Gemway, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key goes as Bearer token and nowhere else; foreign keys in the environment change nothing."""
     monkeypatch.setenv("GOOGLE_API_KEY", "AIza-foreign")
 
@@ -47,14 +47,14 @@ def test_s02_one_bearer_credential(emulator: Emulator, llm: Gemway, monkeypatch:
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/v1beta", "/v1beta/"])
-def test_s03_address_is_joined_once(emulator: Emulator, gemway, ending: str) -> None:
+def test_address_is_joined_once(emulator: Emulator, gemway, ending: str) -> None:
     """Slashes, a version at the end, and `models/` in the model's name are all the same address."""
     gemway("models/gemini-2.5-flash", base_url=emulator.base_url + ending).complete("Hello")
 
     assert emulator.requests[-1].path == "/v1beta/models/gemini-2.5-flash:generateContent"
 
 
-def test_s03_address_with_a_prefix() -> None:
+def test_address_with_a_prefix() -> None:
     """A path before the API's own is kept."""
     with (
         Emulator(prefix="/gw", any_model=True) as emulator,
@@ -65,7 +65,7 @@ def test_s03_address_with_a_prefix() -> None:
         assert emulator.requests[-1].path == "/gw/v1beta/models/gemini-x:generateContent"
 
 
-def test_s04_unknown_option_names_the_nearest(emulator: Emulator, gemway) -> None:
+def test_unknown_option_names_the_nearest(emulator: Emulator, gemway) -> None:
     """A slip of the pen is a TypeError that knows better; `api_base` is an alias."""
     with pytest.raises(TypeError, match=r"temprature.*temperature"):
         gemway(temprature=0.5)
@@ -75,7 +75,7 @@ def test_s04_unknown_option_names_the_nearest(emulator: Emulator, gemway) -> Non
     llm.close()
 
 
-def test_s04_spellings_of_other_classes(emulator: Emulator, gemway) -> None:
+def test_spellings_of_other_classes(emulator: Emulator, gemway) -> None:
     """What people wrote for OpenAI's class means the same here; a word without meaning is warned about once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # another test may have been the first to say it
@@ -110,7 +110,7 @@ def test_s04_spellings_of_other_classes(emulator: Emulator, gemway) -> None:
     ],
     ids=["key", "address", "model", "line-break", "scheme", "thinking", "max-tokens", "timeout"],
 )
-def test_s04_bad_options_are_refused_at_once(options: dict, words: str) -> None:
+def test_bad_options_are_refused_at_once(options: dict, words: str) -> None:
     """What cannot work is refused at construction, in words, without the key."""
     given = {"model": "gemini-2.5-flash", "api_key": KEY, "base_url": "https://gateway.example", **options}
 
@@ -128,7 +128,7 @@ class _Events(BaseEventHandler):
         self.seen.append(event)
 
 
-def test_s05_the_key_is_never_shown(emulator: Emulator, gemway) -> None:
+def test_the_key_is_never_shown(emulator: Emulator, gemway) -> None:
     """Neither texts, nor dumps, nor events, nor errors hold the key or a header."""
     emulator.api_key = KEY
     llm = gemway(api_key=KEY, default_headers={"x-secret": "hidden-header"}, max_retries=0)
@@ -150,7 +150,7 @@ def test_s05_the_key_is_never_shown(emulator: Emulator, gemway) -> None:
     assert KEY not in shown[5]
 
 
-def test_s05_validation_errors_do_not_show_the_key() -> None:
+def test_validation_errors_do_not_show_the_key() -> None:
     """A value of the wrong type is refused without a dump of the others."""
     with pytest.raises(ValueError, match="temperature") as raised:
         Gemway("m", api_key=KEY, base_url="https://gateway.example", temperature="hot")
@@ -173,7 +173,7 @@ def _twins(llm: Gemway, monkeypatch: pytest.MonkeyPatch, key: str) -> dict[str, 
 
 
 @pytest.mark.parametrize("used_before", [False, True], ids=["fresh", "used"])
-def test_s06_copies_work(emulator: Emulator, gemway, monkeypatch: pytest.MonkeyPatch, used_before: bool) -> None:
+def test_copies_work(emulator: Emulator, gemway, monkeypatch: pytest.MonkeyPatch, used_before: bool) -> None:
     """Pickled, copied and rebuilt models send the same request; an update of a copy shows in its own only."""
     llm = gemway(temperature=0.1, system_prompt="Be brief.")
     if used_before:
@@ -190,7 +190,7 @@ def test_s06_copies_work(emulator: Emulator, gemway, monkeypatch: pytest.MonkeyP
     assert llm.temperature == 0.1
 
 
-def test_s06_a_restored_model_without_a_key_says_so_at_its_first_call(gemway) -> None:
+def test_a_restored_model_without_a_key_says_so_at_its_first_call(gemway) -> None:
     """Coming back never fails; the call names both ways to give the key."""
     restored = Gemway.from_dict(gemway().to_dict())
 
@@ -198,7 +198,7 @@ def test_s06_a_restored_model_without_a_key_says_so_at_its_first_call(gemway) ->
         restored.complete("Hello")
 
 
-def test_s06_an_environment_key_does_not_travel(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_key_does_not_travel(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pickle holds a key that was given, and none that came from the environment."""
     monkeypatch.setenv("GEMWAY_API_KEY", KEY)
     monkeypatch.setenv("GEMWAY_BASE_URL", emulator.base_url)
@@ -207,7 +207,7 @@ def test_s06_an_environment_key_does_not_travel(emulator: Emulator, monkeypatch:
     assert KEY.encode() in pickle.dumps(Gemway("m", api_key=SecretStr(KEY)))
 
 
-def test_s07_options_can_be_changed_later(emulator: Emulator, llm: Gemway) -> None:
+def test_options_can_be_changed_later(emulator: Emulator, llm: Gemway) -> None:
     """What is assigned after construction is in the next request."""
     llm.temperature = 0.9
     llm.model = "gemini-2.5-pro"
@@ -220,7 +220,7 @@ def test_s07_options_can_be_changed_later(emulator: Emulator, llm: Gemway) -> No
     assert emulator.requests[-1].headers["x-team"] == "later"
 
 
-def test_s07_a_new_key_is_used(emulator: Emulator, llm: Gemway) -> None:
+def test_a_new_key_is_used(emulator: Emulator, llm: Gemway) -> None:
     """An assigned key goes out with the next call, and is shown no more than the first."""
     llm.complete("Hello")
     emulator.api_key = KEY
@@ -232,14 +232,14 @@ def test_s07_a_new_key_is_used(emulator: Emulator, llm: Gemway) -> None:
     assert KEY not in repr(llm) + llm.to_json()
 
 
-def test_s08_is_a_function_calling_llm() -> None:
+def test_is_a_function_calling_llm() -> None:
     """The class stands in LlamaIndex's own line."""
     assert BaseLLM in Gemway.__mro__
     assert FunctionCallingLLM in Gemway.__mro__
     assert Gemway.class_name() == "Gemway"
 
 
-def test_s08_namespace_packages_have_no_init() -> None:
+def test_namespace_packages_have_no_init() -> None:
     """`llama_index` is a namespace of many distributions: none of ours claims it."""
     import llama_index.llms
     import llama_index.tools
@@ -249,7 +249,7 @@ def test_s08_namespace_packages_have_no_init() -> None:
     assert getattr(llama_index.tools, "__file__", None) is None
 
 
-def test_s08_import_is_light() -> None:
+def test_import_is_light() -> None:
     """Importing brings nothing of Google, OpenAI or Anthropic, no tokenizer and no HTTP client beside core's own."""
     code = """
 import sys

@@ -1,4 +1,4 @@
-"""Messages and blocks: acceptance statements 9 to 16."""
+"""Messages and blocks become Gemini's contents."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def parts_of(emulator: Emulator, llm: Gemway, *blocks) -> list[dict]:
     return sent(emulator)[0]["parts"]
 
 
-def test_s09_callers_messages_stay_as_they_are(emulator: Emulator, llm: Gemway) -> None:
+def test_callers_messages_stay_as_they_are(emulator: Emulator, llm: Gemway) -> None:
     """The same call twice sends the same body, and the messages are untouched."""
     messages = [ChatMessage(content="a"), ChatMessage(content="b"), ChatMessage(role="assistant", content="c")]
     before = [message.model_copy(deep=True) for message in messages]
@@ -70,7 +70,7 @@ def test_s09_callers_messages_stay_as_they_are(emulator: Emulator, llm: Gemway) 
     assert messages == before
 
 
-def test_s10_callers_history_stays_as_it_is(emulator: Emulator, llm: Gemway) -> None:
+def test_callers_history_stays_as_it_is(emulator: Emulator, llm: Gemway) -> None:
     """`chat_with_tools` adds the user's message to the request only."""
     history = [ChatMessage(content="a"), ChatMessage(role="assistant", content="b")]
     tool = FunctionTool.from_defaults(lambda x: x, name="echo", description="Echo x")
@@ -82,7 +82,7 @@ def test_s10_callers_history_stays_as_it_is(emulator: Emulator, llm: Gemway) -> 
     assert len(sent(emulator)) == 3
 
 
-def test_s11_system_and_developer_messages_make_one_instruction(emulator: Emulator, llm: Gemway) -> None:
+def test_system_and_developer_messages_make_one_instruction(emulator: Emulator, llm: Gemway) -> None:
     """Wherever they stand, in their order, and none of them as the user's words."""
     llm.chat(
         [
@@ -101,7 +101,7 @@ def test_s11_system_and_developer_messages_make_one_instruction(emulator: Emulat
     assert [content["role"] for content in body["contents"]] == ["user", "model", "user"]
 
 
-def test_s11_models_without_system_instruction_get_it_as_text(emulator: Emulator, gemway) -> None:
+def test_models_without_system_instruction_get_it_as_text(emulator: Emulator, gemway) -> None:
     """Gemma before 4 refuses a system instruction; its words are not lost."""
     gemway("gemma-3-27b-it").chat([ChatMessage(role="system", content="Be brief."), ChatMessage(content="Hello")])
 
@@ -111,7 +111,7 @@ def test_s11_models_without_system_instruction_get_it_as_text(emulator: Emulator
 
 
 @pytest.mark.parametrize("mode", ["default", "function", "llm"])
-async def test_s12_system_prompt_applies_everywhere(emulator: Emulator, gemway, mode: str) -> None:
+async def test_system_prompt_applies_everywhere(emulator: Emulator, gemway, mode: str) -> None:
     """In `predict` and in the four structured methods, whatever the program mode."""
     llm = gemway(system_prompt="Answer as a pirate.", pydantic_program_mode=mode)
     prompt = PromptTemplate("Ann is {age} years old.")
@@ -128,7 +128,7 @@ async def test_s12_system_prompt_applies_everywhere(emulator: Emulator, gemway, 
 
 
 @pytest.mark.parametrize("role", list(MessageRole), ids=lambda role: role.value)
-def test_s13_every_role_converts(emulator: Emulator, llm: Gemway, role: MessageRole) -> None:
+def test_every_role_converts(emulator: Emulator, llm: Gemway, role: MessageRole) -> None:
     """All eight roles reach the gateway."""
     messages = [ChatMessage(content="question"), ChatMessage(role=role, content="words of this role")]
 
@@ -143,7 +143,7 @@ def test_s13_every_role_converts(emulator: Emulator, llm: Gemway, role: MessageR
     ids=["none", "system", "empty"],
 )
 @pytest.mark.parametrize("method", ["chat", "stream_chat"])
-def test_s13_nothing_to_answer(emulator: Emulator, llm: Gemway, messages: list, method: str) -> None:
+def test_nothing_to_answer(emulator: Emulator, llm: Gemway, messages: list, method: str) -> None:
     """An empty or system-only conversation is refused, as a ValueError too, before anything is sent."""
     with pytest.raises(UnsupportedContentError, match="nothing to answer") as raised:
         getattr(llm, method)(messages)
@@ -152,7 +152,7 @@ def test_s13_nothing_to_answer(emulator: Emulator, llm: Gemway, messages: list, 
     assert len(emulator.requests) == 0
 
 
-def test_s14_empty_text_is_dropped(emulator: Emulator, llm: Gemway) -> None:
+def test_empty_text_is_dropped(emulator: Emulator, llm: Gemway) -> None:
     assert parts_of(emulator, llm, TextBlock(text="hello"), TextBlock(text="")) == [{"text": "hello"}]
 
 
@@ -185,7 +185,7 @@ BLOCKS: dict[str, tuple[Callable[[], object], object]] = {
 
 
 @pytest.mark.parametrize("kind", list(BLOCKS))
-def test_s14_every_block_converts(emulator: Emulator, llm: Gemway, kind: str) -> None:
+def test_every_block_converts(emulator: Emulator, llm: Gemway, kind: str) -> None:
     """Each block goes as what it is; a text is never labelled a PDF."""
     make, expected = BLOCKS[kind]
 
@@ -197,7 +197,7 @@ def test_s14_every_block_converts(emulator: Emulator, llm: Gemway, kind: str) ->
         assert parts == expected
 
 
-def test_s14_tool_calls_and_results_convert(emulator: Emulator, llm: Gemway) -> None:
+def test_tool_calls_and_results_convert(emulator: Emulator, llm: Gemway) -> None:
     """A call and its result pair up, whatever the framework's id, which is not sent."""
     call = ToolCallBlock(tool_call_id="made-up", tool_name="add", tool_kwargs={"a": 1})
     emulator.enqueue(reply.text("ok"))
@@ -216,7 +216,7 @@ def test_s14_tool_calls_and_results_convert(emulator: Emulator, llm: Gemway) -> 
     ]
 
 
-def test_s14_legacy_tool_calls_convert(emulator: Emulator, llm: Gemway) -> None:
+def test_legacy_tool_calls_convert(emulator: Emulator, llm: Gemway) -> None:
     """A history of OpenAI's class, with calls in `additional_kwargs`, goes on with ours."""
     call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
     emulator.enqueue(reply.text("ok"))
@@ -232,7 +232,7 @@ def test_s14_legacy_tool_calls_convert(emulator: Emulator, llm: Gemway) -> None:
     assert sent(emulator)[1]["parts"] == [{"functionCall": {"name": "add", "args": {"a": 1}}}]
 
 
-def test_s14_files_are_read_and_addresses_go_by_reference(emulator: Emulator, llm: Gemway, tmp_path) -> None:
+def test_files_are_read_and_addresses_go_by_reference(emulator: Emulator, llm: Gemway, tmp_path) -> None:
     """`path=` is read; an https address is left to the gateway."""
     file = tmp_path / "picture.png"
     file.write_bytes(PNG)
@@ -243,7 +243,7 @@ def test_s14_files_are_read_and_addresses_go_by_reference(emulator: Emulator, ll
     assert parts[1]["fileData"] == {"mimeType": "image/png", "fileUri": "https://example.com/a.png"}
 
 
-def test_s14_an_empty_block_is_refused(llm: Gemway) -> None:
+def test_an_empty_block_is_refused(llm: Gemway) -> None:
     """What has no content cannot be sent, and says so."""
     with pytest.raises(UnsupportedContentError, match="ImageBlock"):
         llm.chat([ChatMessage(blocks=[ImageBlock()])])
@@ -254,7 +254,7 @@ def test_s14_an_empty_block_is_refused(llm: Gemway) -> None:
     [(PNG, "image/png"), (JPEG, "image/jpeg"), (WEBP, "image/webp"), (GIF, "image/gif")],
     ids=["png", "jpeg", "webp", "gif"],
 )
-def test_s15_unknown_pictures_are_sniffed(emulator: Emulator, llm: Gemway, data: bytes, mime_type: str) -> None:
+def test_unknown_pictures_are_sniffed(emulator: Emulator, llm: Gemway, data: bytes, mime_type: str) -> None:
     """Without a told type the bytes tell, also where LlamaIndex does not know them."""
     block = ImageBlock.model_construct(image=base64.b64encode(data), image_mimetype=None)
 
@@ -263,7 +263,7 @@ def test_s15_unknown_pictures_are_sniffed(emulator: Emulator, llm: Gemway, data:
     assert parts[0]["inlineData"]["mimeType"] == mime_type
 
 
-def test_s16_big_pictures_are_not_copied_around(emulator: Emulator, gemway) -> None:
+def test_big_pictures_are_not_copied_around(emulator: Emulator, gemway) -> None:
     """A 12 MB picture comes and goes without being decoded and encoded again."""
     data = PNG + bytes(12_000_000)
     emulator.enqueue(reply.image(data))

@@ -1,4 +1,4 @@
-"""Tools, signatures, agents: acceptance statements 31 to 40."""
+"""Tools, signatures, agents."""
 
 # No `from __future__ import annotations`: LlamaIndex reads the real annotations of tools.
 import json
@@ -98,7 +98,7 @@ def declarations(emulator: Emulator) -> list[dict]:
 
 @pytest.mark.parametrize("dialect", ["json_schema", "openapi"])
 @pytest.mark.parametrize("shape", list(SHAPES))
-def test_s31_every_schema_is_sent(emulator: Emulator, gemway, shape: str, dialect: str) -> None:
+def test_every_schema_is_sent(emulator: Emulator, gemway, shape: str, dialect: str) -> None:
     """Whatever the arguments, the tool is there with its fields."""
     function, field = SHAPES[shape]
     tool = FunctionTool.from_defaults(function, name="tool", description="A tool")
@@ -117,7 +117,7 @@ def test_s31_every_schema_is_sent(emulator: Emulator, gemway, shape: str, dialec
         assert field in json.dumps(declaration)
 
 
-def test_s31_a_tool_without_schema_is_kept(emulator: Emulator, llm: Gemway) -> None:
+def test_a_tool_without_schema_is_kept(emulator: Emulator, llm: Gemway) -> None:
     """`fn_schema=None` means one input, not no tool."""
     tool = FunctionTool(fn=lambda input: input, metadata=ToolMetadata("Echo", name="echo", fn_schema=None))
     emulator.enqueue(reply.text("ok"))
@@ -127,7 +127,7 @@ def test_s31_a_tool_without_schema_is_kept(emulator: Emulator, llm: Gemway) -> N
     assert list(declarations(emulator)[0]["parametersJsonSchema"]["properties"]) == ["input"]
 
 
-def test_s31_illegal_names_come_back_as_they_were(emulator: Emulator, llm: Gemway) -> None:
+def test_illegal_names_come_back_as_they_were(emulator: Emulator, llm: Gemway) -> None:
     """A name that Gemini refuses is changed on the wire only, also in the history."""
     tool = FunctionTool.from_defaults(add, name="my tool[int]")
     emulator.enqueue(reply.tool_call("?", {"a": 1, "b": 2}))
@@ -149,7 +149,7 @@ def test_s31_illegal_names_come_back_as_they_were(emulator: Emulator, llm: Gemwa
     assert emulator.requests[-1].json["contents"][1]["parts"][0]["functionCall"]["name"] == name
 
 
-def test_s32_the_whole_description_is_sent(emulator: Emulator, llm: Gemway) -> None:
+def test_the_whole_description_is_sent(emulator: Emulator, llm: Gemway) -> None:
     emulator.enqueue(reply.text("ok"))
 
     llm.chat_with_tools([ADD], "go")
@@ -175,7 +175,7 @@ def test_s32_the_whole_description_is_sent(emulator: Emulator, llm: Gemway) -> N
     ],
     ids=["unsaid", "auto", "none", "required", "name", "openai", "tool_required", "strict"],
 )
-def test_s33_tool_choice(emulator: Emulator, llm: Gemway, options: dict, calling: dict | None) -> None:
+def test_tool_choice(emulator: Emulator, llm: Gemway, options: dict, calling: dict | None) -> None:
     """Every form of saying which tool is to be called."""
     emulator.enqueue(reply.text("ok"))
 
@@ -184,19 +184,19 @@ def test_s33_tool_choice(emulator: Emulator, llm: Gemway, options: dict, calling
     assert (emulator.requests[-1].json.get("toolConfig") or {}).get("functionCallingConfig") == calling
 
 
-def test_s33_an_unknown_tool_is_named(llm: Gemway) -> None:
+def test_an_unknown_tool_is_named(llm: Gemway) -> None:
     with pytest.raises(ConfigurationError, match="sub.*add"):
         llm.chat_with_tools([ADD], "go", tool_choice="sub")
 
 
-def test_s33_no_tools_no_config(emulator: Emulator, llm: Gemway) -> None:
+def test_no_tools_no_config(emulator: Emulator, llm: Gemway) -> None:
     """CodeActAgent passes an empty list: neither `tools` nor `toolConfig` may be sent."""
     llm.chat_with_tools([], "go", tool_required=True)
 
     assert {"tools", "toolConfig"}.isdisjoint(emulator.requests[-1].json)
 
 
-def test_s34_two_calls_without_ids(emulator: Emulator, llm: Gemway) -> None:
+def test_two_calls_without_ids(emulator: Emulator, llm: Gemway) -> None:
     """Each has an id of its own here, none on the wire, and the results go to their calls."""
     emulator.enqueue(
         reply.tool_call("add", {"a": 1, "b": 2}, id=False) & reply.tool_call("add", {"a": 3, "b": 4}, id=False)
@@ -219,7 +219,7 @@ def test_s34_two_calls_without_ids(emulator: Emulator, llm: Gemway) -> None:
     )
 
 
-def test_s34_ids_of_the_server_go_back(emulator: Emulator, gemway) -> None:
+def test_ids_of_the_server_go_back(emulator: Emulator, gemway) -> None:
     """An id that the server gave is on call and result, also where it gave the same one twice."""
     llm = gemway(PRO)
     emulator.enqueue(
@@ -239,7 +239,7 @@ def test_s34_ids_of_the_server_go_back(emulator: Emulator, gemway) -> None:
 
 
 @pytest.mark.parametrize("how", ["predict_and_call", "chat", "stream"])
-def test_s35_one_call_where_parallel_ones_are_not_allowed(emulator: Emulator, llm: Gemway, how: str) -> None:
+def test_one_call_where_parallel_ones_are_not_allowed(emulator: Emulator, llm: Gemway, how: str) -> None:
     """The first call counts; nothing raises, in streams neither."""
     emulator.enqueue(reply.tool_call("add", {"a": 1, "b": 2}) & reply.tool_call("add", {"a": 3, "b": 4}))
 
@@ -276,7 +276,7 @@ SIGNED = {
 @pytest.mark.parametrize("journey", ["as it is", "through JSON", "merged turns"])
 @pytest.mark.parametrize("situation", list(SIGNED))
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_s36_signatures_stay_on_their_parts(
+def test_signatures_stay_on_their_parts(
     emulator: Emulator, gemway, situation: str, journey: str, streamed: bool
 ) -> None:
     """Every part goes back as it came, whatever happened to the message in between."""
@@ -300,7 +300,7 @@ def test_s36_signatures_stay_on_their_parts(
     assert sent == expected
 
 
-def test_s36_an_edited_text_goes_without_its_signature(emulator: Emulator, gemway) -> None:
+def test_an_edited_text_goes_without_its_signature(emulator: Emulator, gemway) -> None:
     """A signature belongs to the very text that it came with; calls keep theirs by id."""
     llm = gemway("gemini-2.5-pro")
     parts = [{"text": "Hello", "thoughtSignature": "QQ=="}, SIGNED["text, call, signed call"][2]]
@@ -314,7 +314,7 @@ def test_s36_an_edited_text_goes_without_its_signature(emulator: Emulator, gemwa
     assert emulator.requests[-1].json["contents"][1]["parts"] == [{"text": "Hello, edited"}, parts[1]]
 
 
-def test_s36_the_record_prints_briefly(emulator: Emulator, gemway) -> None:
+def test_the_record_prints_briefly(emulator: Emulator, gemway) -> None:
     """LlamaIndex writes `additional_kwargs` into prompts: kilobytes of signature must not be among them."""
     body = {
         "candidates": [{"content": {"parts": [{"text": "x", "thoughtSignature": "A" * 4000}]}, "finishReason": "STOP"}]
@@ -326,7 +326,7 @@ def test_s36_the_record_prints_briefly(emulator: Emulator, gemway) -> None:
     assert len(str(message.additional_kwargs)) < 100
 
 
-async def test_s37_thoughts_reach_the_agents_stream(emulator: Emulator, gemway) -> None:
+async def test_thoughts_reach_the_agents_stream(emulator: Emulator, gemway) -> None:
     """`thinking_delta` has the thoughts, `delta` never; the message has a ThinkingBlock."""
     chunks = [
         {"candidates": [{"content": {"parts": [{"text": "let me ", "thought": True}]}}]},
@@ -354,7 +354,7 @@ async def test_s37_thoughts_reach_the_agents_stream(emulator: Emulator, gemway) 
         ("gemini-2.5-flash", "parts", True),
     ],
 )
-def test_s38_pictures_in_tool_results(emulator: Emulator, gemway, model: str, media: str, inside: bool) -> None:
+def test_pictures_in_tool_results(emulator: Emulator, gemway, model: str, media: str, inside: bool) -> None:
     """The picture goes into the functionResponse or beside it; the text stays."""
     call = ToolCallBlock(tool_call_id="c", tool_name="draw", tool_kwargs={})
     result = ChatMessage(
@@ -387,7 +387,7 @@ ROUND = [("user", ["text"]), ("model", ["functionCall"]), ("user", ["functionRes
 
 @pytest.mark.parametrize("streaming", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", PRO])
-async def test_s39_agent_round_trip(emulator: Emulator, gemway, memory: Memory, streaming: bool, model: str) -> None:
+async def test_agent_round_trip(emulator: Emulator, gemway, memory: Memory, streaming: bool, model: str) -> None:
     """A call, its result, the answer; and the next turn of the conversation knows them."""
     emulator.enqueue(reply.tool_call("add", {"a": 2, "b": 3}), reply.text("It is 5."), reply.text("Indeed."))
     agent = FunctionAgent(llm=gemway(model), tools=[ADD], streaming=streaming)
@@ -404,7 +404,7 @@ async def test_s39_agent_round_trip(emulator: Emulator, gemway, memory: Memory, 
     assert issued == (model == PRO)
 
 
-async def test_s39_agent_forces_its_first_tool(emulator: Emulator, gemway) -> None:
+async def test_agent_forces_its_first_tool(emulator: Emulator, gemway) -> None:
     """`initial_tool_choice` is said at the first step only."""
     emulator.enqueue(reply.tool_call("add", {"a": 2, "b": 3}), reply.text("5"))
 
@@ -415,7 +415,7 @@ async def test_s39_agent_forces_its_first_tool(emulator: Emulator, gemway) -> No
     assert "toolConfig" not in second.json
 
 
-async def test_s39_agent_with_structured_output(emulator: Emulator, gemway) -> None:
+async def test_agent_with_structured_output(emulator: Emulator, gemway) -> None:
     """`output_cls` is made of the conversation at the end."""
     emulator.enqueue(reply.text("It is 5."), reply.text('{"value": 5}'))
 
@@ -424,7 +424,7 @@ async def test_s39_agent_with_structured_output(emulator: Emulator, gemway) -> N
     assert output.get_pydantic_model(Inner) == Inner(value=5)
 
 
-async def test_s39_agent_sees_a_picture(emulator: Emulator, gemway) -> None:
+async def test_agent_sees_a_picture(emulator: Emulator, gemway) -> None:
     """A picture in the user's message reaches the model."""
     picture = ImageBlock(image=PNG, image_mimetype="image/png")
     emulator.enqueue(reply.text("A cat."))
@@ -436,7 +436,7 @@ async def test_s39_agent_sees_a_picture(emulator: Emulator, gemway) -> None:
     assert transcript(emulator) == [("user", ["text", "inlineData"])]
 
 
-async def test_s39_agent_with_parallel_tools(emulator: Emulator, gemway) -> None:
+async def test_agent_with_parallel_tools(emulator: Emulator, gemway) -> None:
     """Three calls in one turn, three results in the next, in call order."""
     calls = [("add", {"a": n, "b": n}) for n in (1, 2, 3)]
     emulator.enqueue(reply.tool_calls(calls), reply.text("2, 4, 6"))
@@ -448,7 +448,7 @@ async def test_s39_agent_with_parallel_tools(emulator: Emulator, gemway) -> None
     assert [part["functionResponse"]["response"]["output"] for part in answers] == ["2", "4", "6"]
 
 
-async def test_s39_agent_with_a_tool_that_fails(emulator: Emulator, gemway) -> None:
+async def test_agent_with_a_tool_that_fails(emulator: Emulator, gemway) -> None:
     """The model is told, and goes on."""
     emulator.enqueue(reply.tool_call("fail", {"reason": "no luck"}), reply.text("It failed."))
 
@@ -458,7 +458,7 @@ async def test_s39_agent_with_a_tool_that_fails(emulator: Emulator, gemway) -> N
     assert "no luck" in str(emulator.requests[-1].json["contents"][2])
 
 
-async def test_s39_react_agent(emulator: Emulator, gemway) -> None:
+async def test_react_agent(emulator: Emulator, gemway) -> None:
     """An agent that reasons in text."""
     emulator.enqueue(
         reply.text('Thought: I add.\nAction: add\nAction Input: {"a": 2, "b": 3}'),
@@ -468,7 +468,7 @@ async def test_s39_react_agent(emulator: Emulator, gemway) -> None:
     assert str(await ReActAgent(llm=gemway(), tools=[ADD]).run("2 + 3?", memory=buffer())) == "It is 5."
 
 
-async def test_s40_handoff_keeps_signatures_and_pairs(emulator: Emulator, gemway) -> None:
+async def test_handoff_keeps_signatures_and_pairs(emulator: Emulator, gemway) -> None:
     """A to B and back to A: each call has its result, and its signature where it got one."""
     llm = gemway(PRO)
     agents = [

@@ -1,4 +1,4 @@
-"""Chat, streams, errors, events: acceptance statements 17 to 30."""
+"""Chat, streams, errors, events."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def chunk(text: str | None = None, finish: str | None = None, usage: dict | None
     return {"candidates": [candidate], **({"usageMetadata": usage} if usage else {})}
 
 
-async def test_s17_sync_calls_work_inside_a_running_loop(emulator: Emulator, llm: Gemway) -> None:
+async def test_sync_calls_work_inside_a_running_loop(emulator: Emulator, llm: Gemway) -> None:
     """A notebook or a web handler may call the sync methods."""
     emulator.enqueue(*(reply.text("fine", chunks=2) for _ in range(4)))
 
@@ -73,7 +73,7 @@ async def test_s17_sync_calls_work_inside_a_running_loop(emulator: Emulator, llm
     assert [item.text for item in llm.stream_complete("Hello")][-1] == "fine"
 
 
-def test_s18_several_loops_and_threads(emulator: Emulator, llm: Gemway) -> None:
+def test_several_loops_and_threads(emulator: Emulator, llm: Gemway) -> None:
     """One model serves loops that come and go, and threads at the same time."""
 
     async def three_answers() -> list[str]:
@@ -92,7 +92,7 @@ def test_s18_several_loops_and_threads(emulator: Emulator, llm: Gemway) -> None:
     assert len(answers) == 8
 
 
-def test_s19_deltas_make_the_answer(emulator: Emulator, llm: Gemway) -> None:
+def test_deltas_make_the_answer(emulator: Emulator, llm: Gemway) -> None:
     """Deltas add up to the content, none is None, and a kept item keeps its text."""
     emulator.enqueue(reply.stream([chunk("Hel"), chunk("lo"), chunk(" you", "STOP"), chunk(usage=USAGE)]))
 
@@ -102,7 +102,7 @@ def test_s19_deltas_make_the_answer(emulator: Emulator, llm: Gemway) -> None:
     assert [item.delta for item in items] == ["Hel", "lo", " you", ""]
 
 
-def test_s19_content_reads_on_around_thoughts_and_calls(emulator: Emulator, gemway) -> None:
+def test_content_reads_on_around_thoughts_and_calls(emulator: Emulator, gemway) -> None:
     """Text that thoughts or calls interrupt is one text, and goes back as the parts that it came in."""
     parts = [
         {"text": "Let me"},
@@ -124,7 +124,7 @@ def test_s19_content_reads_on_around_thoughts_and_calls(emulator: Emulator, gemw
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_s20_cut_off_answers_come_back(emulator: Emulator, gemway, streamed: bool) -> None:
+def test_cut_off_answers_come_back(emulator: Emulator, gemway, streamed: bool) -> None:
     """MAX_TOKENS is an answer with what there is, also where the last chunk has no parts."""
     emulator.enqueue(reply.stream([chunk("The begin"), chunk(None, "MAX_TOKENS", USAGE)]))
     llm = gemway(max_tokens=5)
@@ -137,7 +137,7 @@ def test_s20_cut_off_answers_come_back(emulator: Emulator, gemway, streamed: boo
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_s20_nothing_visible_before_the_limit_warns(emulator: Emulator, gemway, streamed: bool) -> None:
+def test_nothing_visible_before_the_limit_warns(emulator: Emulator, gemway, streamed: bool) -> None:
     """Where thoughts ate all tokens, a warning says so and names the limit."""
     emulator.enqueue(reply.stream([chunk(None, "MAX_TOKENS", USAGE)]))
     llm = gemway(max_tokens=64)
@@ -150,7 +150,7 @@ def test_s20_nothing_visible_before_the_limit_warns(emulator: Emulator, gemway, 
 
 
 @pytest.mark.parametrize("method", ["chat", "stream_chat"])
-def test_s21_blocked_prompts_are_errors(emulator: Emulator, llm: Gemway, method: str) -> None:
+def test_blocked_prompts_are_errors(emulator: Emulator, llm: Gemway, method: str) -> None:
     """Never an empty success: the reason, the ratings and the usage are in the error."""
     emulator.enqueue(reply.blocked("PROHIBITED_CONTENT"))
 
@@ -167,7 +167,7 @@ def test_s21_blocked_prompts_are_errors(emulator: Emulator, llm: Gemway, method:
     ("reason", "error"),
     [("SAFETY", ContentBlockedError), ("MALFORMED_FUNCTION_CALL", EmptyResponseError), ("OTHER", EmptyResponseError)],
 )
-def test_s21_empty_answers_are_errors(emulator: Emulator, llm: Gemway, method: str, reason: str, error: type) -> None:
+def test_empty_answers_are_errors(emulator: Emulator, llm: Gemway, method: str, reason: str, error: type) -> None:
     """A candidate without content raises, with the finish reason and the server's words."""
     body = {"candidates": [{"finishReason": reason, "finishMessage": "the server's words"}]}
     emulator.enqueue(reply.stream([body]))
@@ -178,7 +178,7 @@ def test_s21_empty_answers_are_errors(emulator: Emulator, llm: Gemway, method: s
     assert reason in str(vars(raised.value).values())
 
 
-def test_s21_no_candidates_is_an_error(emulator: Emulator, llm: Gemway) -> None:
+def test_no_candidates_is_an_error(emulator: Emulator, llm: Gemway) -> None:
     """An answer of usage alone is none."""
     emulator.enqueue(reply.raw(200, json.dumps({"candidates": [], "usageMetadata": USAGE})))
 
@@ -187,7 +187,7 @@ def test_s21_no_candidates_is_an_error(emulator: Emulator, llm: Gemway) -> None:
 
 
 @pytest.mark.parametrize("method", ["chat", "stream_chat"])
-def test_s21_an_empty_stop_is_an_empty_message(emulator: Emulator, llm: Gemway, method: str) -> None:
+def test_an_empty_stop_is_an_empty_message(emulator: Emulator, llm: Gemway, method: str) -> None:
     """Agents end so: one warning, and a message that is empty rather than missing."""
     emulator.enqueue(reply.stream([chunk(None, "STOP", USAGE)]))
     ask = (lambda: llm.chat(HELLO)) if method == "chat" else (lambda: list(llm.stream_chat(HELLO))[-1])
@@ -200,7 +200,7 @@ def test_s21_an_empty_stop_is_an_empty_message(emulator: Emulator, llm: Gemway, 
 
 
 @pytest.mark.parametrize("reason", ["A_REASON_OF_NEXT_YEAR", 99, "SAFETY"])
-def test_s22_unknown_finish_reasons_are_answers(emulator: Emulator, llm: Gemway, reason: object) -> None:
+def test_unknown_finish_reasons_are_answers(emulator: Emulator, llm: Gemway, reason: object) -> None:
     """What was said is returned, whatever ended it."""
     body = {"candidates": [{"content": {"parts": [{"text": "said"}]}, "finishReason": reason}]}
     emulator.enqueue(reply.raw(200, json.dumps(body)))
@@ -212,7 +212,7 @@ def test_s22_unknown_finish_reasons_are_answers(emulator: Emulator, llm: Gemway,
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_s23_usage_is_complete(emulator: Emulator, llm: Gemway, streamed: bool) -> None:
+def test_usage_is_complete(emulator: Emulator, llm: Gemway, streamed: bool) -> None:
     """Also from a last chunk without parts; thoughts and cached tokens on their own."""
     usage = {**USAGE, "cachedContentTokenCount": 4}
     emulator.enqueue(
@@ -233,7 +233,7 @@ def test_s23_usage_is_complete(emulator: Emulator, llm: Gemway, streamed: bool) 
     assert response.raw["usageMetadata"]["totalTokenCount"] == 19
 
 
-async def test_s24_token_counts_are_the_wires(emulator: Emulator, gemway) -> None:
+async def test_token_counts_are_the_wires(emulator: Emulator, gemway) -> None:
     """Chat, stream, completion, structured answers and tools: counted once each, as the gateway counts."""
     counter = TokenCountingHandler(tokenizer=lambda text: pytest.fail("nothing is to be estimated"))
     llm = gemway(callback_manager=CallbackManager([counter]))
@@ -261,7 +261,7 @@ async def test_s24_token_counts_are_the_wires(emulator: Emulator, gemway) -> Non
     assert counter.total_llm_token_count == 38
 
 
-def test_s25_a_hint_is_waited_for(emulator: Emulator, llm: Gemway) -> None:
+def test_a_hint_is_waited_for(emulator: Emulator, llm: Gemway) -> None:
     """429 with Retry-After is retried no sooner than it says."""
     emulator.enqueue(reply.error(429, retry_after=1), reply.text("fine"))
     started = time.monotonic()
@@ -272,7 +272,7 @@ def test_s25_a_hint_is_waited_for(emulator: Emulator, llm: Gemway) -> None:
     assert len(emulator.requests) == 2
 
 
-def test_s25_streams_are_retried_before_their_first_chunk(emulator: Emulator, llm: Gemway) -> None:
+def test_streams_are_retried_before_their_first_chunk(emulator: Emulator, llm: Gemway) -> None:
     """A stream that fails to begin is asked for again."""
     emulator.enqueue(reply.error(503), reply.text("fine"))
 
@@ -280,7 +280,7 @@ def test_s25_streams_are_retried_before_their_first_chunk(emulator: Emulator, ll
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
-def test_s25_what_will_not_get_better_is_not_retried(emulator: Emulator, llm: Gemway, status: int) -> None:
+def test_what_will_not_get_better_is_not_retried(emulator: Emulator, llm: Gemway, status: int) -> None:
     """One request, one typed error with the status."""
     emulator.enqueue(reply.error(status))
 
@@ -291,7 +291,7 @@ def test_s25_what_will_not_get_better_is_not_retried(emulator: Emulator, llm: Ge
     assert len(emulator.requests) == 1
 
 
-def test_s25_no_retries_if_none_are_wanted(emulator: Emulator, gemway) -> None:
+def test_no_retries_if_none_are_wanted(emulator: Emulator, gemway) -> None:
     """`max_retries=0` sends one request."""
     emulator.enqueue(reply.error(429))
 
@@ -310,7 +310,7 @@ def _event(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("after_a_chunk", [False, True], ids=["before-the-answer", "between-chunks"])
-def test_s26_silence_ends_in_a_timeout(after_a_chunk: bool) -> None:
+def test_silence_ends_in_a_timeout(after_a_chunk: bool) -> None:
     """A stalled server is given up soon, also in the middle of a stream."""
     with FaultServer() as server:
         server.script(play(HEAD, _event("Hi"), STALL) if after_a_chunk else play(STALL))
@@ -323,7 +323,7 @@ def test_s26_silence_ends_in_a_timeout(after_a_chunk: bool) -> None:
             assert time.monotonic() - started < 2
 
 
-def test_s26_leaving_a_stream_closes_the_connection() -> None:
+def test_leaving_a_stream_closes_the_connection() -> None:
     """Whoever stops early hears no more."""
     with FaultServer() as server:
         server.script(play(HEAD, _event("Hi"), STALL))
@@ -336,7 +336,7 @@ def test_s26_leaving_a_stream_closes_the_connection() -> None:
             assert server.idle()
 
 
-async def test_s26_leaving_an_async_stream_closes_the_connection() -> None:
+async def test_leaving_an_async_stream_closes_the_connection() -> None:
     """The same for asyncio, without the model being closed."""
     with FaultServer() as server:
         server.script(play(HEAD, _event("Hi"), STALL))
@@ -349,7 +349,7 @@ async def test_s26_leaving_an_async_stream_closes_the_connection() -> None:
             assert await asyncio.to_thread(server.idle)
 
 
-def test_s27_raw_is_plain_json(emulator: Emulator, gemway) -> None:
+def test_raw_is_plain_json(emulator: Emulator, gemway) -> None:
     """Responses with pictures, signatures and calls dump to JSON, and `raw` is the wire's own."""
     call = {"functionCall": {"name": "add", "args": {"a": 1}, "id": "x"}, "thoughtSignature": "AP//+/8="}
     picture = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
@@ -365,7 +365,7 @@ def test_s27_raw_is_plain_json(emulator: Emulator, gemway) -> None:
     assert json.loads(completion.model_dump_json())["raw"]["candidates"] == body["candidates"]
 
 
-def test_s28_call_time_options_reach_the_wire(emulator: Emulator, llm: Gemway) -> None:
+def test_call_time_options_reach_the_wire(emulator: Emulator, llm: Gemway) -> None:
     """What a call says goes over what the model says."""
     llm.chat(
         HELLO,
@@ -391,7 +391,7 @@ def test_s28_call_time_options_reach_the_wire(emulator: Emulator, llm: Gemway) -
 
 
 @pytest.mark.parametrize("option", [{"temprature": 1}, {"api_key": "k"}, {"base_url": "http://x"}])
-def test_s28_unknown_call_time_options_are_refused(llm: Gemway, option: dict) -> None:
+def test_unknown_call_time_options_are_refused(llm: Gemway, option: dict) -> None:
     """A slip is named, and what only the constructor takes is said to be so."""
     with pytest.raises(TypeError, match=next(iter(option))):
         llm.chat(HELLO, **option)
@@ -417,7 +417,7 @@ CHAT_PAIR = {"LLMChatStartEvent": 1, "LLMChatEndEvent": 1}
 STRUCTURED_PAIR = {"LLMStructuredPredictStartEvent": 1, "LLMStructuredPredictEndEvent": 1}
 
 
-def test_s29_chat_and_completion_have_one_pair_each(emulator: Emulator, llm: Gemway, events: list[str]) -> None:
+def test_chat_and_completion_have_one_pair_each(emulator: Emulator, llm: Gemway, events: list[str]) -> None:
     """A completion has no chat events."""
     llm.chat(HELLO)
     assert Counter(events) == CHAT_PAIR
@@ -427,7 +427,7 @@ def test_s29_chat_and_completion_have_one_pair_each(emulator: Emulator, llm: Gem
     assert Counter(events) == {"LLMCompletionStartEvent": 1, "LLMCompletionEndEvent": 1}
 
 
-async def test_s29_streams_tell_of_their_progress(emulator: Emulator, llm: Gemway, events: list[str]) -> None:
+async def test_streams_tell_of_their_progress(emulator: Emulator, llm: Gemway, events: list[str]) -> None:
     """One event per item, between start and end."""
     emulator.enqueue(*(reply.stream([chunk("a"), chunk("b"), chunk("c", "STOP")]) for _ in range(4)))
 
@@ -446,7 +446,7 @@ async def test_s29_streams_tell_of_their_progress(emulator: Emulator, llm: Gemwa
 
 
 @pytest.mark.parametrize("mode", ["default", "function", "llm"])
-async def test_s29_structured_calls_tell_of_both(emulator: Emulator, gemway, events: list[str], mode: str) -> None:
+async def test_structured_calls_tell_of_both(emulator: Emulator, gemway, events: list[str], mode: str) -> None:
     """A structured call is a structured prediction and a chat."""
     llm = gemway(pydantic_program_mode=mode)
     prompt = PromptTemplate("Ann is 5")
@@ -462,7 +462,7 @@ async def test_s29_structured_calls_tell_of_both(emulator: Emulator, gemway, eve
 
 
 @pytest.mark.parametrize("method", ["chat", "stream_chat"])
-def test_s29_errors_are_told(emulator: Emulator, gemway, method: str) -> None:
+def test_errors_are_told(emulator: Emulator, gemway, method: str) -> None:
     """The end of a failed call carries the exception."""
     debug = LlamaDebugHandler(print_trace_on_end=False)
     llm = gemway(callback_manager=CallbackManager([debug]), max_retries=0)
@@ -488,7 +488,7 @@ class CountingLimiter(BaseRateLimiter):
         self.count += 1
 
 
-async def test_s30_the_rate_limiter_is_asked_once_per_request(emulator: Emulator, gemway) -> None:
+async def test_the_rate_limiter_is_asked_once_per_request(emulator: Emulator, gemway) -> None:
     """Also for structured answers, tools and streams."""
     limiter = CountingLimiter()
     llm = gemway(rate_limiter=limiter)

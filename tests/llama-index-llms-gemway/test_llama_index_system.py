@@ -1,4 +1,4 @@
-"""The whole system: acceptance statements 49 and 50 (48 is the component matrix, in `matrix/`)."""
+"""The whole system: what calls and objects cost, windows of engines, streams that are lazy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _median_ms(call, times: int) -> float:
     return statistics.median(taken)
 
 
-def test_s49_a_chat_costs_little_more_than_http(emulator: Emulator, llm: Gemway) -> None:
+def test_a_chat_costs_little_more_than_http(emulator: Emulator, llm: Gemway) -> None:
     """Less than a millisecond on top of httpx."""
     messages = [ChatMessage(content="Hello")]
     body = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
@@ -51,19 +51,19 @@ def _long_history() -> list[ChatMessage]:
     return [*(turn * 50), ChatMessage(content="and now?")]
 
 
-def test_s49_a_long_history_is_cheap(llm: Gemway) -> None:
+def test_a_long_history_is_cheap(llm: Gemway) -> None:
     """Two hundred messages are converted in a few milliseconds."""
     history = _long_history()
 
     assert _median_ms(lambda: llm._prepare(history, {}), 10) < 10
 
 
-def test_s49_construction_is_cheap() -> None:
+def test_construction_is_cheap() -> None:
     """A model is made in less than five milliseconds."""
     assert _median_ms(lambda: Gemway("m", api_key="k", base_url="https://gateway.example"), 20) < 5
 
 
-def test_s50_metadata(gemway) -> None:
+def test_metadata(gemway) -> None:
     """Unknown models have a window; no limit means -1; a limit of the whole window leaves room for the prompt."""
     assert gemway("a-model-of-next-year").metadata.context_window >= 100_000
     assert gemway("gemini-2.5-flash").metadata.context_window == 1_048_576
@@ -74,7 +74,7 @@ def test_s50_metadata(gemway) -> None:
 
 
 @pytest.mark.parametrize("max_tokens", [None, 2048])
-def test_s50_engines_work_in_a_small_window(emulator: Emulator, gemway, max_tokens: int | None) -> None:
+def test_engines_work_in_a_small_window(emulator: Emulator, gemway, max_tokens: int | None) -> None:
     """Query and chat engines fit their prompts into 2,048 tokens."""
     llm = gemway(context_window=2048, max_tokens=max_tokens)
     index = VectorStoreIndex.from_documents([Document(text=TEXT)] * 2, embed_model=MockEmbedding(embed_dim=4))
