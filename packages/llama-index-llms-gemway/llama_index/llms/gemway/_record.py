@@ -1,4 +1,4 @@
-"""What LlamaIndex's blocks cannot hold of an answer, and where a message keeps it. Pure.
+"""Record the parts of an answer that LlamaIndex's blocks cannot hold, inside the message. Pure.
 
 Signatures, ids that the server gave and parts without a block of their own have to go back with the next request. A
 message that has any of these carries a *record*: plain JSON, one entry for each part received, in the order of the wire.
@@ -9,7 +9,7 @@ message that has any of these carries a *record*: plain JSON, one entry for each
     {"kind": "part", "part": {"executableCode": {...}}}                               a part that no block can hold
 
 Indices count blocks of one type, so a message still finds its own blocks after others were taken out. `rest` is what
-the part has beside its payload; `server_id` is there only if the server gave the call an id.
+the part has besides its payload; `server_id` is there only if the server gave the call an id.
 
 The record is kept in `additional_information["gemway_parts"]` of a ThinkingBlock: of the message's last one, or of an
 empty one at its end. No other place works. A subclass of a block or an attribute of our own does not survive a chat
@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock
+from llama_index.core.base.llms.types import ChatMessage, ContentBlock, ThinkingBlock
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -56,7 +56,7 @@ class Record(list[Entry]):
     __str__ = __repr__
 
 
-def with_record(blocks: list[Any], record: Record) -> list[Any]:
+def with_record(blocks: list[ContentBlock], record: Record) -> list[ContentBlock]:
     """Return *blocks* with *record* in the last ThinkingBlock, or in an empty one at the end."""
     for place in range(len(blocks) - 1, -1, -1):
         if isinstance(block := blocks[place], ThinkingBlock):
@@ -70,19 +70,21 @@ def read_record(message: ChatMessage) -> Sequence[Entry]:
     """Return the record of *message*, empty if it has none or if a store has made it unreadable."""
     for block in message.blocks:
         if isinstance(block, ThinkingBlock) and RECORD in block.additional_information:
-            return _as_entries(block.additional_information[RECORD])
+            return _to_entries(block.additional_information[RECORD])
     if RECORD in message.additional_kwargs:  # messages that version 0.1.0 stored
-        return _as_entries(message.additional_kwargs[RECORD])
+        return _to_entries(message.additional_kwargs[RECORD])
     return ()
 
 
-_ENTRIES: Final = TypeAdapter(list[Entry])
+_ENTRY_LIST: Final = TypeAdapter(list[Entry])
 
 
-def _as_entries(value: Any) -> Sequence[Entry]:
-    if not value or isinstance(value, Record):
-        return value or ()
+def _to_entries(value: object) -> Sequence[Entry]:
+    if isinstance(value, Record):
+        return value
+    if not value:
+        return ()
     try:
-        return _ENTRIES.validate_python(from_store(value))
+        return _ENTRY_LIST.validate_python(from_store(value))
     except ValidationError:
         return ()

@@ -47,18 +47,18 @@ def to_wire_tools(tools: Any, *, dialect: Dialect = "json_schema") -> WireTools:
     """Return the wire's tools for LlamaIndex tools, functions, models, OpenAI's dicts and Google's own.
 
     Raises:
-        UnsupportedContentError: something that is no tool.
+        UnsupportedContentError: something that is not a tool.
     """
     if isinstance(tools, WireTools):
         return tools
     functions: list[_Function] = []
     others: list[Any] = []
     for tool in each_tool(tools):
-        found = _declared(tool, dialect)
-        if found is not None:
-            functions.append(found)
-        elif (other := _others(tool, functions)) and other not in others:
-            others.append(other)
+        function = _to_function(tool, dialect)
+        if function is not None:
+            functions.append(function)
+        elif (google_tool := _to_google_tool(tool, functions)) and google_tool not in others:
+            others.append(google_tool)
     return WireTools(functions, others)
 
 
@@ -68,21 +68,21 @@ def each_tool(tools: Any) -> Iterable[Any]:
     return [tools] if is_single else tools
 
 
-def _declared(tool: Any, dialect: Dialect) -> _Function | None:
+def _to_function(tool: Any, dialect: Dialect) -> _Function | None:
     """Return a function, or None for a tool in Google's own form."""
     if isinstance(tool, BaseTool):
-        return _of_tool(tool, dialect)
+        return _function_of_tool(tool, dialect)
     if isinstance(tool, Mapping):
         function = tool.get("function", tool)
         if not isinstance(function, Mapping) or "name" not in function:
             return None
         schema = function.get("parameters") or function.get("parametersJsonSchema") or function.get("input_schema")
-        return _function(str(function["name"]), function.get("description") or "", schema, dialect)
+        return _declare_function(str(function["name"]), function.get("description") or "", schema, dialect)
     if isinstance(tool, type) and hasattr(tool, "model_json_schema"):
         schema = inline_root_reference(tool.model_json_schema())
-        return _function(schema.get("title", tool.__name__), schema.get("description", ""), schema, dialect)
+        return _declare_function(schema.get("title", tool.__name__), schema.get("description", ""), schema, dialect)
     if callable(tool):
-        return _of_tool(FunctionTool.from_defaults(fn=tool), dialect)
+        return _function_of_tool(FunctionTool.from_defaults(fn=tool), dialect)
     if hasattr(tool, "model_dump"):
         return None
     raise UnsupportedContentError(
@@ -90,11 +90,11 @@ def _declared(tool: Any, dialect: Dialect) -> _Function | None:
     )
 
 
-def _function(name: str, description: str, schema: Any, dialect: Dialect) -> _Function:
+def _declare_function(name: str, description: str, schema: Any, dialect: Dialect) -> _Function:
     return _Function(name, function_declaration(name, description, schema, dialect=dialect), schema)
 
 
-def _others(tool: Any, functions: list[_Function]) -> Any:
+def _to_google_tool(tool: Any, functions: list[_Function]) -> Any:
     """Return a tool in Google's own form; its function declarations join the others."""
     wire = dict(tool) if isinstance(tool, Mapping) else tool.model_dump(by_alias=True, exclude_none=True, mode="json")
     given = wire.pop("functionDeclarations", None) or wire.pop("function_declarations", None) or ()
@@ -104,23 +104,27 @@ def _others(tool: Any, functions: list[_Function]) -> Any:
     return wire
 
 
-# A declaration lives as long as the class that holds the tool's arguments; tools that share one differ by name.
-_functions: Final[WeakKeyDictionary[type, dict[tuple[str, str, Dialect], tuple[str, _Function]]]] = WeakKeyDictionary()
+# Converting a schema takes longer than the rest of a request, so each declaration is made once. It lives as long as the
+# class that describes the tool's arguments; tools that share a class differ by name.
+_functions_by_schema: Final[WeakKeyDictionary[type, dict[tuple[str, str, Dialect], tuple[str, _Function]]]] = (
+    WeakKeyDictionary()
+)
 
 
-def _of_tool(tool: BaseTool, dialect: Dialect) -> _Function:
+def _function_of_tool(tool: BaseTool, dialect: Dialect) -> _Function:
     metadata = tool.metadata
     name, description = metadata.get_name(), metadata.description or ""
     schema = metadata.fn_schema
     if schema is None:
-        return _function(name, description, metadata.get_parameters_dict(), dialect)
-    # Classes are changed in place, too: a description that is patched, a field that is added before model_rebuild().
+        return _declare_function(name, description, metadata.get_parameters_dict(), dialect)
+    # Classes are changed in place too, for example a description that is patched, or a field that is added before
+    # model_rebuild(). The stamp notices both.
     stamp = f"{schema.__doc__}{schema.model_fields}"
-    known = _functions.setdefault(schema, {})
+    made = _functions_by_schema.setdefault(schema, {})
     key = (name, description, dialect)
-    if key not in known or known[key][0] != stamp:
-        known[key] = (stamp, _function(name, description, metadata.get_parameters_dict(), dialect))
-    return known[key][1]
+    if key not in made or made[key][0] != stamp:
+        made[key] = (stamp, _declare_function(name, description, metadata.get_parameters_dict(), dialect))
+    return made[key][1]
 
 
 class LegacyCall(NamedTuple):
@@ -134,7 +138,7 @@ class LegacyCall(NamedTuple):
 def read_legacy_calls(tool_calls: Any) -> list[LegacyCall]:
     """Return the calls of a `tool_calls` list: OpenAI's dicts or objects, or ToolCallBlocks that were written as JSON.
 
-    A chat store may have written the list, or a call, as text. What cannot be read as a call is passed over.
+    A chat store may have written the list, or a call, as text. Whatever cannot be read as a call is skipped.
     """
     listed = from_store(tool_calls)
     calls = [_read_legacy_call(from_store(call)) for call in listed] if isinstance(listed, list | tuple) else []
@@ -142,16 +146,16 @@ def read_legacy_calls(tool_calls: Any) -> list[LegacyCall]:
 
 
 def _read_legacy_call(call: Any) -> LegacyCall | None:
-    members = _members(call)
+    members = _call_members(call)
     function = from_store(members.get("function"))
     if function is None:
         name, arguments, call_id = (members.get(name) for name in ("tool_name", "tool_kwargs", "tool_call_id"))
     else:
-        name, arguments = (_members(function).get(name) for name in ("name", "arguments"))
+        name, arguments = (_call_members(function).get(name) for name in ("name", "arguments"))
         call_id = members.get("id")
     return LegacyCall(str(call_id) if call_id else None, str(name), arguments) if name else None
 
 
-def _members(value: Any) -> Mapping[str, Any]:
+def _call_members(value: Any) -> Mapping[str, Any]:
     names = ("function", "id", "name", "arguments", "tool_name", "tool_kwargs", "tool_call_id")
     return value if isinstance(value, Mapping) else {name: getattr(value, name, None) for name in names}
