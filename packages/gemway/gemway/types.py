@@ -118,7 +118,9 @@ class GenerateContentRequest(WireType):
     cached_content: str | None = None
     service_tier: Enum | None = None
     store: bool | None = None
+    # Vertex AI only; typed gateways drop it, like serviceTier and store.
     labels: dict[str, str] | None = None
+    # Resumes an answer that ended with CONTINUATION; typed gateways drop it.
     continuation_token: Base64 | None = None
 
 
@@ -128,6 +130,7 @@ class GenerateContentResponse(WireType):
     The helpers look at the first candidate; without content `.text` is `""` and the lists are empty.
     """
 
+    # Absent if the prompt was blocked, and in chunks with nothing but usage.
     candidates: list[Candidate] | None = None
     prompt_feedback: PromptFeedback | None = None
     usage_metadata: UsageMetadata | None = None
@@ -244,8 +247,10 @@ class Part(WireType):
     inline_data: Blob | None = None
     text: str | None = None
     thought: bool | None = None
+    # Opaque, and checked byte for byte. Gateways such as new-api keep this spelling only, not `thought_signature`.
     thought_signature: Base64 | None = None
     video_metadata: VideoMetadata | None = None
+    # What Gemini's own tools did. Gemini 3 wants it back; typed gateways drop it.
     tool_call: ToolCall | None = None
     tool_response: ToolResponse | None = None
     part_metadata: dict[str, Any] | None = None
@@ -291,9 +296,11 @@ class FileData(WireType):
 class FunctionCall(WireType):
     """A call of one of the declared functions. `args` is an object; some gateways send it as JSON text."""
 
+    # Dropped by typed gateways, so results must also be in the order of the calls.
     id: str | None = None
     args: Arguments | None = None
     name: str | None = None
+    # Streamed arguments, on Vertex AI only.
     partial_args: list[PartialArg] | None = None
     will_continue: bool | None = None
 
@@ -314,9 +321,11 @@ class FunctionResponse(WireType):
 
     will_continue: bool | None = None
     scheduling: Enum | None = None
+    # Media, from Gemini 3 on. Older models take them as parts of the same turn.
     parts: list[FunctionResponsePart] | None = None
     id: str | None = None
     name: str | None = None
+    # Anything but an object is a 400. `output` and `error` are special, otherwise all of it is the output.
     response: dict[str, Any] | None = None
 
 
@@ -353,6 +362,7 @@ class VideoMetadata(WireType):
     """Which part of a video to look at: offsets such as `"40s"`, frames per second in (0, 24]."""
 
     end_offset: str | None = None
+    # More than 0, at most 24.
     fps: float | None = None
     start_offset: str | None = None
     content_layers: list[Enum] | None = None
@@ -444,7 +454,9 @@ class ToolConfig(WireType):
     """How tools may be used."""
 
     retrieval_config: RetrievalConfig | None = None
+    # A 400 without function declarations.
     function_calling_config: FunctionCallingConfig | None = None
+    # Needed for functions together with Google's own tools; models before Gemini 3 refuse it.
     include_server_side_tool_invocations: bool | None = None
 
 
@@ -481,6 +493,7 @@ class Tool(WireType):
     code_execution: CodeExecution | None = None
     enterprise_web_search: dict[str, Any] | None = None
     function_declarations: list[FunctionDeclaration] | None = None
+    # Gemini 1.5 only.
     google_search_retrieval: dict[str, Any] | None = None
     parallel_ai_search: dict[str, Any] | None = None
     url_context: UrlContext | None = None
@@ -617,8 +630,11 @@ class GenerationConfig(WireType):
     temperature: float | None = None
     top_p: float | None = None
     top_k: float | None = None
+    # 1 in practice for image models and for streams.
     candidate_count: int | None = None
+    # Thoughts count, too: too few are a billed answer without text.
     max_output_tokens: int | None = None
+    # At most 5.
     stop_sequences: list[str] | None = None
     response_logprobs: bool | None = None
     logprobs: int | None = None
@@ -626,6 +642,7 @@ class GenerationConfig(WireType):
     frequency_penalty: float | None = None
     seed: int | None = None
     response_mime_type: str | None = None
+    # Only one of these two.
     response_schema: Schema | None = None
     response_json_schema: Any = None
     response_modalities: list[str] | None = None
@@ -635,6 +652,7 @@ class GenerationConfig(WireType):
     image_config: ImageConfig | None = None
     enable_enhanced_civic_answers: bool | None = None
     audio_transcription_config: AudioTranscriptionConfig | None = None
+    # Not for images: its enumerations refuse "16:9" and "1K" with a 400 (HKUDS/nanobot#5216).
     response_format: dict[str, Any] | None = None
 
 
@@ -692,6 +710,7 @@ class ThinkingConfig(WireType):
     """How much the model thinks: a level (Gemini 3 and later) or a budget in tokens (2.5), never both."""
 
     include_thoughts: bool | None = None
+    # A budget and a level together are a 400.
     thinking_budget: int | None = None
     thinking_level: Enum | None = None
 
@@ -699,6 +718,7 @@ class ThinkingConfig(WireType):
 class ImageConfig(WireType):
     """Shape (`aspect_ratio`, such as `"16:9"`) and size (`"512"`, `"1K"`, `"2K"`, `"4K"`) of pictures."""
 
+    # Older versions of new-api drop the whole imageConfig (new-api#1999, #2470).
     aspect_ratio: str | None = None
     image_size: str | None = None
     person_generation: str | None = None
@@ -742,8 +762,10 @@ class LanguageHints(WireType):
 class Candidate(WireType):
     """One answer."""
 
+    # Absent, `{}` or without parts where nothing was written or all of it was blocked.
     content: Content | None = None
     citation_metadata: Lenient[CitationMetadata] | None = None
+    # The server's words about the reason. Google's own client drops them.
     finish_message: str | None = None
     token_count: int | None = None
     finish_reason: Enum | None = None
@@ -760,6 +782,7 @@ class CitationMetadata(WireType):
     """Where the answer quotes from (Vertex spells it `citations`)."""
 
     citation_sources: list[Citation] | None = None
+    # Vertex AI's name for the same list.
     citations: list[Citation] | None = None
 
 
