@@ -268,6 +268,15 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def engines(session: nox.Session) -> None:
+    """Run batches on Dask, and as DataFrames, Arrow tables and Parquet files."""
+    install(session, "tests")
+    session.install("dask[distributed]", "pandas", "pyarrow")
+    run_tests(session, "tests/gemway/batch/test_generate.py", "tests/gemway/batch/test_rows.py", *session.posargs)
+    session.run("python", "examples/batch_engine.py", "dask")
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Feed 40,000 changed recordings to the core and both adapters: no untyped error, no hang, no growth."""
     install(session)

@@ -9,7 +9,7 @@ SETTINGS = {"model": MODEL, "prompt": "Item {item} costs {price} euros. How much
 ROWS = [{"item": number, "price": number * 3} for number in range(1, 101)]
 
 
-def answers(engine: str, address: str | None) -> list[dict]:
+def answers(engine: str | None, address: str | None) -> list[dict]:
     """Return the rows with their answers. Without an address an engine runs on this machine."""
     if engine == "ray":
         import ray
@@ -46,7 +46,8 @@ def answers(engine: str, address: str | None) -> list[dict]:
 
 def main() -> None:
     """Answer 100 rows and print one of them."""
-    rows = answers(*[*sys.argv[1:], "none", None][:2])
+    engine, address, *_ = [*sys.argv[1:], None, None]
+    rows = answers(engine, address)
     print(f"{len(rows)} rows, {sum(row['error'] is not None for row in rows)} errors")
     print(next(row["answer"] for row in rows if row["item"] == 7))
 
