@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import gemway
 import source_tree as source
 from gemway._option_reader import COMPOSED
-from gemway._options import ALIASES, IGNORED, OPTIONS
+from gemway._options import ALIASES, IGNORED, OPTIONS, ROWS
 
+TABLES = ("The client's options", "Options of an answer")
 PAGE = (source.ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
@@ -37,3 +39,13 @@ def test_every_alias_stands_beside_what_it_means():
 
     for alias, option in ALIASES.items():
         assert any(f"`{alias}`" in row and row.endswith(f"| `{option}` |") for row in rows), alias
+
+
+def test_nothing_else_is_described():
+    """The tables of options name no option that the code does not have, and no option is named twice in one of them."""
+    tables = [PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0] for title in TABLES]
+    named = [re.findall(r"`(\w+)`", row.split("|")[1]) for table in tables for row in table.splitlines() if "|" in row]
+    options = [name for names in named for name in names]
+
+    assert sorted(set(options) - ROWS.keys() - ALIASES.keys()) == []
+    assert sorted(options) == sorted(set(options))
