@@ -150,8 +150,8 @@ class RedisLimiter:
 
     def _connect(self) -> tuple[Any, Any]:
         try:
-            import limits  # type: ignore[import-not-found,unused-ignore]  # an extra
-            import redis  # type: ignore[import-not-found,unused-ignore]  # noqa: F401 - an extra; limits needs, so that a missing one is named here
+            import limits  # type: ignore[import-not-found,import-untyped,unused-ignore]  # an extra
+            import redis  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401 - an extra; limits needs, so that a missing one is named here
         except ImportError:
             raise ConfigurationError("RedisLimiter needs limits and redis: pip install 'gemway[redis]'") from None
         if self._window is None:

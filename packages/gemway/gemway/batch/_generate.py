@@ -139,7 +139,7 @@ def _with_columns(batch: Any, columns: dict[str, list[Any]]) -> Any:
             return {**batch, **{name: _to_numpy(values) for name, values in columns.items()}}
         return {**batch, **columns}
     if _library(batch) == "pandas":
-        import pandas  # type: ignore[import-untyped,unused-ignore]  # the user's
+        import pandas  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the user's
 
         series = {name: pandas.Series(values, index=batch.index, dtype=object) for name, values in columns.items()}
         return batch.assign(**series)
@@ -160,7 +160,7 @@ def _to_numpy(values: list[Any]) -> Any:
 
 def _with_arrow_columns(batch: Any, columns: dict[str, list[Any]]) -> Any:
     """Return a table or record batch with columns of fixed types, so that a batch without errors fits one with errors."""
-    import pyarrow  # type: ignore[import-not-found,unused-ignore]  # the user's
+    import pyarrow  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the user's
 
     error = {
         "type": pyarrow.string(),

@@ -202,7 +202,7 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
     try:
-        from pyarrow import parquet  # type: ignore[import-not-found,unused-ignore]  # an extra
+        from pyarrow import parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]  # an extra
     except ImportError:
         raise ConfigurationError("Parquet files need pyarrow; install it with: pip install 'gemway[parquet]'") from None
     number = 0
