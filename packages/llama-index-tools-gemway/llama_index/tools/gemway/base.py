@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
+from llama_index.core.bridge.pydantic import Field
 from llama_index.core.tools import FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
 from llama_index.core.workflow import Context
@@ -21,12 +22,8 @@ from gemway import (
     Image,
     UnsupportedContentError,
 )
-from gemway.adapters import canonical, hide_secrets
+from gemway.adapters import OPTIONS, ClientHolder, OtherNames, accepts, canonical, hide_secrets
 from gemway.types import GenerateContentResponse
-
-if TYPE_CHECKING:
-    from llama_index.tools.gemway._options import ClientOptions
-    from typing_extensions import Unpack
 
 AspectRatio = Literal[
     "1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "1:4", "4:1", "1:8", "8:1"
@@ -34,15 +31,22 @@ AspectRatio = Literal[
 ImageSize = Literal["512", "1K", "2K", "4K"]
 Blocks = list[TextBlock | ImageBlock]
 
-_CLIENT: Final = frozenset(
-    {
-        *("api_key", "base_url", "timeout", "max_retries", "deadline", "default_headers", "auth", "http_client"),
-        *("http_async_client", "extra_body", "inline_data_casing", "max_connections", "max_response_bytes", "proxy"),
-        *("verify", "auth_header", "auth_scheme", "retry_budget", "retry_image_timeouts", "on_retry"),
-    }
-)
+# The options of a client. Pictures come whole, so there is nothing to continue.
+_CLIENT: Final = {name for name, place in OPTIONS.items() if place == "client"} - {"max_continuations"} | {"extra_body"}
 _MADE: Final = "gemway_images"
 """Where the ids of pictures made in a run are kept in its context."""
+
+
+if TYPE_CHECKING:
+
+    class _Constructor(OtherNames, ClientHolder):
+        """Every option by every name, for type checkers."""
+
+        model: str = Field(default=IMAGE_MODEL, kw_only=False)
+        client: Client | AsyncClient | None = None
+        aspect_ratio: str | None = None
+        image_size: str | None = None
+        return_images: Literal["blocks", "reference"] = "blocks"
 
 
 class GemwayToolSpec(BaseToolSpec):
@@ -74,25 +78,39 @@ class GemwayToolSpec(BaseToolSpec):
         ("edit_image", "aedit_image"),
     ]
 
-    def __init__(
-        self,
-        model: str = IMAGE_MODEL,
-        *,
-        client: Client | AsyncClient | None = None,
-        aspect_ratio: str | None = None,
-        image_size: str | None = None,
-        return_images: Literal["blocks", "reference"] = "blocks",
-        **options: "Unpack[ClientOptions]",
-    ) -> None:
-        hide_secrets(options)
-        if return_images not in {"blocks", "reference"}:
-            raise ConfigurationError(f'return_images must be "blocks" or "reference", not {return_images!r}')
-        self.model = model
-        self.aspect_ratio = aspect_ratio
-        self.image_size = image_size
-        self.return_images = return_images
-        self._client, self._async_client = _clients(client, options)
-        self._gallery = Gallery()
+    if TYPE_CHECKING:
+        model: str
+        aspect_ratio: str | None
+        image_size: str | None
+        return_images: Literal["blocks", "reference"]
+        _client: Client
+        _async_client: AsyncClient
+        _gallery: Gallery
+
+        @accepts(_Constructor)
+        def __init__(self, **options: Any) -> None: ...
+
+    else:
+
+        def __init__(
+            self,
+            model: str = IMAGE_MODEL,
+            *,
+            client: Client | AsyncClient | None = None,
+            aspect_ratio: str | None = None,
+            image_size: str | None = None,
+            return_images: Literal["blocks", "reference"] = "blocks",
+            **options: Any,
+        ) -> None:
+            hide_secrets(options)
+            if return_images not in {"blocks", "reference"}:
+                raise ConfigurationError(f'return_images must be "blocks" or "reference", not {return_images!r}')
+            self.model = model
+            self.aspect_ratio = aspect_ratio
+            self.image_size = image_size
+            self.return_images = return_images
+            self._client, self._async_client = _clients(client, options)
+            self._gallery = Gallery()
 
     def image(self, image_id: str) -> Image:
         """Return a picture by its id. Raises KeyError for one that is not (or no longer) kept; 64 are."""
