@@ -44,6 +44,20 @@ def test_options_are_taken_under_all_their_names(model, gemway_emulator):
 
 
 @pytest.mark.parametrize(
+    ("word", "sent"),
+    [
+        *(("flex", "flex"), ("PRIORITY", "priority"), ("default", "standard"), ("standard_only", "standard")),
+        ("auto", None),
+    ],
+)
+def test_a_service_tier_is_a_field_of_the_request(model, gemway_emulator, word, sent):
+    """Google's words, and OpenAI's and Anthropic's for them, stand beside generationConfig as Google documents it."""
+    model.ask(service_tier=word)
+
+    assert gemway_emulator.requests[0].json.get("serviceTier") == sent
+
+
+@pytest.mark.parametrize(
     "again",
     [
         copy.copy,

@@ -31,7 +31,7 @@ from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping
 from gemway._schema import Dialect
 from gemway._warnings import warn
-from gemway._wire_options import to_generation_config, to_safety_settings
+from gemway._wire_options import to_generation_config, to_safety_settings, to_service_tier
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -311,6 +311,8 @@ class ModelOptions(ClientHolder, RequestOptions):
             body["safetySettings"] = to_safety_settings(settings)
         if labels := options.get("labels"):
             body["labels"] = labels
+        if tier := to_service_tier(options.get("service_tier")):
+            body["serviceTier"] = tier
         if cached := options.get("cached_content"):
             _use_cache(body, cached)
         if extra := options.get("extra_body"):

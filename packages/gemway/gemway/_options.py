@@ -290,6 +290,10 @@ class RequestOptions(AdapterOptions):
     safety_settings: Any = option("request", meaning="A list of {category, threshold}, or a mapping.")
     cached_content: str | None = option("request", meaning="The name of cached content.")
     labels: Mapping[str, str] | None = option("request")
+    service_tier: str | None = option(
+        "request",
+        meaning="`flex`, `standard` or `priority`. OpenAI's `auto` sends nothing, and `default` means `standard`.",
+    )
     tools: Any = option("tools", meaning='Tools for every call, such as [{"googleSearch": {}}].')
     tool_choice: Any = option("tools")
     tool_config: Any = option("tools")
@@ -363,7 +367,6 @@ class OtherNames(_Names):
     # OpenAI
     organization: str | None = ignored()
     openai_organization: str | None = ignored()
-    service_tier: str | None = ignored()
     user: str | None = ignored()
     store: bool | None = ignored()
     metadata: Any = ignored()

@@ -165,6 +165,15 @@ def _expect(what: str, value: Any, known: Sequence[str], model: str) -> None:
         warn_once((what, str(value), model), f"unusual {what} {value!r} for {model} ({documented}); sent as it is")
 
 
+def to_service_tier(value: str | None) -> str | None:
+    """Return the wire's serviceTier for Google's, OpenAI's or Anthropic's word, or None if nothing is to be sent.
+
+    Google's words are lower case on the wire: flex, standard, priority (ai.google.dev/api/generate-content).
+    """
+    word = (value or "").lower()
+    return {"auto": None, "": None, "default": "standard", "standard_only": "standard"}.get(word, word)
+
+
 def to_safety_settings(value: Any) -> list[JsonObject]:
     """Return the wire's safetySettings from a list of `{category, threshold}` or a mapping category -> threshold."""
     if isinstance(value, Mapping) and "category" not in value:
