@@ -77,6 +77,19 @@ async def test_the_async_methods_give_the_same_vectors(embeddings):
     await embeddings.aclose()
 
 
+async def test_a_call_may_change_its_options(embeddings, emulator):
+    """GoogleGenerativeAIEmbeddings and OpenAIEmbeddings take some options at a call, blocking and with asyncio."""
+    embeddings.embed_documents(["one", "two"], task_type="CLUSTERING", output_dimensionality=8, chunk_size=1)
+    await embeddings.aembed_query("one", task_type="QUESTION_ANSWERING")
+
+    first, second, third = (entry.json["requests"] for entry in emulator.requests)
+    assert [len(first), len(second)] == [1, 1]
+    assert (first[0]["taskType"], first[0]["outputDimensionality"]) == ("CLUSTERING", 8)
+    assert third[0]["taskType"] == "QUESTION_ANSWERING"
+    with pytest.raises(TypeError, match="call it once for each"):
+        embeddings.embed_documents(["one"], titles=["a"])
+
+
 def test_no_texts_are_no_request(embeddings, emulator):
     """An empty list is an empty list."""
     assert embeddings.embed_documents([]) == []

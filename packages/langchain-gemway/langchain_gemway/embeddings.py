@@ -10,6 +10,9 @@ from langchain_core.embeddings import Embeddings
 
 from langchain_gemway._errors import langchain_errors
 
+_CALL_OPTIONS = frozenset({"task_type", "title", "output_dimensionality", "batch_size"})
+_CALL_NAMES = {"chunk_size": "batch_size", "dimensions": "output_dimensionality"}
+
 
 class GemwayEmbeddings(EmbeddingModelOptions, Embeddings):
     """Embeds documents and queries through a gateway.
@@ -40,35 +43,50 @@ class GemwayEmbeddings(EmbeddingModelOptions, Embeddings):
     batch_size: int = 100
     concurrency: int = 4
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return one vector for each of *texts*, in their order."""
+    def embed_documents(self, texts: list[str], **options: Any) -> list[list[float]]:
+        """Return one vector for each of *texts*, in their order.
+
+        Args:
+            options: `task_type`, `title`, `output_dimensionality` and `batch_size` for this call only, as
+                GoogleGenerativeAIEmbeddings takes them, or OpenAIEmbeddings' `chunk_size`.
+        """
+        request = self._request("RETRIEVAL_DOCUMENT", options)
         if not texts:
             return []
         with langchain_errors():
-            return self._vectors(self._client().embed_content(self.model, texts, **self._request("RETRIEVAL_DOCUMENT")))
+            return self._vectors(self._client().embed_content(self.model, texts, **request))
 
-    def embed_query(self, text: str) -> list[float]:
-        """Return the vector of a search query."""
+    def embed_query(self, text: str, **options: Any) -> list[float]:
+        """Return the vector of a search query; for *options* see `embed_documents`."""
+        request = self._request("RETRIEVAL_QUERY", options)
         with langchain_errors():
-            return self._vectors(self._client().embed_content(self.model, text, **self._request("RETRIEVAL_QUERY")))[0]
+            return self._vectors(self._client().embed_content(self.model, text, **request))[0]
 
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return one vector for each of *texts*, in their order."""
+    async def aembed_documents(self, texts: list[str], **options: Any) -> list[list[float]]:
+        """Return one vector for each of *texts*, in their order; for *options* see `embed_documents`."""
+        request = self._request("RETRIEVAL_DOCUMENT", options)
         if not texts:
             return []
-        request = self._request("RETRIEVAL_DOCUMENT")
         with langchain_errors():
             return self._vectors(await self._async_client().embed_content(self.model, texts, **request))
 
-    async def aembed_query(self, text: str) -> list[float]:
-        """Return the vector of a search query."""
-        request = self._request("RETRIEVAL_QUERY")
+    async def aembed_query(self, text: str, **options: Any) -> list[float]:
+        """Return the vector of a search query; for *options* see `embed_documents`."""
+        request = self._request("RETRIEVAL_QUERY", options)
         with langchain_errors():
             return self._vectors(await self._async_client().embed_content(self.model, text, **request))[0]
 
-    def _request(self, task_type: str) -> dict[str, Any]:
+    def _request(self, task_type: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of `embed_content`: the object's, with what a call *changes* on top."""
+        given = {_CALL_NAMES.get(name, name): value for name, value in changes.items() if value is not None}
+        if unknown := given.keys() - _CALL_OPTIONS:
+            advice = "; to give each text a title, call it once for each" if "titles" in unknown else ""
+            raise TypeError(
+                f"GemwayEmbeddings got an unexpected option {min(unknown)!r} in a call, which takes"
+                f" {', '.join(sorted(_CALL_OPTIONS))}{advice}"
+            )
         options = {**self._embed_options(), "batch_size": self.batch_size, "concurrency": self.concurrency}
-        return {**options, "task_type": self.task_type or task_type}
+        return {**options, "task_type": self.task_type or task_type, **given}
 
     @staticmethod
     def _vectors(result: gemway.EmbeddingResult) -> list[list[float]]:
