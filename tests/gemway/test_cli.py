@@ -295,7 +295,12 @@ def test_an_interrupted_examination_keeps_its_findings(gateway_environment, emul
     """Ctrl-C ends with what was found so far, exit code 130, and no traceback."""
     release = threading.Event()
     emulator.respond = lambda request: reply.text("ready") if not request.streamed else release.wait(20) and None
-    command = [sys.executable, "-m", "gemway", "doctor", "--no-pictures"]
+    # A shell that starts the tests in the background lets its children ignore SIGINT.
+    program = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "runpy.run_module('gemway', run_name='__main__', alter_sys=True)"
+    )
+    command = [sys.executable, "-c", program, "doctor", "--no-pictures"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     printed: list[str] = []
     while not any(line.startswith("text ") for line in printed):
