@@ -14,7 +14,7 @@ from gemway._redaction import SecretMapping, fingerprint
 from gemway._response import BLOCKED, FINISH_PROBLEMS, refuse_blocked
 from gemway._schema import inline_root_reference
 from gemway._sniff import decode_base64, sniff_mime_type
-from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media
+from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media, stamp_class
 from gemway._warnings import warn, warn_once
 from gemway._wire_options import to_generation_config, to_safety_settings, to_tool_config
 from gemway.types import find_answered_call
@@ -56,6 +56,7 @@ __all__ = [
     "sanitize_tool_name",
     "sniff_mime_type",
     "split_result_media",
+    "stamp_class",
     "to_generation_config",
     "to_part",
     "to_safety_settings",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gemway import ConfigurationError, Dialect, function_declaration
-from gemway.adapters import inline_root_reference, restore_arguments, sanitize_tool_name
+from gemway.adapters import inline_root_reference, restore_arguments, sanitize_tool_name, stamp_class
 from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import BaseModel
 
@@ -162,14 +162,10 @@ def _tool_fingerprint(tool: Tool) -> _Fingerprint:
     """
     if _is_langchain_tool(tool, "base", "BaseTool"):
         schema = tool.args_schema
-        arguments = repr(schema) if isinstance(schema, Mapping) else (schema, *_class_fingerprint(schema))
+        arguments = repr(schema) if isinstance(schema, Mapping) else (schema, *stamp_class(schema))
         return tool.name, tool.description, arguments
     defaults = repr(getattr(tool, "__defaults__", None))
-    return {**getattr(tool, "__annotations__", {})}, defaults, *_class_fingerprint(tool)
-
-
-def _class_fingerprint(schema: object) -> _Fingerprint:
-    return getattr(schema, "__doc__", None), repr(getattr(schema, "model_fields", None))
+    return {**getattr(tool, "__annotations__", {})}, defaults, *stamp_class(tool)
 
 
 def _describe_tool(tool: Tool) -> tuple[str, str, JsonMapping | None]:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from llama_index.core.tools import BaseTool, FunctionTool
 
 from gemway import Dialect, UnsupportedContentError, function_declaration
-from gemway.adapters import from_store, inline_root_reference, restore_arguments
+from gemway.adapters import from_store, inline_root_reference, restore_arguments, stamp_class
 
 _Declaration = dict[str, Any]
 
@@ -106,7 +106,7 @@ def _to_google_tool(tool: Any, functions: list[_Function]) -> Any:
 
 # Converting a schema takes longer than the rest of a request, so each declaration is made once. It lives as long as the
 # class that describes the tool's arguments; tools that share a class differ by name.
-_functions_by_schema: Final[WeakKeyDictionary[type, dict[tuple[str, str, Dialect], tuple[str, _Function]]]] = (
+_functions_by_schema: Final[WeakKeyDictionary[type, dict[tuple[str, str, Dialect], tuple[object, _Function]]]] = (
     WeakKeyDictionary()
 )
 
@@ -117,9 +117,7 @@ def _function_of_tool(tool: BaseTool, dialect: Dialect) -> _Function:
     schema = metadata.fn_schema
     if schema is None:
         return _declare_function(name, description, metadata.get_parameters_dict(), dialect)
-    # Classes are changed in place too, for example a description that is patched, or a field that is added before
-    # model_rebuild(). The stamp notices both.
-    stamp = f"{schema.__doc__}{schema.model_fields}"
+    stamp = stamp_class(schema)
     made = _functions_by_schema.setdefault(schema, {})
     key = (name, description, dialect)
     if key not in made or made[key][0] != stamp:
