@@ -41,11 +41,11 @@ LANGCHAIN_PICTURE = Walk(functions=90, lines=506, files=30)
 LANGCHAIN_STREAM = Walk(functions=137, lines=765, files=30)
 LANGCHAIN_AGENT = Walk(functions=148, lines=816, files=32)
 LANGCHAIN_STRUCTURED = Walk(functions=91, lines=513, files=27)
-LLAMA_INDEX_TEXT = Walk(functions=76, lines=406, files=24)
-LLAMA_INDEX_PICTURE = Walk(functions=88, lines=458, files=26)
-LLAMA_INDEX_STREAM = Walk(functions=147, lines=809, files=26)
+LLAMA_INDEX_TEXT = Walk(functions=67, lines=369, files=23)
+LLAMA_INDEX_PICTURE = Walk(functions=78, lines=422, files=25)
+LLAMA_INDEX_STREAM = Walk(functions=138, lines=772, files=25)
 LLAMA_INDEX_AGENT = Walk(functions=138, lines=750, files=30)
-LLAMA_INDEX_STRUCTURED = Walk(functions=99, lines=527, files=26)
+LLAMA_INDEX_STRUCTURED = Walk(functions=91, lines=493, files=25)
 
 
 class City(BaseModel):
