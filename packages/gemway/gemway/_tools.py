@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2s
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 from gemway._capabilities import capabilities
 from gemway._exceptions import ConfigurationError
 from gemway._json import JsonMapping, JsonObject
 
+_DESCRIPTION: Final = attrgetter("description")
 _LONGEST: Final = 64  # 128 in the current docs; 64 in older ones and for other providers' models
 
 
@@ -50,7 +52,7 @@ def stamp_class(schema: object) -> tuple[object, ...]:
     if not isinstance(fields, Mapping):
         return getattr(schema, "__doc__", None), repr(fields)
     built = id(getattr(schema, "__pydantic_core_schema__", None))
-    return (schema.__doc__, built, *fields, *[field.description for field in fields.values()])
+    return (schema.__doc__, built, *fields, *map(_DESCRIPTION, fields.values()))
 
 
 def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
