@@ -77,3 +77,16 @@ def test_once_for_each_key():
 
     assert [str(one.message) for one in caught] == ["only once", "each time", "each time"]
     assert {one.filename for one in caught} == {__file__}
+
+
+def test_names_that_moved_to_adapters_are_still_found():
+    """Programs that import them from `gemway` work, and learn where they are now."""
+    import gemway
+    from gemway.adapters import arrange
+
+    with pytest.warns(DeprecationWarning, match=r"import arrange from gemway\.adapters") as caught:
+        assert gemway.arrange is arrange
+
+    assert caught[0].filename == __file__
+    with pytest.raises(AttributeError, match="no attribute 'arrangement'"):
+        _ = gemway.arrangement
