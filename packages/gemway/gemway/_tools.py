@@ -43,10 +43,10 @@ def sanitize_tool_name(name: str) -> str:
 
 
 def stamp_class(schema: object) -> tuple[object, ...]:
-    """Return what tells a pydantic class from what it was before it was changed in place.
+    """Return a value that changes when a pydantic class is changed in place.
 
-    A description is patched, or a field is added before `model_rebuild()`, which makes a new core schema. That schema is
-    known by its id, since a reference to it would keep the class alive.
+    Programs patch descriptions, or add fields before `model_rebuild()`, which makes a new core schema. The value holds
+    that schema's id, since a reference to the schema would keep the class alive.
     """
     fields = getattr(schema, "model_fields", None)
     if not isinstance(fields, Mapping):
