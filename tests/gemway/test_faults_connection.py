@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
 
 import pytest
 from fault_drivers import core_drivers, every_driver, unary_drivers
@@ -21,7 +23,7 @@ from fault_server import (
     piece,
     play,
 )
-from gemway import APIConnectionError, APITimeoutError, StreamInterruptedError
+from gemway import APIConnectionError, APITimeoutError, ConfigurationError, StreamInterruptedError
 
 CUT_JSON = b'{"candidates":[{"content":{"parts":[{"text":"o'
 BAD_BEGINNINGS = {
@@ -235,3 +237,49 @@ def test_a_proxy_that_opens_no_tunnel_is_named(driver, status, attempts):
 
     assert f"the proxy {refusing.base_url} (from proxy=) refused to connect to the gateway: {status}" in str(error)
     assert error.attempts == attempts
+
+
+def _keepalive_of_sockets_to(port: int) -> list[tuple[bool, int | None]]:
+    """Return whether this process keeps its connections to *port* alive, and after how many seconds of silence."""
+    states = []
+    for number in os.listdir("/proc/self/fd"):
+        if not os.path.realpath(f"/proc/self/fd/{number}").rpartition("/")[2].startswith("socket:"):
+            continue
+        copied = socket.socket(fileno=os.dup(int(number)))
+        with copied:
+            try:
+                is_ours = copied.getpeername()[1] == port
+            except (OSError, IndexError, TypeError):  # not connected, or no internet socket
+                continue
+            if is_ours:
+                is_kept = bool(copied.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+                states.append(
+                    (is_kept, copied.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) if is_kept else None)
+                )
+    return states
+
+
+linux_only = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at the sockets of the process")
+
+
+@linux_only
+@every_driver
+@pytest.mark.parametrize(("options", "expected"), [({}, (True, 30)), ({"tcp_keepalive": False}, (False, None))])
+@pytest.mark.parametrize("way", ["direct", "proxy"])
+def test_silent_connections_are_kept_alive(server, driver, options, expected, way):
+    """A NAT forgets a connection that is silent while a picture is made; probes every 30 s prevent that."""
+    # A gateway at the place of the proxy answers by itself, whatever address is asked for.
+    url, through = (server.base_url, {}) if way == "direct" else ("http://127.0.0.1:9", {"proxy": server.base_url})
+
+    with driver.session(url, **through, **options) as session:
+        session.ask()
+
+        assert _keepalive_of_sockets_to(server.port) == [expected]
+
+
+@core_drivers
+def test_tcp_keepalive_is_a_switch(server, driver):
+    """Anything but True and False is refused by name."""
+    error = driver.fail(server.base_url, ConfigurationError, tcp_keepalive="yes")
+
+    assert "tcp_keepalive" in str(error)

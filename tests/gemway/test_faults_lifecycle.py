@@ -327,9 +327,10 @@ def test_different_settings_share_nothing(server):
         PoolKey("https://b.example"),
         PoolKey("https://a.example", proxy="http://p.example"),
         PoolKey("https://a.example", verify=False),
+        PoolKey("https://a.example", tcp_keepalive=False),
     }
 
-    assert len(keys) == 4
+    assert len(keys) == 5
 
 
 def test_closing_from_another_loop(server):

@@ -35,6 +35,7 @@ class Settings(ClientOptions):
         max_connections: int
         max_continuations: int
         max_response_bytes: int
+        tcp_keepalive: bool
         retry_image_timeouts: bool
         auth_header: str
         auth_scheme: str
@@ -112,6 +113,7 @@ class ClientConfig:
             "proxy": settings.proxy,
             "verify": settings.verify,
             "max_connections": settings.max_connections,
+            "tcp_keepalive": settings.tcp_keepalive,
         }
 
     def _find_key(self, *, needs_key: bool) -> Any:

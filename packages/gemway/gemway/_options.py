@@ -189,6 +189,12 @@ class GatewayOptions(BaseModel):
         is_stored=False,
         meaning="False, an `ssl.SSLContext`, or True for the system's certificates (SSL_CERT_FILE is read).",
     )
+    tcp_keepalive: bool | None = option(
+        "client",
+        otherwise=True,
+        check=checked_switch,
+        meaning="Keep silent connections alive with TCP probes every 30 s, so that no NAT forgets them.",
+    )
     auth_header: str | None = option(
         "client", otherwise="Authorization", check=checked_word, meaning="The header that carries the key."
     )

@@ -50,6 +50,7 @@ class PoolKey:
     proxy: str | None = None
     verify: Any = True
     max_connections: int = 1000
+    tcp_keepalive: bool = True
 
     def __repr__(self) -> str:
         return f"<PoolKey {self.base_url}>"
@@ -215,7 +216,7 @@ class SyncConnection:
 
     def __init__(self, connector: Connector) -> None:
         self.used = 0.0
-        self.network = SyncNetwork()
+        self.network = SyncNetwork(tcp_keepalive=connector.tcp_keepalive)
         self.http = connector.sync_http(self.network)
 
 
@@ -224,7 +225,7 @@ class AsyncConnection:
 
     def __init__(self, connector: Connector) -> None:
         self.used = 0.0
-        self.network = AsyncNetwork()
+        self.network = AsyncNetwork(tcp_keepalive=connector.tcp_keepalive)
         self.http = connector.async_http(self.network)
 
 
@@ -438,6 +439,7 @@ class Connector:
     """Knows the way to a gateway: its address, the proxy in front of it, whom to trust."""
 
     def __init__(self, key: PoolKey) -> None:
+        self.tcp_keepalive = key.tcp_keepalive
         url = httpx.URL(key.base_url)
         self._origin = httpcore.Origin(url.raw_scheme, url.raw_host, url.port or {"http": 80, "https": 443}[url.scheme])
         proxy, self._source = (key.proxy, "proxy=") if key.proxy else environment_proxy(key.base_url)

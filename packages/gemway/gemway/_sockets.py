@@ -16,7 +16,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -54,7 +54,8 @@ class _CallDeadline:
 class SyncNetwork(httpcore.NetworkBackend, _CallDeadline):
     """The blocking network of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tcp_keepalive: bool = True) -> None:
+        self._options = _KEEPALIVE if tcp_keepalive else []
         self._stream: httpcore.NetworkStream | None = None
 
     @property
@@ -70,7 +71,7 @@ class SyncNetwork(httpcore.NetworkBackend, _CallDeadline):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        raw = httpcore.SyncBackend().connect_tcp(host, port, self.left(timeout), local_address, _KEEPALIVE)
+        raw = httpcore.SyncBackend().connect_tcp(host, port, self.left(timeout), local_address, self._options)
         self._stream = raw
         return _SyncStream(self, raw)
 
@@ -115,7 +116,8 @@ class _SyncStream(httpcore.NetworkStream):
 class AsyncNetwork(httpcore.AsyncNetworkBackend, _CallDeadline):
     """The network of one connection in an event loop, asyncio's or uvloop's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tcp_keepalive: bool = True) -> None:
+        self._options = _KEEPALIVE if tcp_keepalive else []
         self._stream: _AsyncioStream | None = None
 
     @property
@@ -133,7 +135,7 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend, _CallDeadline):
     ) -> httpcore.AsyncNetworkStream:
         stream = self._stream = _AsyncioStream(self)
         # Connected by hand, so that there is a socket to close at whatever step the call is cancelled.
-        sock = await _connect_to_any_address(host, port, self.left(timeout))
+        sock = await _connect_to_any_address(host, port, self.left(timeout), self._options)
         try:
             await asyncio.get_running_loop().create_connection(lambda: stream, sock=sock)
         except OSError as error:
@@ -327,7 +329,9 @@ class _TLSStream(httpcore.AsyncNetworkStream):
         return is_done
 
 
-async def _connect_to_any_address(host: str, port: int, timeout: float | None) -> socket.socket:
+async def _connect_to_any_address(
+    host: str, port: int, timeout: float | None, options: Sequence[tuple[int, int, int]]
+) -> socket.socket:
     """Return a connected socket: addresses are tried in turn, the next one when the last is slow (RFC 8305)."""
     loop = asyncio.get_running_loop()
     ends = None if timeout is None else time.monotonic() + timeout
@@ -339,7 +343,7 @@ async def _connect_to_any_address(host: str, port: int, timeout: float | None) -
             if addresses:
                 family, kind, protocol, _, address = addresses.popleft()
                 try:
-                    sock = _new_socket(family, kind, protocol)
+                    sock = _new_socket(family, kind, protocol, options)
                 except OSError as error:  # IPv6 is switched off, for example
                     problem = error
                     continue
@@ -386,10 +390,10 @@ async def _resolve_host(host: str, port: int, timeout: float | None) -> list[Any
         task.cancel()
 
 
-def _new_socket(family: int, kind: int, protocol: int) -> socket.socket:
+def _new_socket(family: int, kind: int, protocol: int, options: Sequence[tuple[int, int, int]]) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     sock.setblocking(False)
-    for option in (*_KEEPALIVE, (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
+    for option in (*options, (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
         sock.setsockopt(*option)
     return sock
 
