@@ -76,6 +76,19 @@ def test_v1_and_v1beta_are_the_same(http, emulator, version, name):
     assert http.get(f"/{version}/models").json()["models"]
 
 
+def test_models_are_listed_page_by_page(http, emulator):
+    """pageSize and nextPageToken, as pagers ask; without a size all come at once."""
+    whole = [model["name"] for model in http.get("/v1beta/models").json()["models"]]
+
+    names, token = [], ""
+    while token is not None:
+        page = http.get("/v1beta/models", params={"pageSize": 20, "pageToken": token}).json()
+        names += [model["name"] for model in page["models"]]
+        token = page.get("nextPageToken")
+
+    assert names == whole
+
+
 def test_a_model_tells_its_windows(http, emulator):
     """inputTokenLimit and outputTokenLimit are those of the model table."""
     model = http.get("/v1beta/models/gemini-2.5-flash-image").json()

@@ -106,7 +106,14 @@ def test_the_same_call_in_another_conversation_is_foreign(ask, say, history):
     )
 
 
-@pytest.mark.parametrize("sentinel", ["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"])
+@pytest.mark.parametrize(
+    "sentinel",
+    [
+        "skip_thought_signature_validator",
+        "context_engineering_is_the_way_to_go",
+        "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",  # base64 of the first, as pydantic-ai sends it
+    ],
+)
 def test_the_documented_sentinels_are_accepted(ask, say, history, sentinel):
     """They stand for a signature nobody has."""
     question, part = history

@@ -140,6 +140,17 @@ def test_requests_are_matched_whatever_their_spelling(upstream, path):
     assert texts == ["1", "2", "2"]
 
 
+def test_a_prompt_that_repeats_a_key_is_matched(upstream, path):
+    """The tape has `***` in its place; the same prompt finds its entry all the same."""
+    with gemway_emulator.record(path, upstream=upstream.base_url, api_key=KEY) as recorder:
+        recorded = call(recorder, f"Is {KEY} my key?")
+
+    with Emulator.replay(path) as emulator:
+        served = call(emulator, f"Is {KEY} my key?")
+
+    assert served.status_code == recorded.status_code == 200
+
+
 def test_the_newest_turn_is_enough(upstream, path):
     """Where no whole request is equal, model and newest turn decide."""
     upstream.enqueue(reply.text("yes"))
@@ -155,6 +166,7 @@ def test_a_miss_shows_the_nearest_entry_and_the_difference(upstream, path):
     with gemway_emulator.record(path, upstream=upstream.base_url, api_key=KEY) as recorder:
         call(recorder, "What is the weather in Oslo?")
         call(recorder, "Sing a song")
+        call(recorder, "What is the weather in Rome?", "streamGenerateContent")
 
     with Emulator.replay(path) as emulator:
         answer = call(emulator, "What is the weather in Rome?")

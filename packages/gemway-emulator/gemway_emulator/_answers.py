@@ -156,7 +156,7 @@ def _clause(tool: Tool, text: str, chosen: list[Tool]) -> str:
     """The text from the name of *tool* to the name of the next one, for arguments of its own."""
     start = _place(tool.name, text)
     ends = [place for other in chosen if (place := _place(other.name, text)) > start]
-    return text[start : min(ends, default=len(text))]
+    return re.sub(r",?\s+and\s*$", "", text[start : min(ends, default=len(text))])
 
 
 def _logprobs(text: str, top: int) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Gateway:
             raise unknown_route(entry.method, path)
         version, name, action = route["version"], (route["model"] or "").removeprefix("models/"), route["action"] or ""
         if entry.method == "GET" and not action and "no_model_routes" not in self.misbehave:
-            return _json(self._model_resources(name, version))
+            return _json(self._model_resources(name, version, parse_qs(query)))
         hidden = {hidden for misbehaviour in self.misbehave for hidden in _HIDDEN.get(misbehaviour, ())}
         if entry.method != "POST" or action not in _ACTIONS - hidden:
             raise unknown_route(entry.method, path)
@@ -135,9 +135,13 @@ class Gateway:
     def _find(self, name: str) -> Model | None:
         return _models.find(name, self.models, any_model=self.any_model)
 
-    def _model_resources(self, name: str, version: str) -> Any:
+    def _model_resources(self, name: str, version: str, query: dict[str, list[str]]) -> Any:
         if not name:
-            return {"models": [model.describe() for model in _models.listed(self.models)]}
+            models = _models.listed(self.models)
+            start, size = (_whole(query.get(field, [""])[0]) for field in ("pageToken", "pageSize"))
+            end = start + (size or len(models))
+            page: dict[str, Any] = {"models": [model.describe() for model in models[start:end]]}
+            return page | ({"nextPageToken": str(end)} if end < len(models) else {})
         if (model := self._find(name)) is None:
             raise unknown_model(name, "GetModel", version)
         return model.describe()
@@ -316,3 +320,7 @@ def _json(value: Any, *, status: int = 200, delay: float = 0.0) -> Outcome:
 def _stream(chunks: list[Chunk], framing: Framing, *, delay: float, frame_delay: float, cut: bool = False) -> Outcome:
     headers = {"content-type": framing.content_type}
     return Outcome(200, headers, framing.frames(chunks), delay, frame_delay, cut, streamed=True)
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdecimal() else 0

@@ -11,7 +11,8 @@ import re
 from gemway_emulator._models import Model
 from gemway_emulator._turns import AUTOMATIC, Part
 
-SENTINELS = frozenset({"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"})
+# Clients send them as they are, or as base64 of their ASCII (pydantic-ai, strands).
+_SENTINELS = frozenset({b"skip_thought_signature_validator", b"context_engineering_is_the_way_to_go"})
 
 
 class Signatures:
@@ -56,9 +57,11 @@ class Signatures:
     def problem(self, part: Part, asked: str, *, strict: bool) -> str | None:
         """What is wrong with the signature on *part*, which follows the user text *asked*, or None."""
         signature = part.get("thoughtSignature")
-        if not isinstance(signature, str) or signature in SENTINELS or signature in self._texts:
+        if not isinstance(signature, str) or signature in self._texts:
             return None
         value = decoded(signature)
+        if {signature.encode(), value} & _SENTINELS:
+            return None
         if value is None:
             return "Base64 decoding failed for thought_signature."
         if strict:

@@ -171,7 +171,7 @@ class Tape:
         if method == "GET" or found is None:
             same = [record for record in self._records if record.get("method") == method and record.get("path") == path]
             return _outcome(same[0], sse=False) if same else None
-        request = _parsed(body.decode(errors="replace"))
+        request = _parsed(_KEYS.sub("***", body.decode(errors="replace")))  # as it stands on the tape
         request = request if isinstance(request, dict) else {}
         for key in _keys(found["endpoint"], found["model"], request):
             if records := self._by_key.get(key):
@@ -188,7 +188,9 @@ class Tape:
         likeness = [
             difflib.SequenceMatcher(None, text, json.dumps(fact, sort_keys=True)[:4000]).quick_ratio() for fact in facts
         ]
-        best = likeness.index(max(likeness))
+        # An entry of the same method and model explains more than one of the same words.
+        same = [(fact["endpoint"] == wanted["endpoint"]) + (fact["model"] == wanted["model"]) for fact in facts]
+        best = max(range(len(facts)), key=lambda index: (same[index], likeness[index]))
         return f"{head} Nearest entry: {self._asked[best]['id']}; difference: {difference(wanted, facts[best])}"
 
 
