@@ -30,6 +30,10 @@ def complaints(wheel: Path) -> list[str]:
     found += [f"{path} is missing" for path in wanted if path not in names]
     if metadata["Version"] != version or metadata["License-Expression"] != "Apache-2.0":
         found.append("version or licence is not declared")
+    missing = [field for field in ("Author", "Summary", "Keywords", "Requires-Python") if not metadata[field]]
+    found += [f"the metadata have no {field}" for field in missing]
+    if sum(line.startswith("Programming Language :: Python :: 3.") for line in metadata.get_all("Classifier", [])) < 4:
+        found.append("the classifiers do not name the Pythons it runs on")
     if len(str(metadata.get_payload())) < 200:
         found.append("the description is empty")
     return [f"{wheel.name}: {complaint}" for complaint in found]
