@@ -27,6 +27,7 @@ PURE = {
     "_option_reader",
     "_options",
     "_protocol",
+    "_rate_limits",
     "_redaction",
     "_request_forms",
     "_image_requests",

@@ -17,6 +17,7 @@ from gemway._embeddings import EmbedRoute
 from gemway._exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
 from gemway._log import log_repetition
 from gemway._protocol import Call, is_missing_stream_route, is_signature_error, with_wire, without_stream
+from gemway._rate_limits import read_rate_limits
 from gemway._response import ResponseParser, StreamParser
 from gemway._retry import RetryBudget, RetryEvent, RetryPolicy
 from gemway.types import CallRecord, GenerateContentResponse
@@ -140,7 +141,8 @@ class CallState:
         if isinstance(first, GenerateContentResponse):
             keeps_text = not self.call.seeks_pictures
             # Every later error of this answer carries the record, so that double costs are visible to the user.
-            parser.record = CallRecord(response.status, parser.request_id, self.count, self.waited, keeps_text)
+            limits = read_rate_limits(response.headers, response.arrived)
+            parser.record = CallRecord(response.status, parser.request_id, self.count, self.waited, keeps_text, limits)
             first.with_call_record(parser.record)
         return OpenResponse(response, parser, first, rest)
 

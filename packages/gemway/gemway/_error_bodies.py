@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
 from pydantic_core import from_json
@@ -28,6 +27,7 @@ from gemway._exceptions import (
     RequestTooLargeError,
     UnprocessableEntityError,
 )
+from gemway._rate_limits import read_rate_limits, read_retry_after, to_number
 
 Redact: TypeAlias = Callable[[str], str]
 """Takes the key out of a text."""
@@ -217,6 +217,7 @@ def error_from_payload(
         retry_after=retry_hint(headers, body, now),
         is_retryable=_is_retryable(kind, status, body, headers),
     )
+    error.rate_limits = read_rate_limits(headers, now)
     return error
 
 
@@ -430,46 +431,20 @@ def _is_retryable(kind: type[APIStatusError], status: int | None, body: ErrorBod
 def retry_hint(headers: Mapping[str, str], body: ErrorBody, now: float) -> float | None:
     """Return after how many seconds the server wants to be asked again, or None.
 
-    In this order: `retry-after-ms`, `Retry-After` (seconds or a date), LiteLLM's
-    `llm_provider-retry-after`, google.rpc.RetryInfo, "retry in 1.5s" in the text.
+    In this order: the headers, google.rpc.RetryInfo, "retry in 1.5s" in the text.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    for name in ("retry-after", "llm_provider-retry-after"):
-        seconds = _seconds(headers.get(name), now)
-        if seconds is not None:
-            return seconds
+    seconds = read_retry_after(headers, now)
+    if seconds is not None:
+        return seconds
     for detail in body.details:
         delay = detail.get("retryDelay")
         text = str(delay) if isinstance(delay, float | int) else delay
-        if isinstance(text, str) and (seconds := _number(text[:40].rstrip("s"))) is not None:
+        if isinstance(text, str) and (seconds := to_number(text[:40].rstrip("s"))) is not None:
             return seconds
     if match := _SOON.search(body.message):
         unit = {"ms": 0.001, "m": 60, "minutes": 60}.get(match[2] or "s", 1)
         return float(match[1]) * unit
     return None
-
-
-def _seconds(value: str | None, now: float) -> float | None:
-    if value is None:
-        return None
-    seconds = _number(value)
-    if seconds is not None:
-        return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value) if value is not None else None
-    except ValueError:
-        return None
-    # Ridiculous waits stay: "Retry-After: 1000000000" means do not come back, not "no hint".
-    return number if number is not None and 0 <= number < float("inf") else None
 
 
 def _request_id(headers: Mapping[str, str], message: str) -> tuple[str | None, str]:

@@ -27,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from gemway.types import GenerateContentResponse
+    from gemway.types import GenerateContentResponse, RateLimits
 
 
 MAX_HINT: Final = 60.0
@@ -119,11 +119,13 @@ class APIError(GemwayError):
         budget_exhausted: whether the retry budget stopped further attempts.
         partial: the beginning of a stream, folded into one response; for embeddings the result
             with the vectors that had arrived; or None.
+        rate_limits: the limits that the gateway's headers state (`types.RateLimits`), or None.
         input_index: the place of the input that an embedding request failed for, or None.
     """
 
     is_retryable = False
     input_index: int | None = None
+    rate_limits: RateLimits | None = None
 
     def __init__(
         self,

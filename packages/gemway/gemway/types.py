@@ -210,6 +210,43 @@ class GenerateContentResponse(WireType):
         return self
 
 
+class RateLimit(NamedTuple):
+    """One limit of the gateway. What its headers leave out is None.
+
+    Attributes:
+        limit: how many requests or tokens it allows at a time.
+        remaining: how many of them are left.
+        resets_after: seconds until the limit is lifted, counted from the arrival of the answer.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_after: float | None = None
+
+
+class RateLimits(NamedTuple):
+    """The limits that the headers of an answer state.
+
+    Attributes:
+        requests: `x-ratelimit-*-requests`, `x-ratelimit-*`, or the IETF's `ratelimit` headers.
+        tokens: `x-ratelimit-*-tokens`.
+        retry_after: seconds after which the gateway wants to be asked again (`retry-after`).
+    """
+
+    requests: RateLimit | None = None
+    tokens: RateLimit | None = None
+    retry_after: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the limits that were stated, as plain JSON."""
+        stated = {
+            name: {key: value for key, value in limit._asdict().items() if value is not None}
+            for name, limit in (("requests", self.requests), ("tokens", self.tokens))
+            if limit is not None
+        }
+        return stated if self.retry_after is None else {**stated, "retry_after": self.retry_after}
+
+
 class CallRecord(NamedTuple):
     """How an answer came about.
 
@@ -219,6 +256,7 @@ class CallRecord(NamedTuple):
         attempts: how many requests were sent.
         waited: seconds slept between them.
         keeps_text: whether texts stay as they came, because JSON was asked for; hidden pictures stay in them.
+        rate_limits: the limits that the gateway's headers state, if they state any.
     """
 
     status_code: int = 200
@@ -226,6 +264,12 @@ class CallRecord(NamedTuple):
     attempts: int = 1
     waited: float = 0.0
     keeps_text: bool = False
+    rate_limits: RateLimits | None = None
+
+    def to_metadata(self) -> dict[str, Any]:
+        """Return the facts that are worth a place in a framework's metadata, as plain JSON."""
+        facts: dict[str, Any] = {"attempts": self.attempts, "waited": self.waited} if self.attempts > 1 else {}
+        return {**facts, "rate_limits": self.rate_limits.to_dict()} if self.rate_limits else facts
 
 
 class Content(WireType):

@@ -506,8 +506,8 @@ def to_metadata(response: GenerateContentResponse, candidate: Candidate | None, 
         metadata["id"] = response.response_id
     if response.request_id:
         metadata["request_id"] = response.request_id
-    if response.exchange and response.exchange.attempts > 1:
-        metadata.update(attempts=response.exchange.attempts, waited=response.exchange.waited)
+    if response.exchange:
+        metadata.update(response.exchange.to_metadata())
     if response.prompt_feedback:
         metadata["prompt_feedback"] = _to_json(response.prompt_feedback)
         if response.block_reason:

@@ -132,8 +132,8 @@ def _to_chat_response(
         ("request_id", response.request_id),
     )
     additional.update({name: value for name, value in facts if value is not None})
-    if response.exchange and response.exchange.attempts > 1:
-        additional.update(attempts=response.exchange.attempts, waited=response.exchange.waited)
+    if response.exchange:
+        additional.update(response.exchange.to_metadata())
     has_logprobs = response.candidates and response.candidates[0].logprobs_result
     logprobs = _to_logprobs(response) if has_logprobs else None
     return ChatResponse(message=message, raw=raw, delta=delta, logprobs=logprobs, additional_kwargs=additional)
