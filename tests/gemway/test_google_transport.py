@@ -236,6 +236,7 @@ def test_foreign_errors_become_googles(server, google, body, reason, path):
         (403, {"error": {"message": "no balance", "code": "insufficient_user_quota"}}, 403, "RESOURCE_EXHAUSTED"),
         (503, {"error": {"message": "no channel", "code": "model_not_found"}}, 404, "NOT_FOUND"),
         (200, {"error": {"message": "slow down", "code": 429}}, 429, "RESOURCE_EXHAUSTED"),
+        (200, {"code": 429, "message": "slow down"}, 429, "RESOURCE_EXHAUSTED"),
         (500, {"error": {"message": "oh no"}}, 500, "INTERNAL"),
         (529, {"error": {"message": "overloaded"}}, 529, "UNAVAILABLE"),
         (413, b"<html><title>413 Too Large</title></html>", 413, "INVALID_ARGUMENT"),
@@ -248,7 +249,19 @@ def test_foreign_errors_become_googles(server, google, body, reason, path):
             "INVALID_ARGUMENT",
         ),
     ],
-    ids=["401", "balance", "503 for 404", "200 for 429", "500", "529", "413", "page", "nothing", "Google's own"],
+    ids=[
+        "401",
+        "balance",
+        "503 for 404",
+        "200 for 429",
+        "200 for 429, bare",
+        "500",
+        "529",
+        "413",
+        "page",
+        "nothing",
+        "Google's own",
+    ],
 )
 def test_errors_get_googles_words(server, google, sent, body, status, word):
     """Gateways remap statuses; Google's client sees the one that is meant."""

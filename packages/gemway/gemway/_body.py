@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from operator import is_
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -25,6 +25,14 @@ _PLACE: Final = "\0picture\0"
 _HOLE: Final = to_json(_PLACE)
 
 
+class BodyPiece(Protocol):
+    """What a large body is made of: bytes, a text, or anything that makes them when it is sliced."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, span: slice, /) -> bytes | str: ...
+
+
 class LargeBody:
     """A JSON body with large texts in it: iterate over its bytes as often as you like; `len` is their number.
 
@@ -32,7 +40,7 @@ class LargeBody:
         pieces: JSON as bytes, and ASCII texts that JSON needs no escapes for.
     """
 
-    def __init__(self, pieces: Sequence[bytes | str]) -> None:
+    def __init__(self, pieces: Sequence[BodyPiece]) -> None:
         self._pieces = pieces
         self._length = sum(map(len, pieces))
 
@@ -164,7 +172,7 @@ def _without_half_surrogates(value: object) -> object:
 
 
 def _with_large_texts(head: bytes, large: list[str], others: list[bytes]) -> LargeBody:
-    pieces: list[bytes | str] = [head]
+    pieces: list[BodyPiece] = [head]
     for text, behind in zip(large, others, strict=True):
         pieces += [b'"', text if _needs_no_escapes(text) else _encode_plain(text)[1:-1], b'"' + behind]
     return LargeBody(pieces)

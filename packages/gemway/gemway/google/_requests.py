@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from pydantic_core import from_json
 
-from gemway._body import LargeBody, encode
+from gemway._body import BodyPiece, LargeBody, encode
 from gemway._capabilities import capabilities
 from gemway._checks import checked_headers, to_timeouts
 from gemway._config import CallOptions, Settings
@@ -135,7 +135,7 @@ def _read(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, by
     changes = bool(settings.extra_body) or settings.inline_data_casing == "snake"
     if not changes and not _WORTH_READING.search(body):
         return None, body
-    slim, large = _without_large_data(body)
+    slim, large = _cut_out_large_data(body)
     try:
         wire = _respelt(from_json(slim))
     except ValueError:
@@ -146,37 +146,64 @@ def _read(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, by
         wire = merge_deep(wire, settings.extra_body)
     if settings.inline_data_casing == "snake" and isinstance(wire.get("contents"), list):
         wire["contents"] = [with_snake_inline_data(content) for content in wire["contents"]]
-    return wire, _with_large_data(encode(wire), large) if large else encode(wire)
+    return wire, _put_back_large_data(encode(wire), large) if large else encode(wire)
 
 
-def _without_large_data(body: bytes) -> tuple[bytes, list[bytes]]:
-    """Return *body* with a mark in place of each large text named `data`, and those: pictures are not to be parsed."""
-    pieces: list[bytes] = []
-    large: list[bytes] = []
-    end = 0
-    if len(body) < _LARGE or _MARK.search(body):
-        return body, large
-    while (found := body.find(_DATA, end)) >= 0:
-        start = found + len(_DATA)
+def _cut_out_large_data(body: bytes) -> tuple[bytes, list[_LargeData]]:
+    """Return *body* with a mark in place of each large text named `data`, and those texts.
+
+    A picture is neither parsed nor copied: searches for a single byte find where it begins and ends.
+    """
+    others: list[bytes] = []
+    large: list[_LargeData] = []
+    end = search_from = 0
+    while len(body) - search_from >= _LARGE and (found := body.find(_DATA, search_from)) >= 0:
+        start = search_from = found + len(_DATA)
         stop = body.find(b'"', start)
         if stop - start >= _LARGE and body.find(b"\\", start, stop) < 0:
-            pieces += [body[end:start], b"gemway-large-data-%d-" % len(large)]
-            large.append(body[start:stop])
-            end = stop
-        else:
-            pieces.append(body[end:start])
-            end = start
-    return b"".join((*pieces, body[end:])), large
+            others.append(body[end:start])
+            large.append(_LargeData(body, start, stop))
+            end = search_from = stop
+    others.append(body[end:])
+    if not large or any(_MARK.search(other) for other in others):
+        return body, []
+    marked = [b"%bgemway-large-data-%d-" % (other, number) for number, other in enumerate(others[:-1])]
+    return b"".join((*marked, others[-1])), large
 
 
-def _with_large_data(slim: bytes | LargeBody, large: list[bytes]) -> LargeBody:
-    """Return *slim* with what its marks stand for. `_respelt` has changed the marks of what is base64."""
-    text, pieces, end = bytes(slim), [], 0
+def _put_back_large_data(slim: bytes | LargeBody, large: list[_LargeData]) -> LargeBody:
+    """Return *slim* with the texts that its marks stand for. `_respelt` has changed the marks of base64."""
+    text = bytes(slim)
+    pieces: list[BodyPiece] = []
+    end = 0
     for mark in _MARK.finditer(text):
         data = large[int(mark[2])]
-        pieces += [text[end : mark.start()], data.translate(_TO_STANDARD) if mark[1] == b"+" else data]
+        pieces += [text[end : mark.start()], data.in_standard_base64() if mark[1] == b"+" else data]
         end = mark.end()
     return LargeBody([*pieces, text[end:]])
+
+
+class _LargeData:
+    """A large text within a body, read where it stands: a slice is made when it is sent."""
+
+    def __init__(self, body: bytes, start: int, stop: int, *, has_url_letters: bool = False) -> None:
+        self._body = body
+        self._start = start
+        self._stop = stop
+        self._has_url_letters = has_url_letters
+
+    def in_standard_base64(self) -> _LargeData:
+        """Return the same base64 in the standard alphabet."""
+        has_url_letters = any(self._body.find(letter, self._start, self._stop) >= 0 for letter in b"-_")
+        return _LargeData(self._body, self._start, self._stop, has_url_letters=has_url_letters)
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def __getitem__(self, span: slice) -> bytes:
+        start, stop, _ = span.indices(len(self))
+        piece = self._body[self._start + start : self._start + stop]
+        return piece.translate(_TO_STANDARD) if self._has_url_letters else piece
 
 
 def _respelt(value: Any) -> Any:

@@ -47,24 +47,24 @@ class SyncSender:
     def _response(self, library: Any, opened: OpenResponse) -> Any:
         translator: Any = opened.parser
         if translator.complete:
-            return library.Response(200, headers=translator.headers, content=b"".join(opened.first))
-        stream = _stream_class(library)(self._frames(library, opened), opened.response)
+            return library.Response(200, headers=translator.headers, content=opened.first)
+        stream = _stream_class(library)(self._events(library, opened), opened.response)
         return library.Response(200, headers=translator.headers, stream=stream)
 
-    def _frames(self, library: Any, opened: OpenResponse) -> Iterator[bytes]:
+    def _events(self, library: Any, opened: OpenResponse) -> Iterator[bytes]:
         translator: Any = opened.parser
         failure = None
         try:
-            for frame in opened.first:
-                yield frame
-            if not translator.ended:
-                for data in opened.response.body:
-                    for frame in translator.feed(data):
-                        yield frame
-                    if translator.ended:
-                        return
-                for frame in translator.finish():
-                    yield frame
+            yield opened.first
+            if translator.ended:
+                return
+            for data in opened.response.body:
+                if events := translator.feed(data):
+                    yield events
+                if translator.ended:
+                    return
+            if events := translator.finish():
+                yield events
         except APIConnectionError as error:
             failure = failure_in(library, error)
         finally:
@@ -105,16 +105,16 @@ class SyncSender:
 def _stream_class(library: Any) -> Any:
     """Return the class of streams that responses of *library* may have."""
 
-    class Frames(library.SyncByteStream):  # type: ignore[misc]  # httpx's or httpx2's
-        def __init__(self, frames: Any, response: Any) -> None:
-            self._frames = frames
+    class Events(library.SyncByteStream):  # type: ignore[misc]  # httpx's or httpx2's
+        def __init__(self, events: Any, response: Any) -> None:
+            self._events = events
             self._exchange = response
 
         def __iter__(self) -> Any:
-            return self._frames
+            return self._events
 
         def close(self) -> None:
-            self._frames.close()
-            self._exchange.close()  # frames that nobody asked for do not close it
+            self._events.close()
+            self._exchange.close()  # events that nobody asked for do not close it
 
-    return Frames
+    return Events
