@@ -12,7 +12,7 @@ from typing import Any
 from gemway_emulator import _media, _usage
 from gemway_emulator._instances import instance
 from gemway_emulator._language import content_words, nearest_sentence, topic
-from gemway_emulator._request import Medium, Request, Tool, encoded, readable
+from gemway_emulator._request import Request, Tool, encoded, readable
 from gemway_emulator._turns import AUTOMATIC, Part, Turn, call_part, medium_part, text_part, thought_part
 
 # Every second tool is named with one of these: they do not count when a name is looked for among the words of a text.
@@ -70,42 +70,35 @@ def _thoughts(request: Request) -> list[Part]:
 
 
 def _json(request: Request) -> str:
-    if request.schema is None:
-        return json.dumps(_free_json(request), ensure_ascii=False)
-    value = instance(request.schema, request.material)
-    is_enum = request.config.get("responseMimeType") == "text/x.enum"
-    return str(value) if is_enum else json.dumps(value, ensure_ascii=False)
-
-
-def _free_json(request: Request) -> dict[str, Any]:
-    """An object with the keys that the prompt spells as `"key":`, else with one `answer`."""
-    keys = list(dict.fromkeys(re.findall(r"[\"'`](\w+)[\"'`]\s*:", request.prompt)))
-    if not keys:
-        return {"answer": nearest_sentence(request.prompt, request.background)}
-    fields = {"type": "object", "properties": {key: {} for key in keys}, "required": keys}
-    made: dict[str, Any] = instance(fields, request.material)
-    return made
+    """JSON for the schema; without one, the keys that the prompt spells as `"key":`, else one `answer`."""
+    if request.schema is not None:
+        value = instance(request.schema, request.material)
+        if request.config.get("responseMimeType") == "text/x.enum":
+            return str(value)
+    elif keys := list(dict.fromkeys(re.findall(r"[\"'`](\w+)[\"'`]\s*:", request.prompt))):
+        value = instance(
+            {"type": "object", "properties": {key: {} for key in keys}, "required": keys}, request.material
+        )
+    else:
+        value = {"answer": nearest_sentence(request.prompt, request.background)}
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _text(request: Request) -> str:
+    received = [
+        f"a file of type {medium.mime_type or 'unknown'} at {medium.uri}."
+        if medium.uri
+        else f"{medium.mime_type} data of {len(medium.data)} bytes."
+        for medium in request.media
+    ]
     if request.awaits_results:
-        return _after_tools(request)
-    seen = " ".join(_received(medium) for medium in request.media)
-    if seen:
-        return f"I received {seen} You asked: {request.prompt or 'nothing more'}"
+        told = [f"{name}: {readable(response)}" for name, response in request.results[-8:]]
+        return (
+            f"According to the tools: {'; '.join(told)}. {' '.join(f'I received {seen}' for seen in received)}".strip()
+        )
+    if received:
+        return f"I received {' '.join(received)} You asked: {request.prompt or 'nothing more'}"
     return nearest_sentence(request.prompt, request.background)
-
-
-def _after_tools(request: Request) -> str:
-    said = [f"{name}: {readable(response)}" for name, response in request.results[-8:]]
-    seen = " ".join(f"I received {_received(medium)}" for medium in request.media)
-    return f"According to the tools: {'; '.join(said)}. {seen}".strip()
-
-
-def _received(medium: Medium) -> str:
-    if medium.uri:
-        return f"a file of type {medium.mime_type or 'unknown'} at {medium.uri}."
-    return f"{medium.mime_type} data of {len(medium.data)} bytes."
 
 
 def _calls(request: Request) -> list[Part]:
@@ -117,15 +110,29 @@ def _calls(request: Request) -> list[Part]:
     fresh = [tool for tool in request.tools if tool.name not in request.called]
     if request.mode == "NONE" or not fresh:
         return []
+    calls = []
     chosen = _named(request, fresh) or (fresh[:1] if request.mode == "ANY" else [])
-    return [_call(tool, request, chosen) for tool in chosen]
+    for tool in chosen:
+        material = request.material
+        if len(chosen) > 1:  # each has the text from its name to the name of the next one
+            start = _place(tool.name, request.prompt)
+            ends = [place for other in chosen if (place := _place(other.name, request.prompt)) > start]
+            material = re.sub(r",?\s+and\s*$", "", request.prompt[start : min(ends, default=None)])
+        args = instance(tool.schema, material)
+        calls.append(call_part(tool.name, args if isinstance(args, dict) else {}))
+    return calls
 
 
 def _named(request: Request, tools: list[Tool]) -> list[Tool]:
     text = request.prompt
     places = {tool.name: place for tool in request.tools if (place := _place(tool.name, text)) >= 0}
     if not places and not request.called:
-        return [tool for tool in tools if _is_meant(tool, text)][:1]
+        # A text with all the words of a name that mean something means it: `the weather in Oslo` is for get_weather.
+        words = {tool.name: set(content_words(tool.name)) - _EMPTY_WORDS for tool in tools}
+        denied = re.findall(r"(?i)\b(?:not|never|don't|without)\b.*", text)
+        spoken = set(content_words(text))
+        meant = [tool for tool in tools if words[tool.name] and words[tool.name] <= spoken]
+        return [tool for tool in meant if not any(tool.name.lower() in clause.lower() for clause in denied)][:1]
     named = sorted((tool for tool in tools if tool.name in places), key=lambda tool: places[tool.name])
     return named[:1] if re.search(r"(?i)\bthen\b", text) else named
 
@@ -138,25 +145,6 @@ def _place(name: str, text: str) -> int:
         return -1
     found = re.search(rf"(?i)(?<!\w){re.escape(name)}(?!\w)", text)
     return found.start() if found else -1
-
-
-def _is_meant(tool: Tool, text: str) -> bool:
-    """Whether *text* has all the words of the tool's name that mean something: `the weather in Oslo` means get_weather."""
-    wanted = set(content_words(tool.name)) - _EMPTY_WORDS
-    denied = re.search(rf"(?i)\b(?:not|never|don't|without)\b.*{re.escape(tool.name)}", text)
-    return bool(wanted) and wanted <= set(content_words(text)) and not denied
-
-
-def _call(tool: Tool, request: Request, chosen: list[Tool]) -> Part:
-    args = instance(tool.schema, request.material if len(chosen) == 1 else _clause(tool, request.prompt, chosen))
-    return call_part(tool.name, args if isinstance(args, dict) else {})
-
-
-def _clause(tool: Tool, text: str, chosen: list[Tool]) -> str:
-    """The text from the name of *tool* to the name of the next one, for arguments of its own."""
-    start = _place(tool.name, text)
-    ends = [place for other in chosen if (place := _place(other.name, text)) > start]
-    return re.sub(r",?\s+and\s*$", "", text[start : min(ends, default=len(text))])
 
 
 def _logprobs(text: str, top: int) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
-from gemway_emulator import _misbehaviour, reply
+from gemway_emulator import reply
 from gemway_emulator._errors import GoogleError, invalid_argument, unauthenticated, unknown_route
 from gemway_emulator._gateway import Gateway
-from gemway_emulator._http import Message, Outcome
+from gemway_emulator._http import Message, Outcome, json_outcome
 from gemway_emulator._journal import Entry, Headers
 from gemway_emulator.reply import Reply
 
@@ -46,10 +46,10 @@ _KINDS: dict[str, Callable[..., Reply]] = {
 
 
 class Application:
-    """One gateway behind HTTP; *reset* returns the emulator to its constructor's options."""
+    """One gateway behind HTTP."""
 
-    def __init__(self, gateway: Gateway, reset: Callable[[], None]) -> None:
-        self._gateway, self._reset = gateway, reset
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def answer(self, message: Message) -> Outcome:
         """The answer to one HTTP request; only those to the API go into the journal."""
@@ -65,7 +65,7 @@ class Application:
             try:
                 return self._script(message, path.removeprefix("/__emulator/"))
             except GoogleError as error:
-                return _json(error.body(), error.code)
+                return json_outcome(error.body(), error.code)
         arrived = time.monotonic()
         entry = Entry(message.method, message.target, Headers(message.headers), message.body, arrived)
         self._gateway.journal.append(entry)
@@ -115,14 +115,16 @@ class Application:
         if not is_loopback(headers.get("host")) or not is_loopback(peer):
             return _local_only()
         token = headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(token.encode("latin-1", "replace"), gateway.api_key.encode("latin-1", "replace")):
+        if not hmac.compare_digest(
+            token.encode("latin-1", "replace"), gateway.options.api_key.encode("latin-1", "replace")
+        ):
             raise unauthenticated()
         if (message.method, action) == ("GET", "requests"):
-            return _json(self._described())
+            return json_outcome(self._described())
         if message.method != "POST" or action not in ("replies", "misbehave", "reset"):
             raise unknown_route(message.method, message.target)
         if action == "reset":
-            self._reset()
+            gateway.reset()
             return self._state()
         try:
             value = json.loads(message.body)
@@ -130,12 +132,18 @@ class Application:
             raise invalid_argument("the body is no JSON") from None
         if action == "replies":
             gateway.queue.extend(_to_replies(value))
-        else:
-            gateway.misbehave = _to_misbehaviours(value)
+            return self._state()
+        names = value.get("names") if isinstance(value, dict) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise invalid_argument("write the misbehaviours as a list of names")
+        try:
+            gateway.options.misbehave = names
+        except ValueError as error:
+            raise invalid_argument(str(error)) from None
         return self._state()
 
     def _state(self) -> Outcome:
-        return _json({"pending": len(self._gateway.queue), "misbehave": sorted(self._gateway.misbehave)})
+        return json_outcome({"pending": len(self._gateway.queue), "misbehave": sorted(self._gateway.options.misbehave)})
 
     def _described(self) -> list[dict[str, Any]]:
         return [self._describe(entry, index) for index, entry in enumerate(self._gateway.journal)]
@@ -152,7 +160,7 @@ class Application:
             "seconds": None if entry.ended is None else round(entry.ended - entry.time, 3),
             "answer": entry.answer,
         }
-        text, key = json.dumps(shown, ensure_ascii=False), self._gateway.api_key
+        text, key = json.dumps(shown, ensure_ascii=False), self._gateway.options.api_key
         hidden = json.dumps(key, ensure_ascii=False)[1:-1]
         described: dict[str, Any] = json.loads(text.replace(hidden, "***") if len(key) > 3 else text)
         return described
@@ -185,17 +193,6 @@ def _to_replies(value: Any) -> list[Reply]:
     return replies
 
 
-def _to_misbehaviours(value: Any) -> frozenset[str]:
-    """The misbehaviours in `["no_usage"]` or `{"names": ["no_usage"]}`."""
-    names = value.get("names") if isinstance(value, dict) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise invalid_argument("write the misbehaviours as a list of names")
-    try:
-        return _misbehaviour.checked(names)
-    except ValueError as error:
-        raise invalid_argument(str(error)) from None
-
-
 def _as_html(entry: dict[str, Any]) -> str:
     """One described entry for readers without JavaScript."""
     headers = "\n".join(f"{name}: {value}" for name, value in entry["headers"].items())
@@ -211,7 +208,3 @@ def _plain(text: str, status: int = 200) -> Outcome:
 
 def _local_only() -> Outcome:
     return _plain("this is only served under a loopback address, such as 127.0.0.1", 403)
-
-
-def _json(value: Any, status: int = 200) -> Outcome:
-    return Outcome(status, {"content-type": "application/json"}, [json.dumps(value).encode()])

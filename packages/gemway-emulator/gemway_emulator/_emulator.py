@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from gemway_emulator import _misbehaviour
 from gemway_emulator._app import Application
-from gemway_emulator._gateway import Gateway, Responder
+from gemway_emulator._gateway import Gateway, Options
 from gemway_emulator._http import Server
 from gemway_emulator._journal import Journal
-from gemway_emulator._latency import Latency
-from gemway_emulator._openai import OpenAIServer
 from gemway_emulator._tape import Recorder, Tape
 from gemway_emulator.reply import Reply, check_reply
 
-Value = TypeVar("Value")
-_CHANGEABLE = ("api_key", "misbehave", "respond", "strict_signatures", "delay", "chunk_delay")
 
-
-class _Setting(Generic[Value]):
-    """An option of the gateway; set it to change it from the next request on."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, emulator: Emulator, owner: type | None = None) -> Value:
-        value: Value = getattr(emulator._gateway, self._name)
-        return value
-
-    def __set__(self, emulator: Emulator, value: Value) -> None:
-        setattr(emulator._gateway, self._name, value)
-
-
-class Emulator:
+@dataclass(kw_only=True, eq=False, repr=False)
+class Emulator(Options):
     """A local Gemini-native gateway with Bearer auth.
 
         with Emulator() as emulator:
@@ -61,51 +43,8 @@ class Emulator:
       *upstream_model* is asked there (by default the request's if it is there, else the first), with *upstream_key*.
     """
 
-    api_key = _Setting[str]()
-    respond = _Setting["Responder | None"]()
-    strict_signatures = _Setting[bool]()
-    delay = _Setting[float]()
-    chunk_delay = _Setting[float]()
-
-    def __init__(  # noqa: PLR0913 - keyword-only options
-        self,
-        *,
-        respond: Responder | None = None,
-        port: int = 0,
-        host: str = "127.0.0.1",
-        prefix: str = "",
-        api_key: str = "sk-local",
-        strict_signatures: bool = False,
-        validate: bool = True,
-        models: Sequence[str] = (),
-        any_model: bool = False,
-        thought_images: bool = False,
-        delay: float = 0.0,
-        chunk_delay: float = 0.0,
-        latency: str | None = None,
-        seed: int = 0,
-        misbehave: Iterable[str] = (),
-        upstream: str | None = None,
-        upstream_model: str | None = None,
-        upstream_key: str | None = None,
-    ) -> None:
-        self._address = (host, port)
-        self._gateway = Gateway(
-            api_key=api_key,
-            prefix="/" + prefix.strip("/") if prefix.strip("/") else "",
-            models=tuple(models),
-            any_model=any_model or not validate or upstream is not None,
-            validate=validate,
-            thought_images=thought_images,
-            delay=delay,
-            chunk_delay=chunk_delay,
-            strict_signatures=strict_signatures,
-            misbehave=_misbehaviour.checked(misbehave),
-            respond=respond,
-            latency=Latency(latency, seed=seed) if latency is not None else None,
-            server=OpenAIServer(upstream, model=upstream_model, api_key=upstream_key) if upstream is not None else None,
-        )
-        self._initial = {name: getattr(self._gateway, name) for name in _CHANGEABLE}
+    def __post_init__(self) -> None:
+        self._gateway = Gateway(self)
         self._server: Server | None = None
         self._bound: tuple[str, int] | None = None
 
@@ -123,7 +62,7 @@ class Emulator:
     def start(self) -> Emulator:
         """Begin to serve; returns when the port answers. A second start without a stop does nothing."""
         if self._server is None:
-            application = Application(self._gateway, self.reset)
+            application = Application(self._gateway)
             self._server = Server(self._listen(), application.answer, application.close)
             self._server.start()
         return self
@@ -156,15 +95,6 @@ class Emulator:
         return self._gateway.journal
 
     @property
-    def misbehave(self) -> frozenset[str]:
-        """The deviations in force; set it to change them from the next request on."""
-        return self._gateway.misbehave
-
-    @misbehave.setter
-    def misbehave(self, names: Iterable[str]) -> None:
-        self._gateway.misbehave = _misbehaviour.checked(names)
-
-    @property
     def pending(self) -> int:
         """How many scripted replies nobody has asked for yet."""
         return len(self._gateway.queue)
@@ -178,24 +108,20 @@ class Emulator:
 
     def waits(self) -> list[float]:
         """Seconds between the arrivals of consecutive requests."""
-        return self.requests.waits()
+        return [later.time - earlier.time for earlier, later in pairwise(list(self.requests))]
 
     def reset(self) -> None:
         """Forget requests, scripted replies and issued signatures, and return to the options of the constructor."""
-        self._gateway.journal.clear()
-        self._gateway.queue.clear()
-        self._gateway.signatures.clear()
-        for name, value in self._initial.items():
-            setattr(self._gateway, name, value)
+        self._gateway.reset()
 
     def _listen(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         # With the protocol named, asyncio sets TCP_NODELAY on what it accepts; without it
         # each event of a stream would wait 40 ms for the client's delayed acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(self._address)
+            listener.bind((self.host, self.port))
             listener.listen(1024)
         except OSError:
             listener.close()

@@ -1,7 +1,9 @@
-"""Put a turn into Google's response envelope, whole or as the chunks of a stream. Pure."""
+"""Put a turn into Google's response envelope, whole or as the chunks of a stream, and write streams. Pure."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -74,6 +76,30 @@ class Envelope:
             usage["promptTokensDetails"] = _usage.details(self.prompt)
             usage |= {"candidatesTokensDetails": _usage.details(answer)} if any(answer.values()) else {}
         return usage
+
+
+def frames(chunks: Sequence[Chunk], names: frozenset[str]) -> Iterator[bytes]:
+    """Yield the bytes of each chunk: `data: {json}` and a blank line, as real clients insist on, if *names* is empty.
+
+    *names* are misbehaviours of the framing (see `MISBEHAVIOURS`).
+    """
+    if "json_array_stream" in names:
+        for index, chunk in enumerate(chunks):
+            yield ("[" if index == 0 else ",\r\n").encode() + json.dumps(chunk, ensure_ascii=False).encode()
+        yield b"]" if chunks else b"[]"
+        return
+    newline = "\n" if "lf_newlines" in names else "\r" if "cr_newlines" in names else "\r\n"
+    prefix = "data:" if "no_space_after_data" in names else "data: "
+    before = f": PING{newline * 2}" if "ping_comments" in names else ""
+    before += f"event: message{newline}" if "event_lines" in names else ""
+    indent, mark = 1 if "multi_line_data" in names else None, "\ufeff" if "byte_order_mark" in names else ""
+    texts = [json.dumps(chunk, ensure_ascii=False, indent=indent) for chunk in chunks]
+    texts += ["[DONE]"] if "done_marker" in names else []
+    for index, text in enumerate(texts):
+        frame = (mark if index == 0 else "") + (before if index < len(chunks) else "")
+        frame += newline.join(prefix + line for line in text.split("\n"))
+        is_bare = "no_final_newline" in names and index == len(texts) - 1
+        yield (frame if is_bare else frame + newline * 2).encode()
 
 
 def fold(chunks: list[Chunk]) -> Chunk:

@@ -32,7 +32,10 @@ _MESSAGES = {
 
 
 class GoogleError(Exception):
-    """A failure with the HTTP status *code* and the body Google would send for it."""
+    """A failure with the HTTP status *code* and the body Google would send for it, or *replaced* in its place.
+
+    It is an answer too, and can be scripted: *delay* seconds pass before it.
+    """
 
     def __init__(
         self,
@@ -41,11 +44,15 @@ class GoogleError(Exception):
         *,
         status: str | None = None,
         details: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        replaced: bytes | None = None,
+        delay: float = 0.0,
     ) -> None:
         self.code = code
         self.message = message or _MESSAGES.get(code, f"The request failed with status {code}.")
         self.status = status or STATUS_NAMES.get(code, "UNKNOWN")
         self.details = [dict(detail) for detail in details]
+        self.headers, self.replaced, self.delay = dict(headers or {}), replaced, delay
         super().__init__(self.message)
 
     def body(self) -> dict[str, Any]:

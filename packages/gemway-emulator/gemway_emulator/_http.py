@@ -6,15 +6,18 @@ A short answer leaves in one write: a second one costs as much as everything els
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from http.client import responses
+from typing import Any
 
 _START_LIMIT = 10.0  # seconds
 _LONGEST_HEAD = 64 * 1024
+JSON_TYPE = "application/json; charset=UTF-8"
 
 
 @dataclass
@@ -45,6 +48,12 @@ class Outcome:
     cut: bool = False
     streamed: bool = False
     watch: Callable[[bytes | None], None] = lambda frame: None
+
+
+def json_outcome(value: Any, status: int = 200, delay: float = 0.0) -> Outcome:
+    """An answer in JSON."""
+    content = json.dumps(value, ensure_ascii=False).encode()
+    return Outcome(status, {"content-type": JSON_TYPE}, [content], delay)
 
 
 class Server:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from time import monotonic
-from typing import Any, overload
+from typing import Any
 
 # Gateways invent header names for keys and tenants (cf-aig-authorization, x-portkey-api-key), so that a list of secret
 # ones is never complete. These carry no secret; the values of all others are replaced.
@@ -89,43 +87,11 @@ class Entry:
         del self._answer[_BEGINNING:]
 
 
-class Journal(Sequence[Entry]):
-    """A list of entries that the server writes and tests read, from different threads."""
-
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
-        self._lock = threading.Lock()
+class Journal(list[Entry]):
+    """The requests, oldest first; the server's thread writes it and tests read it."""
 
     def append(self, entry: Entry) -> None:
         """Keep *entry* as the newest."""
-        with self._lock:
-            self._entries.append(entry)
-            if len(self._entries) > _WHOLE_ANSWERS:
-                self._entries[-_WHOLE_ANSWERS - 1].shorten()
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._entries.clear()
-
-    def waits(self) -> list[float]:
-        """Seconds between the arrivals of consecutive requests."""
-        return [later.time - earlier.time for earlier, later in pairwise(list(self))]
-
-    @overload
-    def __getitem__(self, index: int) -> Entry: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Entry]: ...
-    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
-        return self._entries[index]
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __eq__(self, other: object) -> bool:
-        return list(self) == (list(other) if isinstance(other, Sequence) else other)
-
-    __hash__ = None  # type: ignore[assignment]  # mutable, like a list
-
-    def __repr__(self) -> str:
-        return repr(self._entries)
+        super().append(entry)
+        for older in self[-_WHOLE_ANSWERS - 1 : -_WHOLE_ANSWERS]:
+            older.shorten()

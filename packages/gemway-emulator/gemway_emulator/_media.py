@@ -22,7 +22,7 @@ Colour = tuple[int, int, int]
 _COLOURS = """red green blue yellow orange purple violet pink brown white gold silver teal cyan magenta turquoise crimson navy lime
 olive maroon coral salmon indigo beige"""
 _TINTS = frozenset(_COLOURS.split())
-_PLAIN_COLOURS = (
+_PLAIN_COLOURS = [
     "black",
     "white",
     "gray",
@@ -35,13 +35,19 @@ _PLAIN_COLOURS = (
     "pink",
     "brown",
     "teal",
-)
+]
 _GREY_WORDS = ("black and white", "black-and-white", "monochrome", "grayscale", "greyscale", "gray", "grey")
 
 
 def draw(prompt: str, size: Size) -> bytes:
-    """Return a PNG of *size* pixels that shows *prompt* over a background of its own."""
-    picture = _background(prompt, size)
+    """Return a PNG of *size* pixels that shows *prompt* over a background of its own: a gradient with a soft disc."""
+    first, second = _colours(prompt)
+    gradient = Image.linear_gradient("L").resize((1, size[1])).resize(size)
+    picture = ImageOps.colorize(gradient, first, second)
+    radius, digest = min(size) // 3, hashlib.sha256(prompt.encode()).digest()
+    centre = (size[0] * (64 + digest[2] // 2) // 256, size[1] * (64 + digest[3] // 2) // 256)
+    box = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
+    ImageDraw.Draw(picture).ellipse(box, fill=_tint(prompt) or _hue(digest[4], 0.55, 0.9))
     _write(picture, prompt)
     return _png(picture)
 
@@ -59,7 +65,11 @@ def edit(prompt: str, picture: Image.Image, size: Size) -> bytes:
     """Return *picture* at *size* pixels, tinted with the colour word of *prompt* or a colour of its own, *prompt* written below."""
     if size != picture.size:
         picture = ImageOps.pad(picture, size, color=_colours(prompt)[0])
-    picture = _tinted(picture, prompt)
+    if any(word in prompt.lower() for word in _GREY_WORDS):
+        picture = ImageOps.grayscale(picture).convert("RGB")
+    else:
+        colour = _tint(prompt) or _colours(prompt)[1]
+        picture = Image.blend(picture, Image.new("RGB", picture.size, colour), 0.35)
     _write(picture, prompt, at_bottom=True)
     return _png(picture)
 
@@ -79,18 +89,6 @@ def colour_name(pixel: Colour) -> str:
     return min(_PLAIN_COLOURS, key=lambda name: math.dist(pixel, ImageColor.getrgb(name)[:3]))
 
 
-def _background(prompt: str, size: Size) -> Image.Image:
-    """A vertical gradient between two colours of the prompt, with a soft disc."""
-    first, second = _colours(prompt)
-    gradient = Image.linear_gradient("L").resize((1, size[1])).resize(size)
-    picture = ImageOps.colorize(gradient, first, second)
-    radius, digest = min(size) // 3, hashlib.sha256(prompt.encode()).digest()
-    centre = (size[0] * (64 + digest[2] // 2) // 256, size[1] * (64 + digest[3] // 2) // 256)
-    box = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
-    ImageDraw.Draw(picture).ellipse(box, fill=_tint(prompt) or _hue(digest[4], 0.55, 0.9))
-    return picture
-
-
 def _colours(prompt: str) -> tuple[Colour, Colour]:
     digest = hashlib.sha256(prompt.encode()).digest()
     return _hue(digest[0], 0.6, 0.35), _hue(digest[1], 0.5, 0.85)
@@ -108,18 +106,14 @@ def _tint(prompt: str) -> Colour | None:
     return ImageColor.getrgb(found)[:3] if found else None
 
 
-def _tinted(picture: Image.Image, prompt: str) -> Image.Image:
-    if any(word in prompt.lower() for word in _GREY_WORDS):
-        return ImageOps.grayscale(picture).convert("RGB")
-    colour = _tint(prompt) or _colours(prompt)[1]
-    return Image.blend(picture, Image.new("RGB", picture.size, colour), 0.35)
-
-
 def _write(picture: Image.Image, prompt: str, *, at_bottom: bool = False) -> None:
     """Write *prompt* on a dark band, in letters as large as its length allows."""
     width, height = picture.size
     letters = max(10, min(width, height) // (12 if len(prompt) < 60 else 20))
-    font = _font(letters)
+    try:
+        font = ImageFont.load_default(letters)
+    except TypeError:  # Pillow 10.0 has one size only
+        font = ImageFont.load_default()
     columns = max(8, int(width * 1.7 / letters))
     lines = textwrap.wrap(" ".join(prompt.split()), columns)[: max(1, height // (letters * 2))]
     band = int(letters * 1.35 * len(lines)) + letters
@@ -128,19 +122,9 @@ def _write(picture: Image.Image, prompt: str, *, at_bottom: bool = False) -> Non
     pen.rectangle((0, top, width, top + band), fill=(20, 20, 28))
     for row, line in enumerate(lines):
         place = (width // 2, top + letters // 2 + int(letters * 1.35 * row))
-        pen.text(place, _drawable(line), font=font, fill=(255, 255, 255), anchor="ma")
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    try:
-        return ImageFont.load_default(size)
-    except TypeError:  # Pillow 10.0 has one size only
-        return ImageFont.load_default()
-
-
-def _drawable(line: str) -> str:
-    # The built-in font knows Latin letters; anything else would be an error in its bitmap form.
-    return line.encode("latin-1", "replace").decode("latin-1")
+        # The built-in font knows Latin letters; anything else would be an error in its bitmap form.
+        drawable = line.encode("latin-1", "replace").decode("latin-1")
+        pen.text(place, drawable, font=font, fill=(255, 255, 255), anchor="ma")
 
 
 def _png(picture: Image.Image) -> bytes:

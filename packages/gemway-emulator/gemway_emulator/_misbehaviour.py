@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gemway_emulator._envelope import Chunk
-from gemway_emulator._framing import JSON_TYPE, Framing
 from gemway_emulator._messages import snake
 
 MISBEHAVIOURS: dict[str, str] = {
@@ -79,36 +78,16 @@ def checked(names: Iterable[str]) -> frozenset[str]:
     return wanted
 
 
-_FRAMINGS: dict[str, dict[str, Any]] = {
-    "ping_comments": {"comments": True},
-    "done_marker": {"done": True},
-    "no_space_after_data": {"space": False},
-    "event_lines": {"event_lines": True},
-    "multi_line_data": {"multi_line": True},
-    "lf_newlines": {"newline": "\n"},
-    "cr_newlines": {"newline": "\r"},
-    "byte_order_mark": {"bom": True},
-    "no_final_newline": {"final_newline": False},
-    "json_content_type": {"content_type": JSON_TYPE},
-    "json_array_stream": {"as_array": True, "content_type": JSON_TYPE},
-}
-
-
-def framing(names: frozenset[str], *, as_array: bool) -> Framing:
-    """How a stream is written under *names*; *as_array* is Google's answer without `alt=sse`."""
-    in_force = names | {"json_array_stream"} if as_array else names
-    options = {option: value for name in _FRAMINGS if name in in_force for option, value in _FRAMINGS[name].items()}
-    return Framing(**options)
-
-
 def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> list[Chunk]:
     """Apply the content deviations in *names* to the chunks of one answer."""
     if not names:
         return chunks
     copies: list[Chunk] = json.loads(json.dumps(chunks))
-    for change in [change for name, change in _CHANGES.items() if name in names]:
+    for level, change in [change for name, change in _CHANGES.items() if name in names]:
         for chunk in copies:
-            change(chunk)
+            holders = {"chunk": [chunk], "candidate": _candidates(chunk)}
+            for holder in holders.get(level) or [part for part in parts_of(chunk) if level in part]:
+                change(holder)
     for rearrange in [rearrange for name, rearrange in _REARRANGEMENTS.items() if streamed and name in names]:
         copies = rearrange(copies)
     if "explicit_nulls" in names:
@@ -140,40 +119,6 @@ def _candidates(chunk: Chunk) -> list[Chunk]:
     return chunk.get("candidates") or []
 
 
-def _drop(*names: str) -> Callable[[Chunk], None]:
-    def change(chunk: Chunk) -> None:
-        for name in names:
-            chunk.pop(name, None)
-
-    return change
-
-
-def _each_candidate(change: Callable[[Chunk], Any]) -> Callable[[Chunk], None]:
-    def apply(chunk: Chunk) -> None:
-        for candidate in _candidates(chunk):
-            change(candidate)
-
-    return apply
-
-
-def _each_part(field: str, change: Callable[[Chunk], Any]) -> Callable[[Chunk], None]:
-    def apply(chunk: Chunk) -> None:
-        for part in parts_of(chunk):
-            if field in part:
-                change(part)
-
-    return apply
-
-
-def _each_picture(write: Callable[[str, str], str]) -> Callable[[Chunk], None]:
-    """Write the base64 of pictures anew, as *write* does from (base64, MIME type)."""
-
-    def apply(part: Chunk) -> None:
-        part["inlineData"]["data"] = write(part["inlineData"]["data"], part["inlineData"]["mimeType"])
-
-    return _each_part("inlineData", apply)
-
-
 def _add_part(candidate: Chunk) -> None:
     parts = (candidate.get("content") or {}).get("parts")
     if parts and candidate.get("finishReason"):
@@ -191,26 +136,30 @@ def _write_reason(candidate: Chunk) -> None:
         candidate["finishReason"] = "TIRED_OF_TALKING"
 
 
-def _write_args_as_text(part: Chunk) -> None:
-    part["functionCall"]["args"] = json.dumps(part["functionCall"].get("args") or {})
+def _in_picture(write: Callable[[Chunk], str]) -> tuple[str, Callable[[Chunk], None]]:
+    return "inlineData", lambda part: part["inlineData"].update(data=write(part["inlineData"]))
 
 
-_CHANGES: dict[str, Callable[[Chunk], None]] = {
-    "no_usage": _drop("usageMetadata"),
-    "no_response_ids": _drop("responseId", "modelVersion"),
-    "no_finish_reason": _each_candidate(_drop("finishReason")),
-    "no_role": _each_candidate(lambda candidate: (candidate.get("content") or {}).pop("role", None)),
-    "no_signatures": _each_part("thoughtSignature", _drop("thoughtSignature")),
-    "no_call_ids": _each_part("functionCall", lambda part: part["functionCall"].pop("id", None)),
-    "unknown_finish_reason": _each_candidate(_write_reason),
-    "unknown_part": _each_candidate(_add_part),
-    "args_as_json_string": _each_part("functionCall", _write_args_as_text),
-    "urlsafe_base64_images": _each_picture(lambda data, _: data.replace("+", "-").replace("/", "_")),
-    "unpadded_base64_images": _each_picture(lambda data, _: data.rstrip("=")),
-    "data_url_images": _each_picture(lambda data, mime_type: f"data:{mime_type};base64,{data}"),
-    "signature_not_base64": _each_part("thoughtSignature", lambda part: part.update(thoughtSignature="sig: nature!")),
-    "unknown_fields": _add_fields,
-    "stop_in_every_chunk": _each_candidate(lambda candidate: candidate.setdefault("finishReason", "STOP")),
+# What is changed (the chunk, each candidate, or each part that has a field), and how.
+_CHANGES: dict[str, tuple[str, Callable[[Chunk], Any]]] = {
+    "no_usage": ("chunk", lambda chunk: chunk.pop("usageMetadata", None)),
+    "no_response_ids": ("chunk", lambda chunk: [chunk.pop(name, None) for name in ("responseId", "modelVersion")]),
+    "no_finish_reason": ("candidate", lambda candidate: candidate.pop("finishReason", None)),
+    "no_role": ("candidate", lambda candidate: (candidate.get("content") or {}).pop("role", None)),
+    "no_signatures": ("thoughtSignature", lambda part: part.pop("thoughtSignature")),
+    "no_call_ids": ("functionCall", lambda part: part["functionCall"].pop("id", None)),
+    "unknown_finish_reason": ("candidate", _write_reason),
+    "unknown_part": ("candidate", _add_part),
+    "args_as_json_string": (
+        "functionCall",
+        lambda part: part["functionCall"].update(args=json.dumps(part["functionCall"].get("args") or {})),
+    ),
+    "urlsafe_base64_images": _in_picture(lambda blob: blob["data"].replace("+", "-").replace("/", "_")),
+    "unpadded_base64_images": _in_picture(lambda blob: blob["data"].rstrip("=")),
+    "data_url_images": _in_picture(lambda blob: f"data:{blob['mimeType']};base64,{blob['data']}"),
+    "signature_not_base64": ("thoughtSignature", lambda part: part.update(thoughtSignature="sig: nature!")),
+    "unknown_fields": ("chunk", _add_fields),
+    "stop_in_every_chunk": ("candidate", lambda candidate: candidate.setdefault("finishReason", "STOP")),
 }
 
 
@@ -230,14 +179,13 @@ def _with_usage_at_end(chunks: list[Chunk]) -> list[Chunk]:
     return [*chunks[:-1], {name: value for name, value in chunks[-1].items() if name != "usageMetadata"}, ending]
 
 
-def _without_early_usage(chunks: list[Chunk]) -> list[Chunk]:
-    return [{name: chunk[name] for name in chunk if name != "usageMetadata"} for chunk in chunks[:-1]] + chunks[-1:]
-
-
 _REARRANGEMENTS: dict[str, Callable[[list[Chunk]], list[Chunk]]] = {
     "empty_last_chunk": _with_empty_end,
     "usage_only_last_chunk": _with_usage_at_end,
-    "usage_on_last_chunk_only": _without_early_usage,
+    "usage_on_last_chunk_only": lambda chunks: [
+        *({name: chunk[name] for name in chunk if name != "usageMetadata"} for chunk in chunks[:-1]),
+        chunks[-1],
+    ],
     "cut_stream": lambda chunks: chunks[:-1],
 }
 

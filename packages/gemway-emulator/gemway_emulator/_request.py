@@ -80,16 +80,24 @@ class Request:
     def newest_picture(self) -> Medium | None:
         """The last picture in the conversation, whoever sent it; thought pictures excepted."""
         parts = [part for turn in self.contents for part in _leaves(turn) if not part.get("thought")]
-        media = [medium for part in parts if (medium := _medium(part))]
-        pictures = [medium for medium in media if medium.mime_type.startswith("image/") and medium.data]
-        return pictures[-1] if pictures else None
+        media = (medium for part in reversed(parts) if (medium := _medium(part)))
+        return next((medium for medium in media if medium.mime_type.startswith("image/") and medium.data), None)
+
+    @cached_property
+    def declarations(self) -> list[Json]:
+        """The functionDeclarations of all tools."""
+        return [entry for tool in self.body.get("tools") or [] for entry in tool.get("functionDeclarations") or []]
 
     @cached_property
     def tools(self) -> list[Tool]:
         """The declared functions that may be called, in order."""
-        declared = [entry for tool in self.body.get("tools") or [] for entry in tool.get("functionDeclarations") or []]
-        allowed = self._calling.get("allowedFunctionNames")
-        return [_tool(entry) for entry in declared if not allowed or entry.get("name") in allowed]
+        allowed, found = self._calling.get("allowedFunctionNames"), []
+        for entry in self.declarations:
+            if not allowed or entry.get("name") in allowed:
+                schema = entry.get("parametersJsonSchema") or entry.get("parameters")
+                schema = schema or {"type": "object", "properties": {}}
+                found.append(Tool(entry.get("name", ""), entry.get("description", ""), schema))
+        return found
 
     @property
     def mode(self) -> str:
@@ -115,16 +123,12 @@ class Request:
     @cached_property
     def called(self) -> list[str]:
         """Names of the functions called since the newest user text."""
-        parts = [part for turn in self.contents[self._asked_at + 1 :] for part in turn.get("parts", [])]
-        return [part["functionCall"].get("name", "") for part in parts if "functionCall" in part]
+        return [call.get("name", "") for call in self._since_asked("functionCall")]
 
     @cached_property
     def results(self) -> list[tuple[str, Any]]:
-        """(name, response) of the function responses since the newest user text, or in the last turn."""
-        start = max(self._asked_at, 0)
-        parts = [part for turn in self.contents[start:] for part in turn.get("parts", [])]
-        responses = [part["functionResponse"] for part in parts if "functionResponse" in part]
-        return [(response.get("name", ""), response.get("response")) for response in responses]
+        """(name, response) of the function responses since the newest user text."""
+        return [(result.get("name", ""), result.get("response")) for result in self._since_asked("functionResponse")]
 
     @cached_property
     def material(self) -> str:
@@ -159,6 +163,10 @@ class Request:
         thinking = self.config.get("thinkingConfig") or {}
         return bool(thinking.get("includeThoughts") or thinking.get("thinkingBudget") or thinking.get("thinkingLevel"))
 
+    def _since_asked(self, kind: str) -> list[Json]:
+        parts = [part for turn in self.contents[self._asked_at + 1 :] for part in turn.get("parts", [])]
+        return [part[kind] for part in parts if kind in part]
+
     @property
     def _calling(self) -> Json:
         return (self.body.get("toolConfig") or {}).get("functionCallingConfig") or {}
@@ -166,11 +174,11 @@ class Request:
     @cached_property
     def _asked_at(self) -> int:
         """Index of the newest user turn with text of its own, or -1."""
-        found = [index for index, turn in enumerate(self.contents) if _is_question(turn)]
-        return found[-1] if found else -1
+        return max((index for index, turn in enumerate(self.contents) if is_question(turn)), default=-1)
 
 
-def _is_question(turn: Json) -> bool:
+def is_question(turn: Json) -> bool:
+    """Whether *turn* begins a new turn of the conversation: the user says something, and hands no tool result over."""
     parts = turn.get("parts", [])
     answers_tool = any("functionResponse" in part for part in parts)
     return (turn.get("role") or "user") == "user" and not answers_tool and bool(parts)
@@ -195,11 +203,6 @@ def _medium(part: Json) -> Medium | None:
     if file := part.get("fileData"):
         return Medium(file.get("mimeType") or "", uri=file.get("fileUri") or "")
     return None
-
-
-def _tool(entry: Json) -> Tool:
-    schema = entry.get("parametersJsonSchema") or entry.get("parameters") or {"type": "object", "properties": {}}
-    return Tool(entry.get("name", ""), entry.get("description", ""), schema)
 
 
 def readable(response: Any) -> str:

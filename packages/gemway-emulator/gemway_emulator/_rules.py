@@ -6,12 +6,12 @@ Every rule raises the 400 Google sends, with Google's words where they are known
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from gemway_emulator._errors import GoogleError, invalid_argument
+from gemway_emulator._errors import invalid_argument
 from gemway_emulator._messages import snake
-from gemway_emulator._request import Json, Request, text_of
+from gemway_emulator._request import Json, Request, is_question, text_of
 from gemway_emulator._signatures import Signatures
 
 # What a part may hold, exactly one of these, and the fields that must not be empty in it.
@@ -49,84 +49,90 @@ def check(request: Request, signatures: Signatures, *, strict: bool) -> None:
         rule(request)
     asked = ""
     for index, content in enumerate(request.contents):
-        if _is_question(content):
+        if is_question(content):
             asked = text_of(content)
         for place, part in enumerate(content.get("parts", [])):
             if problem := signatures.problem(part, asked, strict=strict):
                 raise invalid_argument(problem, field=f"contents[{index}].parts[{place}].thought_signature")
 
 
-def _at(path: str, text: str) -> GoogleError:
-    """The 400 in which Google names the field at *path*."""
-    return invalid_argument(f"* GenerateContentRequest.{path}: {text}", field=path)
+def _refuse_if(is_wrong: object, message: str, field: str | None = None) -> None:
+    if is_wrong:
+        raise invalid_argument(message, field=field)
+
+
+def _refuse_at(path: str, is_wrong: object, text: str) -> None:
+    """Raise the 400 in which Google names the field at *path*."""
+    _refuse_if(is_wrong, f"* GenerateContentRequest.{path}: {text}", path)
 
 
 def _contents(request: Request) -> None:
-    if not request.contents:
-        raise _at("contents", "contents is not specified")
+    _refuse_at("contents", not request.contents, "contents is not specified")
     for index, content in enumerate(request.contents):
-        if content.get("role") not in (None, "user", "model", "function"):
-            raise invalid_argument("Please use a valid role: user, model.", field=f"contents[{index}].role")
-        if not content.get("parts"):
-            raise _at(f"contents[{index}].parts", "contents.parts must not be empty.")
-    if request.body.get("cachedContent") and request.body.keys() & {"systemInstruction", "tools", "toolConfig"}:
-        raise invalid_argument(
-            "CachedContent can not be used with GenerateContent request setting system_instruction, tools or tool_config."
-            "\n\nProposed fix: move those values to CachedContent from GenerateContent request."
-        )
+        is_foreign = content.get("role") not in (None, "user", "model", "function")
+        _refuse_if(is_foreign, "Please use a valid role: user, model.", f"contents[{index}].role")
+        _refuse_at(f"contents[{index}].parts", not content.get("parts"), "contents.parts must not be empty.")
+    _refuse_if(
+        request.body.get("cachedContent") and request.body.keys() & {"systemInstruction", "tools", "toolConfig"},
+        "CachedContent can not be used with GenerateContent request setting system_instruction, tools or tool_config."
+        "\n\nProposed fix: move those values to CachedContent from GenerateContent request.",
+    )
 
 
 def _parts(request: Request) -> None:
-    for path, part in _each_part(request):
-        kinds = [name for name in _PART_DATA if name in part]
-        if not kinds and "videoMetadata" not in part:
-            raise _at(f"{path}.data", "required oneof field 'data' must have one initialized field")
-        if len(kinds) > 1:
-            text = f"Invalid value at '{path}' (oneof), oneof field 'data' is already set. Cannot set '{kinds[1]}'"
-            raise invalid_argument(text, field=path)
-        for missing in [name for kind in kinds for name in _PART_DATA[kind] if not part[kind].get(name)]:
-            raise _at(f"{path}.{snake(kinds[0])}.{snake(missing)}", f"{missing} must not be empty.")
-        for index, nested in enumerate((part.get("functionResponse") or {}).get("parts") or []):
-            mime_type = (nested.get("inlineData") or nested.get("fileData") or {}).get("mimeType") or ""
-            if mime_type and mime_type not in _RESULT_MEDIA:
-                where = f"{path}.function_response.parts[{index}]"
-                raise invalid_argument(f"Unsupported MIME type in function response: {mime_type}", field=where)
+    for turn, content in enumerate(request.contents):
+        for place, part in enumerate(content.get("parts", [])):
+            _check_part(part, f"contents[{turn}].parts[{place}]")
+
+
+def _check_part(part: Json, path: str) -> None:
+    kinds = [name for name in _PART_DATA if name in part]
+    is_empty = not kinds and "videoMetadata" not in part
+    _refuse_at(f"{path}.data", is_empty, "required oneof field 'data' must have one initialized field")
+    if len(kinds) > 1:
+        text = f"Invalid value at '{path}' (oneof), oneof field 'data' is already set. Cannot set '{kinds[1]}'"
+        raise invalid_argument(text, field=path)
+    for name in _PART_DATA[kinds[0]] if kinds else ():
+        is_missing = not part[kinds[0]].get(name)
+        _refuse_at(f"{path}.{snake(kinds[0])}.{snake(name)}", is_missing, f"{name} must not be empty.")
+    for index, nested in enumerate((part.get("functionResponse") or {}).get("parts") or []):
+        mime_type = (nested.get("inlineData") or nested.get("fileData") or {}).get("mimeType") or ""
+        is_refused, where = mime_type and mime_type not in _RESULT_MEDIA, f"{path}.function_response.parts[{index}]"
+        _refuse_if(is_refused, f"Unsupported MIME type in function response: {mime_type}", where)
 
 
 def _config(request: Request) -> None:
-    config = request.config
+    config, thinking = request.config, request.config.get("thinkingConfig") or {}
     for name, (low, high) in _RANGES.items():
-        if name in config and not low <= config[name] <= high:
-            raise _at(f"generation_config.{snake(name)}", f"must be in the range [{low}, {high}].")
-    if len(config.get("stopSequences") or []) > _MOST_STOPS:
-        raise invalid_argument(f"At most {_MOST_STOPS} stop_sequences are supported.")
-    if "logprobs" in config and not config.get("responseLogprobs"):
-        raise invalid_argument("logprobs is set without response_logprobs.")
-    if {"thinkingLevel", "thinkingBudget"} <= (config.get("thinkingConfig") or {}).keys():
-        raise invalid_argument("You can only set only one of thinking budget and thinking level.")
+        is_outside = name in config and not low <= config[name] <= high
+        _refuse_at(f"generation_config.{snake(name)}", is_outside, f"must be in the range [{low}, {high}].")
+    has_many_stops = len(config.get("stopSequences") or []) > _MOST_STOPS
+    _refuse_if(has_many_stops, f"At most {_MOST_STOPS} stop_sequences are supported.")
+    is_alone = "logprobs" in config and not config.get("responseLogprobs")
+    _refuse_if(is_alone, "logprobs is set without response_logprobs.")
+    has_both = {"thinkingLevel", "thinkingBudget"} <= thinking.keys()
+    _refuse_if(has_both, "You can only set only one of thinking budget and thinking level.")
 
 
 def _response_format(request: Request) -> None:
-    config, model = request.config, request.model
-    schemas = [name for name in ("responseSchema", "responseJsonSchema") if name in config]
-    mime = config.get("responseMimeType") or "text/plain"
-    if len(schemas) > 1:
-        raise invalid_argument("Only one of response_schema and response_json_schema may be set.")
-    if mime not in ("text/plain", "application/json", "text/x.enum"):
-        raise invalid_argument(
-            "* GenerateContentRequest.generation_config.response_mime_type: allowed mimetypes are `text/plain`, "
-            "`application/json` and `text/x.enum`."
-        )
+    schemas = [name for name in ("responseSchema", "responseJsonSchema") if name in request.config]
+    mime = request.config.get("responseMimeType") or "text/plain"
+    _refuse_if(len(schemas) > 1, "Only one of response_schema and response_json_schema may be set.")
+    _refuse_at(
+        "generation_config.response_mime_type",
+        mime not in ("text/plain", "application/json", "text/x.enum"),
+        "allowed mimetypes are `text/plain`, `application/json` and `text/x.enum`.",
+    )
     if schemas and mime == "text/plain":
         raise invalid_argument(f"{snake(schemas[0])} needs response_mime_type application/json or text/x.enum.")
-    if request.wants_json and request.tools and 0 < model.generation < 3:
-        raise invalid_argument(f"Function calling with a response mime type: '{mime}' is unsupported")
+    is_refused = request.wants_json and request.tools and 0 < request.model.generation < 3
+    _refuse_if(is_refused, f"Function calling with a response mime type: '{mime}' is unsupported")
 
 
 def _json_schemas(request: Request) -> None:
     """The words of JSON Schemas are checked too; those of the other dialect are fields of a message (see fields.txt)."""
     schemas = {"generation_config.response_json_schema": request.config.get("responseJsonSchema")}
-    for index, entry in enumerate(_declarations(request)):
+    for index, entry in enumerate(request.declarations):
         for name in ("parametersJsonSchema", "responseJsonSchema"):
             schemas[f"tools[0].function_declarations[{index}].{snake(name)}"] = entry.get(name)
     for path, schema in schemas.items():
@@ -161,12 +167,12 @@ def _pictures(request: Request) -> None:
         )
     if model.makes_images or image:
         model.picture_size(image.get("aspectRatio"), image.get("imageSize"))
-    if model.makes_images and request.config.get("candidateCount", 1) > 1:
-        raise invalid_argument("Multiple candidates is not enabled for this model")
+    has_many = model.makes_images and request.config.get("candidateCount", 1) > 1
+    _refuse_if(has_many, "Multiple candidates is not enabled for this model")
 
 
 def _functions(request: Request) -> None:
-    entries = _declarations(request)
+    entries = request.declarations
     names = [entry.get("name", "") for entry in entries]
     for index, name in enumerate(names):
         if not _NAME.fullmatch(name):
@@ -175,28 +181,26 @@ def _functions(request: Request) -> None:
                 "letter or an underscore. Must be alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or "
                 f"dashes (-), with a maximum length of 128. Got: {name!r}"
             )
-        if name in names[:index]:
-            raise invalid_argument(f"Duplicate function declaration found: {name}")
-    if len(names) > _MOST_DECLARATIONS:
-        raise invalid_argument(f"At most {_MOST_DECLARATIONS} function declarations are supported.")
-    for entry in entries:
-        for one, other in (("parameters", "parametersJsonSchema"), ("response", "responseJsonSchema")):
-            if one in entry and other in entry:
-                raise invalid_argument(f"Only one of {one} and {other} may be set in a function declaration.")
+        _refuse_if(name in names[:index], f"Duplicate function declaration found: {name}")
+    has_many = len(names) > _MOST_DECLARATIONS
+    _refuse_if(has_many, f"At most {_MOST_DECLARATIONS} function declarations are supported.")
+    for one, other in (("parameters", "parametersJsonSchema"), ("response", "responseJsonSchema")):
+        has_both = any(one in entry and other in entry for entry in entries)
+        _refuse_if(has_both, f"Only one of {one} and {other} may be set in a function declaration.")
 
 
 def _calling_config(request: Request) -> None:
     config = (request.body.get("toolConfig") or {}).get("functionCallingConfig")
     if config is None:
         return
-    declared = [entry.get("name", "") for entry in _declarations(request)]
-    if not declared:
-        raise invalid_argument("Function calling config is set without function_declarations.")
+    declared = [entry.get("name", "") for entry in request.declarations]
+    _refuse_if(not declared, "Function calling config is set without function_declarations.")
     allowed = config.get("allowedFunctionNames") or []
-    if allowed and config.get("mode") not in ("ANY", "VALIDATED"):
-        raise invalid_argument("Allowed function names are only supported in mode ANY or VALIDATED.")
-    for unknown in [name for name in allowed if name not in declared]:
-        raise invalid_argument(f"allowed_function_names names a function that is not declared: {unknown}")
+    is_misplaced = allowed and config.get("mode") not in ("ANY", "VALIDATED")
+    _refuse_if(is_misplaced, "Allowed function names are only supported in mode ANY or VALIDATED.")
+    for name in allowed:
+        is_unknown = name not in declared
+        _refuse_if(is_unknown, f"allowed_function_names names a function that is not declared: {name}")
 
 
 def _turn_order(request: Request) -> None:
@@ -204,10 +208,8 @@ def _turn_order(request: Request) -> None:
 
     Consecutive contents of one role count as one turn: Google accepts parallel responses in several user contents.
     """
-    if request.model.refuses_prefill and request.contents[-1].get("role") == "model":
-        raise invalid_argument(
-            f"Please ensure that the last turn is a user turn: {request.model.name} takes no prefill."
-        )
+    is_prefill = request.model.refuses_prefill and request.contents[-1].get("role") == "model"
+    _refuse_if(is_prefill, f"Please ensure that the last turn is a user turn: {request.model.name} takes no prefill.")
     turns: list[tuple[bool, list[Json]]] = []
     for content in request.contents:
         is_model, parts = content.get("role") == "model", content.get("parts", [])
@@ -218,19 +220,19 @@ def _turn_order(request: Request) -> None:
     padded = [[], *(parts for _, parts in turns), []]
     for before, parts, after in zip(padded, padded[1:], padded[2:], strict=False):
         calls, answered = _count(parts, "functionCall"), _count(after, "functionResponse")
-        if calls and not before:
-            raise invalid_argument(
-                "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
-            )
-        if _count(parts, "functionResponse") and not _count(before, "functionCall"):
-            raise invalid_argument(
-                "Please ensure that function response turn comes immediately after a function call turn."
-            )
-        if calls and answered != calls and (answered or not request.model.forgives_unanswered_calls):
-            raise invalid_argument(
-                "Please ensure that the number of function response parts is equal to the number of function call parts "
-                "of the function call turn."
-            )
+        _refuse_if(
+            calls and not before,
+            "Please ensure that function call turn comes immediately after a user turn or after a function response turn.",
+        )
+        _refuse_if(
+            _count(parts, "functionResponse") and not _count(before, "functionCall"),
+            "Please ensure that function response turn comes immediately after a function call turn.",
+        )
+        _refuse_if(
+            calls and answered != calls and (answered or not request.model.forgives_unanswered_calls),
+            "Please ensure that the number of function response parts is equal to the number of function call parts "
+            "of the function call turn.",
+        )
 
 
 def _call_signatures(request: Request) -> None:
@@ -238,7 +240,7 @@ def _call_signatures(request: Request) -> None:
     if not request.model.signs_calls or request.model.makes_images:
         return
     contents, is_in_step = request.contents, False
-    starts = [index for index, turn in enumerate(contents) if _is_question(turn)]
+    starts = [index for index, turn in enumerate(contents) if is_question(turn)]
     for position in range(starts[-1] if starts else 0, len(contents)):
         calls = [part for part in contents[position].get("parts", []) if "functionCall" in part]
         is_model = contents[position].get("role") == "model"
@@ -267,19 +269,5 @@ _RULES: tuple[Callable[[Request], None], ...] = (
 )
 
 
-def _each_part(request: Request) -> Iterator[tuple[str, Json]]:
-    for turn, content in enumerate(request.contents):
-        for place, part in enumerate(content.get("parts", [])):
-            yield f"contents[{turn}].parts[{place}]", part
-
-
 def _count(parts: list[Json], kind: str) -> int:
     return sum(kind in part for part in parts)
-
-
-def _is_question(turn: Json) -> bool:
-    return turn.get("role") != "model" and not _count(turn.get("parts", []), "functionResponse")
-
-
-def _declarations(request: Request) -> list[Json]:
-    return [entry for tool in request.body.get("tools") or [] for entry in tool.get("functionDeclarations") or []]

@@ -38,10 +38,9 @@ class Signatures:
         signed: list[Part] = []
         call_seen = False
         for part in parts:
-            chosen = self._decide(part, model, first_call=not call_seen)
+            signed.append(self._decide(part, model, first_call=not call_seen))
             call_seen = call_seen or "functionCall" in part
-            self.remember(chosen, asked)
-            signed.append(chosen)
+            self.remember(signed[-1], asked)
         return signed
 
     def remember(self, part: Part, asked: str) -> None:
@@ -78,15 +77,12 @@ class Signatures:
         if part.get("thoughtSignature") is AUTOMATIC:
             del chosen["thoughtSignature"]
             if model.signs_images if "inlineData" in part else model.signs_calls and (first_call or not call):
-                chosen["thoughtSignature"] = self._issue()
+                # The first bytes hold "+" and "/" in standard base64, so that a client that
+                # re-encodes a signature URL-safe is caught in strict mode.
+                self._count += 1
+                digest = hashlib.sha256(f"{id(self)}-{self._count}".encode()).digest()
+                chosen["thoughtSignature"] = base64.b64encode(b"\xfb\xef\xbe\xff\xff\xff" + digest).decode("ascii")
         return chosen
-
-    def _issue(self) -> str:
-        # The first bytes hold "+" and "/" in standard base64, so that a client that
-        # re-encodes a signature URL-safe is caught in strict mode.
-        self._count += 1
-        digest = hashlib.sha256(f"{id(self)}-{self._count}".encode()).digest()
-        return base64.b64encode(b"\xfb\xef\xbe\xff\xff\xff" + digest).decode("ascii")
 
 
 def decoded(text: str) -> bytes | None:

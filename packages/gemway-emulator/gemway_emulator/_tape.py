@@ -144,15 +144,20 @@ class Tape:
         lines = path.read_text(encoding="utf-8").splitlines()
         self._records: list[Json] = [json.loads(_restored(line, _folder(path))) for line in lines if line.strip()]
         self._by_id = {str(record["id"]): record for record in self._records}
-        self._asked = [record for record in self._records if isinstance(record.get("request"), dict)]
         self._served: Counter[str] = Counter()
+
+    @cached_property
+    def _facts(self) -> list[tuple[Json, Json]]:
+        """The records of requests in JSON, each with what is compared."""
+        asked = [record for record in self._records if isinstance(record.get("request"), dict)]
+        return [(record, _facts(record["endpoint"], record["model"], record["request"])) for record in asked]
 
     @cached_property
     def _by_key(self) -> dict[str, list[Json]]:
         """The records that may answer a request, for each of its keys."""
         found: dict[str, list[Json]] = {}
-        for record in self._asked:
-            for key in _keys(record["endpoint"], record["model"], record["request"]):
+        for record, facts in self._facts:
+            for key in _keys(facts):
                 found.setdefault(key, []).append(record)
         return found
 
@@ -172,26 +177,27 @@ class Tape:
             same = [record for record in self._records if record.get("method") == method and record.get("path") == path]
             return _outcome(same[0], sse=False) if same else None
         request = _parsed(_KEYS.sub("***", body.decode(errors="replace")))  # as it stands on the tape
-        request = request if isinstance(request, dict) else {}
-        for key in _keys(found["endpoint"], found["model"], request):
+        facts = _facts(found["endpoint"], found["model"], request if isinstance(request, dict) else {})
+        for key in _keys(facts):
             if records := self._by_key.get(key):
                 self._served[key] += 1
                 return _outcome(records[min(self._served[key], len(records)) - 1], sse=sse)
-        raise GoogleError(404, self._miss(_facts(found["endpoint"], found["model"], request)))
+        raise GoogleError(404, self._miss(facts))
 
     def _miss(self, wanted: Json) -> str:
         head = f"The tape {self._name} has no answer to this request ({wanted['endpoint']} of {wanted['model']})."
-        if not self._asked:
+        if not self._facts:
             return f"{head} It is empty."
         text = json.dumps(wanted, sort_keys=True)[:4000]
-        facts = [_facts(record["endpoint"], record["model"], record["request"]) for record in self._asked]
-        likeness = [
-            difflib.SequenceMatcher(None, text, json.dumps(fact, sort_keys=True)[:4000]).quick_ratio() for fact in facts
-        ]
-        # An entry of the same method and model explains more than one of the same words.
-        same = [(fact["endpoint"] == wanted["endpoint"]) + (fact["model"] == wanted["model"]) for fact in facts]
-        best = max(range(len(facts)), key=lambda index: (same[index], likeness[index]))
-        return f"{head} Nearest entry: {self._asked[best]['id']}; difference: {difference(wanted, facts[best])}"
+
+        def likeness(pair: tuple[Json, Json]) -> tuple[int, float]:
+            # An entry of the same method and model explains more than one of the same words.
+            other, same = json.dumps(pair[1], sort_keys=True)[:4000], ("endpoint", "model")
+            words = difflib.SequenceMatcher(None, text, other).quick_ratio()
+            return sum(pair[1][name] == wanted[name] for name in same), words
+
+        nearest, facts = max(self._facts, key=likeness)
+        return f"{head} Nearest entry: {nearest['id']}; difference: {difference(wanted, facts)}"
 
 
 def difference(here: Any, there: Any, path: str = "") -> str:
@@ -215,15 +221,13 @@ def _shown(value: Any) -> str:
 def _facts(endpoint: str | None, model: str | None, request: Json) -> Json:
     """What is compared, in one shape for all spellings. What the field table does not know is left out."""
     shape = _messages.normalise(request, _MESSAGES.get(endpoint or "", "Request"), check=False)
-    return {"endpoint": endpoint, "model": model, "request": shape}
+    return {"endpoint": endpoint, "model": (model or "").rpartition("/")[2], "request": shape}
 
 
-def _keys(endpoint: str | None, model: str | None, request: Json) -> tuple[str, str]:
+def _keys(facts: Json) -> tuple[str, str]:
     """(the whole request, its model and newest turn), as texts to compare."""
-    shape = _facts(endpoint, model, request)["request"]
-    route = [endpoint, (model or "").rpartition("/")[2]]
-    newest = (shape.get("contents") or [shape])[-1]
-    return json.dumps([*route, shape], sort_keys=True), json.dumps([*route, "newest", newest], sort_keys=True)
+    newest = (facts["request"].get("contents") or [facts["request"]])[-1]
+    return json.dumps(facts, sort_keys=True), json.dumps(facts | {"request": {"newest": newest}}, sort_keys=True)
 
 
 def _folder(tape: Path) -> Path:

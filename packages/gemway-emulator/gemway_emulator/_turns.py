@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ class Turn:
     finish_reason: str | None = "STOP"
     finish_message: str | None = None
     prompt_feedback: dict[str, Any] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Mapping[str, Any] | None = None
     hidden_thoughts: int = 0
     chunks: int | list[str] | None = None
     delay: float = 0.0

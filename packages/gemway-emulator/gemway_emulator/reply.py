@@ -5,18 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from gemway_emulator import _turns
-from gemway_emulator._errors import STATUS_NAMES, GoogleError
-from gemway_emulator._framing import Framing
+from gemway_emulator._errors import GoogleError
+from gemway_emulator._http import JSON_TYPE, Outcome
 from gemway_emulator._media import draw
 from gemway_emulator._turns import AUTOMATIC, Turn
 
 __all__ = [
-    "ErrorReply",
-    "RawReply",
     "Reply",
     "StreamReply",
     "Turn",
@@ -36,42 +34,22 @@ Signature: TypeAlias = str | Literal[False] | None
 
 
 @dataclass
-class ErrorReply:
-    """An error answer; *body* replaces Google's JSON when given."""
-
-    error: GoogleError
-    headers: dict[str, str]
-    body: bytes | None = None
-    delay: float = 0.0
-
-
-@dataclass
 class StreamReply:
     """Chunks served exactly as given."""
 
     chunks: list[dict[str, Any]]
-    framing: Framing
+    names: frozenset[str]  # misbehaviours of the framing
+    content_type: str
     delay: float = 0.0
     cut: bool = False
 
 
-@dataclass
-class RawReply:
-    """Bytes served exactly as given."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    cut: bool = False
-
-
-Reply: TypeAlias = Turn | ErrorReply | StreamReply | RawReply
+Reply: TypeAlias = Turn | GoogleError | StreamReply | Outcome
 
 
 def check_reply(value: object) -> Reply:
     """Return *value* if it can be served; raise TypeError naming the kinds otherwise."""
-    if isinstance(value, (Turn, ErrorReply, StreamReply, RawReply)):
+    if isinstance(value, (Turn, GoogleError, StreamReply, Outcome)):
         return value
     raise TypeError(f"cannot serve {value!r}; give reply.text(...), reply.error(...) and their kin")
 
@@ -103,7 +81,7 @@ def text(  # noqa: PLR0913 - keyword-only options of one reply
         [*parts, _turns.text_part(text, signature)],
         finish_reason=finish_reason,
         finish_message=finish_message,
-        usage=_copied(usage),
+        usage=usage,
         chunks=chunks if chunks is None or isinstance(chunks, int) else list(chunks),
         delay=delay,
         chunk_delay=chunk_delay,
@@ -135,7 +113,7 @@ def image(  # noqa: PLR0913 - keyword-only options of one reply
     parts = [_turns.medium_part(base64.b64encode(content).decode("ascii"), mime_type, _choice(signature))]
     if text is not None:
         parts.insert(0, _turns.text_part(text, _choice(signature if signature is False else None)))
-    return Turn(parts, finish_reason=finish_reason, usage=_copied(usage), delay=delay)
+    return Turn(parts, finish_reason=finish_reason, usage=usage, delay=delay)
 
 
 def tool_call(
@@ -156,7 +134,7 @@ def tool_call(
     """
     parts = [_turns.thought_part(thoughts)] if thoughts is not None else []
     call = _turns.call_part(name, dict(args or {}), call_id=_choice(id), signature=_choice(signature))
-    return Turn([*parts, call], finish_reason=finish_reason, usage=_copied(usage), delay=delay)
+    return Turn([*parts, call], finish_reason=finish_reason, usage=usage, delay=delay)
 
 
 def tool_calls(calls: Sequence[tuple[str, Mapping[str, Any]] | Turn], *, delay: float = 0.0) -> Turn:
@@ -198,23 +176,25 @@ def error(  # noqa: PLR0913 - keyword-only options of one reply
     body: bytes | str | Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
     delay: float = 0.0,
-) -> ErrorReply:
+) -> GoogleError:
     """Answer with an HTTP error in Google's JSON.
 
     *status* is the HTTP status. *code* as a string (`"insufficient_user_quota"`) makes the body OpenAI-shaped, as gateways
     send it; *status_text* is Google's (`"RESOURCE_EXHAUSTED"`). *retry_after* (seconds or an HTTP date) becomes the Retry-After
     header. *body* replaces the whole body: bytes or text as they are, a mapping as JSON.
     """
-    failure = GoogleError(status, message, status=status_text or STATUS_NAMES.get(status), details=details or ())
     sent = dict(headers or {})
     if retry_after is not None:
         sent.setdefault("retry-after", f"{retry_after:g}" if isinstance(retry_after, (int, float)) else retry_after)
+    failure = GoogleError(status, message, status=status_text, details=details or (), headers=sent, delay=delay)
     if body is None and isinstance(code, str):
         body = {"error": {"message": failure.message, "type": "new_api_error", "param": "", "code": code}}
     elif body is None and code is not None:
-        body = failure.body()
-        body["error"]["code"] = code
-    return ErrorReply(failure, sent, _encoded(body), delay)
+        body = {"error": failure.body()["error"] | {"code": code}}
+    if body is not None:
+        text = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        failure.replaced = text if isinstance(text, bytes) else text.encode()
+    return failure
 
 
 def stream(  # noqa: PLR0913 - keyword-only options of one reply
@@ -238,18 +218,19 @@ def stream(  # noqa: PLR0913 - keyword-only options of one reply
     comments, no space after `data:`, `event:` lines, one event over several data lines, a byte order mark, no blank line after
     the last event. *cut* closes the socket without ending the body.
     """
-    framing = Framing(
-        newline=newline,
-        done=done,
-        comments=comments,
-        space=space,
-        event_lines=event_lines,
-        multi_line=multi_line,
-        bom=bom,
-        final_newline=final_newline,
-        content_type=content_type,
-    )
-    return StreamReply([dict(chunk) for chunk in chunks], framing, delay, cut)
+    names = {
+        "lf_newlines": newline == "\n",
+        "cr_newlines": newline == "\r",
+        "done_marker": done,
+        "ping_comments": comments,
+        "no_space_after_data": not space,
+        "event_lines": event_lines,
+        "multi_line_data": multi_line,
+        "byte_order_mark": bom,
+        "no_final_newline": not final_newline,
+    }
+    wanted = frozenset(name for name, is_on in names.items() if is_on)
+    return StreamReply([dict(chunk) for chunk in chunks], wanted, content_type, delay, cut)
 
 
 def raw(
@@ -260,24 +241,14 @@ def raw(
     content_type: str | None = None,
     delay: float = 0.0,
     cut: bool = False,
-) -> RawReply:
+) -> Outcome:
     """Answer with these bytes. *cut* closes the socket after them, short of the announced end."""
     sent = dict(headers or {})
     if content_type is not None:
         sent["content-type"] = content_type
-    sent.setdefault("content-type", "application/json; charset=UTF-8")
-    return RawReply(status, body.encode() if isinstance(body, str) else body, sent, delay, cut)
-
-
-def _copied(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if usage is None else dict(usage)
+    sent.setdefault("content-type", JSON_TYPE)
+    return Outcome(status, sent, [body.encode() if isinstance(body, str) else body], delay, cut=cut)
 
 
 def _choice(given: str | Literal[False] | None) -> object:
     return AUTOMATIC if given is None else given
-
-
-def _encoded(body: bytes | str | Mapping[str, Any] | None) -> bytes | None:
-    if body is None or isinstance(body, bytes):
-        return body
-    return body.encode() if isinstance(body, str) else json.dumps(body).encode()
