@@ -21,6 +21,7 @@ PURE = {
     "_error_bodies",
     "_functions",
     "_embedded_images",
+    "_headers",
     "_json",
     "_log",
     "_media",

@@ -41,8 +41,8 @@ from gemway import (
     StreamTimeoutError,
 )
 from gemway import _protocol as protocol
-from gemway._call import CallState, GatewayFacts, RetryContext
-from gemway._config import CallOptions, Settings
+from gemway._call import CallOptions, CallState, GatewayFacts, RetryContext
+from gemway._config import Settings
 
 
 @pytest.fixture(autouse=True, scope="module")

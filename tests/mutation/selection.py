@@ -20,6 +20,7 @@ MODULES = [
     "_client",
     "_credentials",
     "_error_bodies",
+    "_headers",
     "_network_errors",
     "_pools",
     "_protocol",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gemway import _protocol as protocol
 from gemway._accumulate import Accumulator, TextChunk
-from gemway._call import CallState, GatewayFacts, OpenResponse
-from gemway._config import CallOptions, ClientConfig
+from gemway._call import CallOptions, CallState, GatewayFacts, OpenResponse
+from gemway._config import ClientConfig
 from gemway._continuation import FollowUps, merge_responses
 from gemway._embeddings import (
     MAX_BATCH_INPUTS,
@@ -25,6 +25,7 @@ from gemway._functions import async_outcome
 from gemway._image_requests import IMAGE_MODEL, image_request, require_pictures
 from gemway._json import JsonMapping, JsonObject
 from gemway._options import ClientOptions, accepts
+from gemway._response import ResponseParser, StreamParser
 from gemway._turns import ChatSettings, Turns, split_options, to_history
 from gemway.types import Content, GenerateContentRequest, GenerateContentResponse
 
@@ -357,7 +358,9 @@ class AsyncClient:
                     await transport.wait_for_limiter(settings.limiter)
                 response = await transport.send(state)
                 try:
-                    parser = state.parser_for(response)
+                    # An error response is never a stream, even if the request asked for one.
+                    kind = StreamParser if state.call.streaming and response.status < 300 else ResponseParser
+                    parser = kind(state.call, response, settings, silence=state.timeouts.read, expires=state.expires)
                     async for data in response.body:
                         for first in (messages := parser.feed(data, transport.now())):
                             return state.succeed(response, parser, first, messages)

@@ -78,7 +78,11 @@ def encode(wire: JsonMapping) -> bytes | LargeBody:
             for part in (content.get("parts") if isinstance(content, Mapping) else None) or ():
                 if not _REWRITTEN.isdisjoint(part):
                     return _encode_rewritten(wire)
-        return _encode_plain(wire)
+        try:
+            return to_json(wire, inf_nan_mode="strings")
+        except PydanticSerializationError:
+            # Only now: looking for half surrogates in every text would read megabytes of base64.
+            return to_json(_without_half_surrogates(wire), inf_nan_mode="strings")
     except (PydanticSerializationError, ValueError) as error:
         message = f"the request holds something that is not JSON: {error}"
     except RecursionError:
@@ -86,14 +90,6 @@ def encode(wire: JsonMapping) -> bytes | LargeBody:
     except (AttributeError, KeyError, TypeError) as error:
         message = f"the request does not have the form of a GenerateContentRequest: {error}"
     raise ConfigurationError(message)
-
-
-def _encode_plain(value: object) -> bytes:
-    try:
-        return to_json(value, inf_nan_mode="strings")
-    except PydanticSerializationError:
-        # Tried only after a failure: looking for half surrogates in every text would read megabytes of base64.
-        return to_json(_without_half_surrogates(value), inf_nan_mode="strings")
 
 
 def _encode_rewritten(wire: JsonMapping) -> bytes | LargeBody:
@@ -105,6 +101,13 @@ def _encode_rewritten(wire: JsonMapping) -> bytes | LargeBody:
         return encoded
     head, *others = encoded.split(_HOLE)
     return _with_large_texts(head, large, others) if len(others) == len(large) else _encode_plain(wire)
+
+
+def _encode_plain(value: object) -> bytes:
+    try:
+        return to_json(value, inf_nan_mode="strings")
+    except PydanticSerializationError:
+        return to_json(_without_half_surrogates(value), inf_nan_mode="strings")
 
 
 def _sendable_content(content: Any, large: list[str]) -> Any:

@@ -1,26 +1,65 @@
-"""The state of one call: its next request, its time limits, its retries. Pure: no clock of its own.
+"""One call: its options, its next request, its time limits, its retries. Pure: no clock of its own.
 
 A call is repeated only until its answer begins. `_send_until_answered` in `_client.py` ensures that by construction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from gemway._checks import DEFAULT_TIMEOUTS, Timeouts
-from gemway._config import CallOptions, Settings
+from gemway._config import Settings
 from gemway._conversation import with_sentinels
 from gemway._embeddings import EmbedRoute
 from gemway._exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
 from gemway._log import log_repetition
+from gemway._option_reader import hide_secrets
+from gemway._options import check_options, unexpected
 from gemway._protocol import Call, is_missing_stream_route, is_signature_error, with_wire, without_stream
 from gemway._rate_limits import read_rate_limits
-from gemway._response import ResponseParser, StreamParser
+from gemway._redaction import Secret
 from gemway._retry import RetryBudget, RetryEvent, RetryPolicy
 from gemway.types import CallRecord, GenerateContentResponse
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """What one call may set differently from its client. None means: as the client has it."""
+
+    timeout: Timeouts | None = None
+    max_retries: int | None = None
+    deadline: float | None = None
+    headers: Mapping[str, Secret] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, options: dict[str, Any], where: str = "the call") -> CallOptions:
+        """Return the options of a call, whose headers are masked in place.
+
+        Raises `TypeError` for an unknown one and `ConfigurationError` for a value that cannot work, from here, because
+        the frames below hold headers in the clear.
+        """
+        if not options:
+            return _NO_OPTIONS
+        hide_secrets(options)
+        try:
+            for name in options:
+                if name not in CALL_OPTIONS:
+                    raise unexpected(name, CALL_OPTIONS, where, _CALL_ADVICE.get((where, name)))
+            return cls(**check_options(options))
+        except (TypeError, ValueError) as error:
+            failure = error.with_traceback(None)
+        raise failure
+
+
+CALL_OPTIONS: Final = tuple(one.name for one in fields(CallOptions))
+_NO_OPTIONS: Final = CallOptions()
+# What people try at a call, and what to do instead.
+_CALL_ADVICE: Final = {
+    ("generate_image", "n"): "one call makes one image; call it once for each, at the same time if you like",
+}
 
 
 @dataclass
@@ -74,6 +113,7 @@ class CallState:
         count: how many requests were sent.
         waited: seconds slept between them.
         expires: the moment at which an answer must be there, or None.
+        timeouts: how long each step of a request may take, the deadline aside.
         has_timeouts: whether the user set timeouts (injected clients keep their own if not).
         refused_at: when the request was sent whose key was refused with a 401, if the next attempt needs a new key.
     """
@@ -105,7 +145,7 @@ class CallState:
         self.expires = None if deadline is None else now + deadline
         timeout = settings.timeout if options.timeout is None else options.timeout
         self.has_timeouts = timeout is not None
-        self._timeouts = timeout or DEFAULT_TIMEOUTS[call.slow]
+        self.timeouts = timeout or DEFAULT_TIMEOUTS[call.slow]
         self._failures = 0
         self._may_change_key = context.key_can_change
         self._sentinels_sent = False
@@ -115,29 +155,26 @@ class CallState:
         self._sent_at = now
         if self.expires is None:
             self.count += 1
-            return self._timeouts
+            return self.timeouts
         remaining = self.expires - now
         if remaining <= 0:
             raise self._with_attempt_count(_deadline_error())
         self.count += 1
         # An attempt must not outlive the call, so the last one gets only what is left of the deadline.
-        connect, read, write = self._timeouts
+        connect, read, write = self.timeouts
         return Timeouts(min(connect, remaining), min(read, remaining), min(write, remaining))
-
-    def parser_for(self, response: Any) -> ResponseParser | StreamParser:
-        """Return the parser for the bytes of *response*. An error response is never a stream, even if the request asked for one."""
-        kind = StreamParser if self.call.streaming and response.status < 300 else ResponseParser
-        return kind(self.call, response, self._settings, silence=self._timeouts.read, expires=self.expires)
 
     def succeed(self, response: Any, parser: Any, first: Any, rest: Iterable[Any] = ()) -> OpenResponse:
         """Note that an answer has begun, and return it. Nothing is repeated from here on."""
         # Only calls that succeed refill the budget (botocore and gRPC do the same), so an outage cannot pay for itself.
-        if self._context.budget is not None:
-            self._context.budget.give_back()
+        budget = self._context.budget
+        if budget is not None and budget.tokens < budget.capacity:
+            budget.give_back()
         if self._wants_stream:
             self._facts.no_stream_route |= not self.call.streaming
             # The deadline limits the wait for an answer. A stream that has begun may run as long as data arrives.
-            response.lift_deadline()
+            if self.expires is not None:
+                response.lift_deadline()
         if isinstance(first, GenerateContentResponse):
             keeps_text = not self.call.seeks_pictures
             # Every later error of this answer carries the record, so that double costs are visible to the user.

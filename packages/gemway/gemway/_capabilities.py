@@ -49,6 +49,7 @@ class Capabilities:
         system_instruction: False where a system instruction is refused (Gemma before 4).
         image_sizes: the values of `imageSize`; empty where there is no such option.
         aspect_ratios: the values of `aspectRatio`.
+        image_model: whether the model is made for pictures and has its image options.
         slow: whether a minute without a byte is normal, so that timeouts should be long.
     """
 
@@ -70,12 +71,8 @@ class Capabilities:
     system_instruction: bool = True
     image_sizes: tuple[str, ...] = ()
     aspect_ratios: tuple[str, ...] = ()
+    image_model: bool = False
     slow: bool = False
-
-    @property
-    def image_model(self) -> bool:
-        """Whether the model is made for pictures and has its image options."""
-        return bool(self.aspect_ratios)
 
     @property
     def requires_signatures(self) -> bool:
@@ -130,6 +127,7 @@ _IMAGE: Final = Capabilities(
     thinking_levels=(),
     image_sizes=("512", "1K", "2K", "4K"),
     aspect_ratios=_ALL_RATIOS,
+    image_model=True,
     slow=True,
 )
 _IMAGE_25: Final = replace(_IMAGE, generation=2.5, input_tokens=32_768, image_sizes=(), aspect_ratios=_CLASSIC_RATIOS)

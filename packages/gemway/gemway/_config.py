@@ -1,4 +1,4 @@
-"""What a client was constructed with, checked once, and what one call changes of it.
+"""The options of a client, checked once.
 
 Values come from arguments, then from the environment, then from the table of options. Nothing here opens a connection.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from gemway._checks import NO_KEY, Timeouts, checked_key, kind_of, normalize, without_scheme
@@ -77,7 +76,9 @@ class ClientConfig:
         """
         hide_secrets(options)
         try:
-            _refuse_unknown(options, ClientOptions.model_fields, where)
+            for name in options:
+                if name not in ClientOptions.model_fields:
+                    raise unexpected(name, ClientOptions.model_fields, where)
             return cls(options)
         except (TypeError, ValueError) as error:
             failure: Exception = error.with_traceback(None)
@@ -147,41 +148,6 @@ class ClientConfig:
         return f"<ClientConfig {self}>"
 
 
-@dataclass(frozen=True)
-class CallOptions:
-    """What one call may set differently from its client. None means: as the client has it."""
-
-    timeout: Timeouts | None = None
-    max_retries: int | None = None
-    deadline: float | None = None
-    headers: Mapping[str, Secret] | None = field(default=None, repr=False)
-
-    @classmethod
-    def of(cls, options: dict[str, Any], where: str = "the call") -> CallOptions:
-        """Return the options of a call, whose headers are masked in place.
-
-        Raises `TypeError` for an unknown one and `ConfigurationError` for a value that cannot work, from here, because
-        the frames below hold headers in the clear.
-        """
-        if not options:
-            return _NO_OPTIONS
-        hide_secrets(options)
-        try:
-            _refuse_unknown(options, CALL_OPTIONS, where)
-            return cls(**check_options(options))
-        except (TypeError, ValueError) as error:
-            failure = error.with_traceback(None)
-        raise failure
-
-
-CALL_OPTIONS: Final = tuple(one.name for one in fields(CallOptions))
-_NO_OPTIONS: Final = CallOptions()
-# What people try at a call, and what to do instead.
-_CALL_ADVICE: Final = {
-    ("generate_image", "n"): "one call makes one image; call it once for each, at the same time if you like",
-}
-
-
 def resolve_base_url(base_url: Any) -> str:
     """Return the address of the gateway from the argument or `GEMWAY_BASE_URL`, normalised."""
     given = base_url or os.environ.get("GEMWAY_BASE_URL")
@@ -220,9 +186,3 @@ def _masked_key(key: Any) -> Any:
     if key is None or isinstance(key, Secret) or (callable(key) and not hasattr(key, "get_secret_value")):
         return key
     return checked_key(key)
-
-
-def _refuse_unknown(options: Mapping[str, Any], known: Any, where: str) -> None:
-    for name in options:
-        if name not in known:
-            raise unexpected(name, known, where, _CALL_ADVICE.get((where, name)))

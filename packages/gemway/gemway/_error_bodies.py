@@ -27,6 +27,7 @@ from gemway._exceptions import (
     RequestTooLargeError,
     UnprocessableEntityError,
 )
+from gemway._headers import request_id_of
 from gemway._rate_limits import read_rate_limits, read_retry_after, to_number
 
 Redact: TypeAlias = Callable[[str], str]
@@ -157,7 +158,6 @@ _SOON = re.compile(
 )
 # White space in front is cut off by hand: `\s*` here takes quadratic time over a text of spaces.
 _REQUEST_ID = re.compile(r"\(request id: ([^)\s]{1,200})\)", re.I)
-_REQUEST_ID_HEADERS = ("x-request-id", "x-oneapi-request-id", "x-goog-request-id", "x-litellm-call-id", "cf-ray")
 _MESSAGE_KEYS = ("message", "error_message", "error_msg", "msg", "err", "detail", "error", "errors")
 # Where relays quote the error of the server behind them, as an object or as text (claude-relay-service).
 _QUOTED_KEYS = ("upstreamResponse", "upstreamRaw", "upstream_response", "upstream_raw", "upstream_error")
@@ -453,12 +453,6 @@ def _request_id(headers: Mapping[str, str], message: str) -> tuple[str | None, s
     if match is not None:
         message = message[: match.start()].rstrip() + message[match.end() :]
     return request_id_of(headers) or (match[1] if match else None), message
-
-
-def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """Return the gateway's id of an exchange."""
-    names = {name.lower() for name in headers}
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in names and headers[name]), None)
 
 
 def page_summary(page: str) -> str:

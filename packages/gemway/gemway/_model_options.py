@@ -18,9 +18,10 @@ from pydantic import PrivateAttr, SecretStr
 from pydantic_core import PydanticUndefined
 
 from gemway._async_client import AsyncClient
+from gemway._call import CALL_OPTIONS
 from gemway._checks import refuse_invalid
 from gemway._client import Client
-from gemway._config import CALL_OPTIONS, environment_key, resolve_base_url, resolve_model
+from gemway._config import environment_key, resolve_base_url, resolve_model
 from gemway._embeddings import EmbedRoute, read_embedding_options
 from gemway._exceptions import ConfigurationError
 from gemway._json import JsonObject, merge_deep

@@ -20,7 +20,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -29,7 +29,8 @@ from typing import Any
 import httpcore
 import httpx
 
-from gemway._checks import checked_proxy
+from gemway._body import PIECE, LargeBody
+from gemway._checks import Timeouts, checked_proxy
 from gemway._exceptions import ConfigurationError
 from gemway._json import JsonObject
 from gemway._retry import RetryBudget
@@ -54,6 +55,25 @@ class PoolKey:
 
     def __repr__(self) -> str:
         return f"<PoolKey {self.base_url}>"
+
+
+@lru_cache(maxsize=1024)
+def to_target(url: str) -> httpcore.URL:
+    """Return *url* in parts, as httpx takes it apart."""
+    parts = httpx.URL(url)
+    return httpcore.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
+
+
+def to_request(
+    method: str, url: str, lines: Sequence[tuple[bytes, bytes]], body: bytes | LargeBody | None, timeouts: Timeouts
+) -> httpcore.Request:
+    """Return one request for a connection of ours."""
+    connect, read, write = timeouts
+    # After each send, httpcore copies the rest of the piece that it got, so large bodies are handed over in small
+    # pieces.
+    content = LargeBody([body]) if isinstance(body, bytes) and len(body) > PIECE else body or b""
+    extensions = {"timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
+    return httpcore.Request(method, to_target(url), headers=lines, content=content, extensions=extensions)
 
 
 class SyncLease:
@@ -167,7 +187,11 @@ class _Pool:
 
     def warm_connection(self, *, is_fresh: bool) -> Any:
         """Return the connection that was used last, or None; those that can be used no more are closed."""
-        while (connection := self._pop_idle()) is not None:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
             idle_for = time.monotonic() - connection.used
             # has_expired looks whether the socket is readable: a server that closed an idle connection has sent its
             # FIN.
@@ -178,7 +202,6 @@ class _Pool:
                 return None
             else:
                 return connection
-        return None
 
     def keep(self, connection: Any) -> None:
         """Put a connection back on the stack, and close those at its bottom that nobody has needed for a while."""
@@ -187,11 +210,11 @@ class _Pool:
         # The pool may have been closed while this connection was in use; nobody would close it later.
         if self.is_closed:
             self.close()
-        while (oldest := self._pop_idle(coldest=True)) is not None:
-            if connection.used - oldest.used <= _IDLE_SECONDS:
-                self._idle.appendleft(oldest)
-                return
-            oldest.network.close()
+        try:
+            while connection.used - self._idle[0].used > _IDLE_SECONDS:
+                self._idle.popleft().network.close()
+        except IndexError:
+            pass  # other threads have taken them
 
     def _all_places_taken(self) -> bool:
         """Whether all places are taken. The length may count the dead, if an interrupt hit the moment of their removal."""
@@ -200,15 +223,11 @@ class _Pool:
     def close(self) -> None:
         """Close every connection that is not in use; those in use close when their answer ends."""
         self.is_closed = True
-        while (connection := self._pop_idle()) is not None:
-            connection.network.close()
-
-    def _pop_idle(self, *, coldest: bool = False) -> Any:
-        """Take a connection off the stack, or return None. Other threads and the garbage collector do so, too."""
         try:
-            return self._idle.popleft() if coldest else self._idle.pop()
+            while True:
+                self._idle.pop().network.close()
         except IndexError:
-            return None
+            pass  # that was the last one; other threads and the garbage collector may take some, too
 
 
 class SyncConnection:
@@ -397,11 +416,11 @@ class _Slot:
             self.connection.network.expires = None
 
 
+@dataclass(eq=False)
 class SyncSlot(_Slot):
     """A place in a pool of blocking connections."""
 
-    def __init__(self, pool: SyncPool) -> None:
-        self._pool = pool
+    _pool: SyncPool
 
     def close(self) -> None:
         """Free the place. The connection is used again only if the answer was read to its end."""
@@ -416,11 +435,11 @@ class SyncSlot(_Slot):
             self._pool.release(self)
 
 
+@dataclass(eq=False)
 class AsyncSlot(_Slot):
     """A place in a pool of connections of one event loop."""
 
-    def __init__(self, pool: AsyncPool) -> None:
-        self._pool = pool
+    _pool: AsyncPool
 
     async def aclose(self) -> None:
         """Free the place. The connection is used again only if the answer was read to its end."""

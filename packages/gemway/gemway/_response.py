@@ -17,13 +17,12 @@ from pydantic_core import from_json, to_json
 
 from gemway._accumulate import Accumulator, TextChunk, fold
 from gemway._config import Settings
-from gemway._embedded_images import EmbeddedImageBuffer, extract_embedded_images, may_embed_images
+from gemway._embedded_images import IMAGE_STARTS, EmbeddedImageBuffer, extract_embedded_images
 from gemway._error_bodies import (
     KEPT_BODY_BYTES,
     error_from_payload,
     is_error,
     parse_json,
-    request_id_of,
     to_status_error,
 )
 from gemway._exceptions import (
@@ -36,6 +35,7 @@ from gemway._exceptions import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
+from gemway._headers import request_id_of
 from gemway._json import JsonObject, camel, repair_response
 from gemway._protocol import Call
 from gemway._sse import EventDecoder, EventTooLargeError, JsonBalance
@@ -99,7 +99,7 @@ class ResponseParser:
         self._size = 0
         self._event_count = 0
         self._inflater: Inflater | None = None
-        self._is_plain = False
+        self._is_plain: bool | None = None  # unknown before the first byte
         request_id = request_id_of(self._headers)
         self.request_id = self._redact(request_id) if request_id else None
 
@@ -108,7 +108,9 @@ class ResponseParser:
         # The timeouts of sockets are those of single steps: a server that drips bytes would never meet one.
         if self._expires is not None and now > self._expires:
             raise self._deadline_error()
-        for piece in (data,) if self._is_plain else self._decompress_if_needed(data):
+        if self._is_plain is None:
+            self._is_plain = data[:1] in _TEXT_STARTS
+        for piece in (data,) if self._is_plain else self._decompress(data):
             self._size += len(piece)
             self._body.write(piece)
             # Error pages of proxies may be megabytes; the first 64 kB hold every error that a gateway sends.
@@ -158,18 +160,9 @@ class ResponseParser:
         """Return the error for an answer that broke off because of *cause*."""
         return cause
 
-    def _decompress_if_needed(self, data: bytes) -> Iterable[bytes]:
-        """Return *data* in pieces, decompressed if it is compressed: the first bytes decide."""
-        encoding = self._headers.get("content-encoding")
-        if self._inflater is None:
-            if not encoding and len(data) > 1 and not data.startswith(_GZIP):
-                self._is_plain = True
-                return (data,)
-            self._inflater = Inflater(encoding)
-        return self._decompress_pieces(self._inflater, data)
-
-    def _decompress_pieces(self, inflater: Inflater, data: bytes) -> Iterator[bytes]:
+    def _decompress(self, data: bytes) -> Iterator[bytes]:
         """Yield *data* decompressed. An error status keeps its meaning even if its body cannot be decompressed."""
+        inflater = self._inflater = self._inflater or Inflater(self._headers.get("content-encoding"))
         try:
             yield from inflater.feed(data)
             return
@@ -194,7 +187,10 @@ class ResponseParser:
         if message is not None:
             # Gateways put errors into a 200, too: `{"error": ...}` is an unknown field of a message without candidates.
             if message.candidates or (_is_gemini_message(message) and not is_error(message.model_extra)):
-                return extract_embedded_images(message) if self._finds_images and may_embed_images(data) else message
+                # Base64 has no semicolon, so this one byte spares most pictures of 25 MB the search for an embedded one.
+                if self._finds_images and b";" in data and b"data:image" in data:
+                    return extract_embedded_images(message)
+                return message
             if is_chunk and _is_heartbeat(message):
                 # Before the first chunk it is no beginning of an answer; after it, it is a harmless chunk.
                 return message if self._event_count and message.model_fields_set else None
@@ -205,24 +201,24 @@ class ResponseParser:
         decoder = EventDecoder(self._limit)
         accumulator, messages = Accumulator(), 0
         steps = range(0, len(body), _READ_AT_ONCE)
-        pieces = (self._cut_events(decoder.feed, body[at : at + _READ_AT_ONCE]) for at in steps)
-        for events in chain(pieces, (self._cut_events(decoder.finish) for _ in range(1))):
-            for event in events:
-                for message in self._parse_event(event):
-                    accumulator.add(message)
-                    messages += 1
+        problem = None
+        try:
+            for events in chain(
+                (decoder.feed(body[at : at + _READ_AT_ONCE]) for at in steps), (decoder.finish() for _ in range(1))
+            ):
+                for event in events:
+                    for message in self._parse_event(event):
+                        accumulator.add(message)
+                        messages += 1
+        except EventTooLargeError as error:
+            problem = error
+        if problem is not None:
+            raise self._too_large_event_error(problem)
         if not messages:
             raise self._no_answer_error(body)
         if decoder.is_cut_array:
             raise self._invalid_answer_error(f"the list of answers from {self._url} was cut short", is_retryable=True)
         return accumulator.response()
-
-    def _cut_events(self, step: Callable[..., list[bytes]], *data: bytes) -> list[bytes]:
-        try:
-            return step(*data)
-        except EventTooLargeError as error:
-            message = f"{error}; raise max_response_bytes= if that is expected"
-        raise self._invalid_answer_error(message)
 
     def _parse_event(self, event: bytes) -> Iterator[GenerateContentResponse]:
         """Yield the messages of one event: nearly always one, none if it is a heartbeat, several if it is a list."""
@@ -275,6 +271,9 @@ class ResponseParser:
         return self._invalid_answer_error(
             f"the answer is larger than {self._limit:,} bytes; raise max_response_bytes= if that is expected"
         )
+
+    def _too_large_event_error(self, problem: EventTooLargeError) -> APIError:
+        return self._invalid_answer_error(f"{problem}; raise max_response_bytes= if that is expected")
 
     def _deadline_error(self) -> APIError:
         return _timeout_error(f"the deadline passed while {self._url} was still answering", "deadline")
@@ -342,7 +341,8 @@ class StreamParser(ResponseParser):
     ) -> None:
         super().__init__(call, response, settings, silence=silence, expires=expires)
         self._decoder = EventDecoder(self._limit)
-        self._images = EmbeddedImageBuffer(self._limit)
+        self._image_buffer: EmbeddedImageBuffer | None = None  # made for the first text that may begin an image
+        self._holds_text_back = False
         self._reads_text_chunks = call.text_chunks
         self._has_end = False
         self._has_content_after_end = False
@@ -358,13 +358,20 @@ class StreamParser(ResponseParser):
         """Take the next bytes at time *now* and yield the messages that they complete."""
         if self._expires is not None and not self._event_count and now > self._expires:
             raise self._deadline_error()
-        count = self._event_count
-        for piece in (data,) if self._is_plain else self._decompress_if_needed(data):
-            self._size += len(piece)
-            if self._size > self._limit:  # a stream is as limited as a body
-                raise self._too_large_error()
-            for at in range(0, len(piece), _READ_AT_ONCE):
-                yield from self._yield_messages(self._cut_events(self._decoder.feed, piece[at : at + _READ_AT_ONCE]))
+        if self._is_plain is None:
+            self._is_plain = data[:1] in _TEXT_STARTS
+        count, problem = self._event_count, None
+        try:
+            for piece in (data,) if self._is_plain else self._decompress(data):
+                self._size += len(piece)
+                if self._size > self._limit:  # a stream is as limited as a body
+                    raise self._too_large_error()
+                for at in range(0, len(piece), _READ_AT_ONCE):
+                    yield from self._read_events(self._decoder.feed(piece[at : at + _READ_AT_ONCE]))
+        except EventTooLargeError as error:
+            problem = error
+        if problem is not None:
+            raise self._too_large_event_error(problem)
         # Data counts as a sign of life, comments do not: `: PING` lines may go on for ever while the model hangs.
         pending = self._decoder.pending
         if self._event_count > count or self._alive_at is None or pending - self._pending >= _SIGN_OF_LIFE:
@@ -375,7 +382,7 @@ class StreamParser(ResponseParser):
     def finish(self) -> Iterator[GenerateContentResponse | TextChunk]:
         """The stream has ended: yield what is left, and raise an error if that cannot be its end."""
         self.complete = True
-        yield from self._yield_messages(self._cut_events(self._decoder.finish))
+        yield from self._read_events(self._decoder.finish())
         if not self._event_count:
             if self._decoder.said_nothing:
                 raise self._invalid_answer_error(
@@ -413,7 +420,7 @@ class StreamParser(ResponseParser):
         error.partial = fold(self._received_messages()).with_call_record(self.record)
         return error
 
-    def _yield_messages(self, events: list[bytes]) -> Iterator[GenerateContentResponse | TextChunk]:
+    def _read_events(self, events: list[bytes]) -> Iterator[GenerateContentResponse | TextChunk]:
         """Yield the messages of *events*, and remember them. Empties *events*."""
         # An event may be a picture of 25 MB. While the caller works on its message, this generator waits at `yield`,
         # so nothing here may still refer to the event's bytes.
@@ -444,13 +451,17 @@ class StreamParser(ResponseParser):
             self._has_content_after_end = self._has_end
             response_id = message.wire.get("responseId")
         else:
-            if self._finds_images and self._images.may_start(event):
-                message = self._images.push(message)
+            if self._finds_images and (self._holds_text_back or b"!" in event):
+                message = self._hold_text_back(message)
             if self._reads_text_chunks and any(part.function_call is not None for part in message.parts):
                 # The call may go on in the next message, and whoever holds it back must see that.
                 self._reads_text_chunks = False
             self._events.append(event if len(event) < _LARGE_EVENT else message)
-            self._look_for_end(message)
+            candidates = message.candidates or ()
+            if any(one.finish_reason for one in candidates) or (message.prompt_feedback and message.block_reason):
+                self._has_end, self._has_content_after_end = True, False
+            elif self._has_end and not self._has_content_after_end:
+                self._has_content_after_end = any(map(_has_visible_content, candidates))
             response_id = message.response_id
         if response_id:
             self._ids += 1
@@ -459,13 +470,13 @@ class StreamParser(ResponseParser):
                 self._last_id = response_id
         return message
 
-    def _look_for_end(self, message: GenerateContentResponse) -> None:
-        """Note whether *message* has the reason why the answer ended, or content after that."""
-        candidates = message.candidates or ()
-        if any(one.finish_reason for one in candidates) or (message.prompt_feedback and message.block_reason):
-            self._has_end, self._has_content_after_end = True, False
-        elif self._has_end and not self._has_content_after_end:
-            self._has_content_after_end = any(map(_has_visible_content, candidates))
+    def _hold_text_back(self, message: GenerateContentResponse) -> GenerateContentResponse:
+        """Return *message* without the end of its text while that may be the beginning of an embedded image."""
+        if self._image_buffer is None:
+            self._image_buffer = EmbeddedImageBuffer(self._limit)
+        released = self._image_buffer.push(message)
+        self._holds_text_back = self._image_buffer.holds_text
+        return released
 
     def _received_messages(self) -> Iterator[GenerateContentResponse]:
         for event in self._events:
@@ -483,7 +494,7 @@ class StreamParser(ResponseParser):
         if not self._event_count or len(event) > _HARMLESS_SIZE:
             return None
         # Text that may become an image must be buffered as a message.
-        if self._finds_images and self._images.may_start(event):
+        if self._finds_images and (self._holds_text_back or any(start in event for start in IMAGE_STARTS)):
             return None
         return to_text_chunk(event, finds_images=self._finds_images)
 
@@ -585,7 +596,7 @@ def to_text_chunk(event: bytes, *, finds_images: bool = True) -> TextChunk | Non
     Nearly all chunks only add text. Read without validation, one costs 2.5 us where its message costs 7 (two cores of a
     Xeon, CPython 3.11): a validator looks for each of the 50 fields that are not there.
     """
-    if finds_images and may_embed_images(event):
+    if finds_images and b";" in event and b"data:image" in event:
         return None
     try:
         wire = from_json(event)

@@ -93,8 +93,7 @@ class RetryBudget:
 
     def give_back(self) -> None:
         """Note a success."""
-        if self.tokens < self.capacity:
-            self.tokens = min(self.capacity, self.tokens + self._refill)
+        self.tokens = min(self.capacity, self.tokens + self._refill)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,19 @@
-"""Helpers of both transports: requests and headers in the form of the HTTP libraries, clocks, concurrency."""
+"""What both transports share: clocks, concurrency, and how clients and auth flows of others are used."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from functools import lru_cache
 from inspect import iscoroutinefunction
 from random import Random
 from typing import Any, Final
 
-import httpcore
-import httpx
-
-from gemway._body import PIECE, LargeBody
+from gemway._body import LargeBody
 from gemway._checks import Timeouts
 from gemway._exceptions import ConfigurationError
 from gemway._json import JsonObject
@@ -85,25 +81,6 @@ async def async_together(send: Callable[[Any], Awaitable[None]], items: Sequence
             sender.cancel()
 
 
-@lru_cache(maxsize=1024)
-def to_target(url: str) -> httpcore.URL:
-    """Return *url* in parts, as httpx takes it apart."""
-    parts = httpx.URL(url)
-    return httpcore.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
-
-
-def to_request(
-    method: str, url: str, lines: Sequence[tuple[bytes, bytes]], body: bytes | LargeBody | None, timeouts: Timeouts
-) -> httpcore.Request:
-    """Return one request for a connection of ours."""
-    connect, read, write = timeouts
-    # After each send, httpcore copies the rest of the piece that it got, so large bodies are handed over in small
-    # pieces.
-    content = LargeBody([body]) if isinstance(body, bytes) and len(body) > PIECE else body or b""
-    extensions = {"timeout": {"connect": connect, "read": read, "write": write, "pool": read}}
-    return httpcore.Request(method, to_target(url), headers=lines, content=content, extensions=extensions)
-
-
 def as_bytes(body: bytes | LargeBody | None) -> bytes | None:
     """Return *body* in one piece, for clients and auth flows of others."""
     return bytes(body) if isinstance(body, LargeBody) else body
@@ -135,20 +112,6 @@ def checked_client(client: Any, *, kind: str) -> Any:
 def decoded_lines(lines: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """Return header lines as text, as httpx clients take them."""
     return [(name.decode("ascii"), value.decode("ascii")) for name, value in lines]
-
-
-def to_headers(lines: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    """Return the header lines of an answer by their names in lower case; repeated ones are joined by a comma."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in lines:
-        # RFC 9110 allows bytes beyond ASCII in values; proxies put UTF-8 texts and old servers latin-1 there.
-        name = raw_name.decode("latin-1").lower()
-        try:
-            value = raw_value.decode("utf-8")
-        except UnicodeDecodeError:
-            value = raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
 
 
 def is_read(response: Any) -> bool:

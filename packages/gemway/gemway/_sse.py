@@ -41,20 +41,17 @@ class EventDecoder:
     Attributes:
         head: the first bytes of the stream (at most 2 kB), for error messages.
         is_done: whether the end mark `[DONE]` came.
+        pending: how many bytes of an unfinished event have arrived.
     """
 
     def __init__(self, max_event_bytes: int = 64 * 2**20) -> None:
         self.head = b""
         self.is_done = False
+        self.pending = 0
         self._limit = max_event_bytes
         self._events_left = max(_FEWEST_EVENTS, max_event_bytes // _BYTES_PER_EVENT)
         self._start: bytes | None = b""
-        self._cutter: _LineCutter | _ObjectCutter = _LineCutter()
-
-    @property
-    def pending(self) -> int:
-        """How many bytes of an unfinished event have arrived."""
-        return self._cutter.size
+        self._cutter: _LineCutter | _ObjectCutter | None = None  # made when there is something to cut
 
     @property
     def is_cut_array(self) -> bool:
@@ -65,17 +62,19 @@ class EventDecoder:
         """Return the events that *data* completes. Raises `EventTooLargeError` above the limits."""
         if len(self.head) < _HEAD:
             self.head += data[: _HEAD - len(self.head)]
-        if self._start is not None:
-            data = self._begin(self._start + data)
-        # Measured only near the limit: `map(len, events)` for each read would cost more than the reading.
-        may_exceed = self._cutter.size + len(data) > self._limit
-        events = self._cutter.feed(data)
-        if may_exceed and max(self._cutter.size, *map(len, events), 0) > self._limit:
-            raise EventTooLargeError(f"one event of the stream is larger than {self._limit:,} bytes")
+        # Nearly every read holds exactly one whole event, because servers flush after each; then nothing is cut at all.
+        # Braces that do not match may stand in a string, or show that a blank line came too early: `_cut` knows.
+        is_between = self._cutter.is_between_events if self._cutter is not None else not self._start
+        match = _EVENT.fullmatch(data) if is_between and len(data) <= self._limit else None
+        if match is not None and (len(data) > _LONG_LINE or data.count(b"{") == data.count(b"}")):
+            self._start = None
+            events = [match[1]]
+        else:
+            events = self._cut(data)
         self._events_left -= len(events)
         if self._events_left < 0:
             raise EventTooLargeError("the stream has more events than its limit of bytes allows")
-        return self._without_end_mark(events)
+        return events
 
     @property
     def said_nothing(self) -> bool:
@@ -84,8 +83,21 @@ class EventDecoder:
 
     def finish(self) -> list[bytes]:
         """Return the events that were left when the stream ended: the last one may lack its blank line."""
-        events = self._cutter.feed(self._begin(self._start, last=True)) if self._start else []
-        return self._without_end_mark([*events, *self._cutter.finish()])
+        return [] if self._cutter is None else self._without_end_mark(self._cutter.finish())
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        """Return the events that *data* completes, wherever the reads cut them."""
+        if self._start is not None:
+            data = self._choose_cutter(self._start + data)
+        if self._cutter is None:
+            self._cutter = _LineCutter()
+        # Measured only near the limit: `map(len, events)` for each read would cost more than the reading.
+        may_exceed = self._cutter.size + len(data) > self._limit
+        events = self._cutter.feed(data)
+        self.pending = self._cutter.size
+        if may_exceed and max(self.pending, *map(len, events), 0) > self._limit:
+            raise EventTooLargeError(f"one event of the stream is larger than {self._limit:,} bytes")
+        return self._without_end_mark(events)
 
     def _without_end_mark(self, events: list[bytes]) -> list[bytes]:
         if _DONE not in events:
@@ -93,9 +105,9 @@ class EventDecoder:
         self.is_done = True
         return [event for event in events if event != _DONE]
 
-    def _begin(self, data: bytes, *, last: bool = False) -> bytes:
-        """Look at the first bytes: drop a BOM, and choose how to cut."""
-        if _BOM.startswith(data) and not last:
+    def _choose_cutter(self, data: bytes) -> bytes:
+        """Look at the first bytes: drop a BOM, and choose how to cut. Return the rest."""
+        if _BOM.startswith(data):
             self._start = data
             return b""
         data = data.removeprefix(_BOM).lstrip()
@@ -120,6 +132,7 @@ class _LineCutter:
 
     def __init__(self) -> None:
         self.size = 0
+        self.is_between_events = True
         self._line = BytesIO()
         self._pieces: list[bytes] = []
         self._others = BytesIO()  # pieces after the first ones: many short lines would cost many times their size
@@ -131,17 +144,12 @@ class _LineCutter:
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        # Nearly every read holds exactly one whole event; then nothing has to be cut at all.
-        is_between = not (self._after_cr or self._pieces or self._line.tell())
-        if is_between and (match := _EVENT.fullmatch(data)):
-            event = match[1]
-            if len(event) > _LONG_LINE or event.count(b"{") == event.count(b"}"):
-                return [event]
         if b"\r" in data or self._after_cr:
             data = self._unify_line_ends(data)
         first, *others = data.split(b"\n")
         if not others:
             self.size += self._line.write(first)
+            self.is_between_events = not self.size and not self._after_cr
             return []
         events: list[bytes] = []
         self._take(self._end_of_line(first), events)
@@ -149,6 +157,7 @@ class _LineCutter:
         for line in lines:
             self._take(line, events)
         self.size = self._pieces_size + self._line.write(rest)
+        self.is_between_events = not self.size and not self._after_cr
         return events
 
     def finish(self) -> list[bytes]:
@@ -328,6 +337,7 @@ class _ObjectCutter:
     """JSON objects, bare or in an array: cut where the outermost brace closes."""
 
     _MARKS = re.compile(rb'["\\{}\[\]]')
+    is_between_events = False  # what follows an object is cut by its braces, however it looks
 
     def __init__(self) -> None:
         self.size = 0

@@ -13,11 +13,11 @@ from gemway import _sending as sending
 from gemway._call import CallState, RetryContext
 from gemway._checks import Timeouts
 from gemway._config import ClientConfig
-from gemway._credentials import HeaderLines, RequestHeaders, SyncKey
-from gemway._error_bodies import request_id_of
+from gemway._credentials import SyncKey
+from gemway._headers import HeaderLines, RequestHeaders, request_id_of, to_headers
 from gemway._log import LOGGER, log_request
 from gemway._network_errors import to_connection_error, to_failure, transport_errors
-from gemway._pools import PoolKey, SyncLease, SyncSlot, retry_budget
+from gemway._pools import PoolKey, SyncLease, SyncSlot, retry_budget, to_request
 from gemway._redaction import Redactor, Secret
 from gemway.limits import sync_acquire
 
@@ -44,7 +44,7 @@ class SyncTransport:
         self._key_source = None if is_fixed else SyncKey(setup.key, setup.settings.auth_scheme)
         self._auth = setup.auth
         self._client = sending.checked_client(setup.client, kind="sync")
-        self._headers = RequestHeaders(setup.settings)
+        self._headers = RequestHeaders(setup.settings, self._fixed_key)
         self._redactor = self._headers.redactor(self._fixed_key, None)
         self.retry_context = RetryContext(
             random=sending.RANDOM,
@@ -68,13 +68,13 @@ class SyncTransport:
             lines = self._headers.lines(call, state.headers, key)
             # The usual way needs neither a request nor a response of httpx, which would only be unpacked again.
             if self._client is None and self._auth is None:
-                request = sending.to_request(call.method, url, lines, call.body, timeouts)
+                request = to_request(call.method, url, lines, call.body, timeouts)
                 pool = self._lease.pool()
                 # A picture must not be sent twice, so it takes no connection that the server may just be closing.
                 is_fresh = call.makes_pictures and not self._settings.retry_image_timeouts
                 slot = pool.open(request, wait=timeouts.read, expires=state.expires, is_fresh=is_fresh)
                 head = slot.response
-                headers = sending.to_headers(head.headers)
+                headers = to_headers(head.headers)
                 response = OpenSyncResponse(slot, head.status, headers, head.stream, url, redact)
             else:
                 response = self._send_their_way(state, url, lines, timeouts, redact)
@@ -143,7 +143,7 @@ class SyncTransport:
 
     def _send_single_request(self, state: CallState, request: httpx.Request, timeouts: Timeouts) -> Any:
         if self._client is None:
-            ours = sending.to_request(request.method, str(request.url), request.headers.raw, request.content, timeouts)
+            ours = to_request(request.method, str(request.url), request.headers.raw, request.content, timeouts)
             pool = self._lease.pool()
             is_fresh = state.call.makes_pictures and not self._settings.retry_image_timeouts
             slot = pool.open(ours, wait=timeouts.read, expires=state.expires, is_fresh=is_fresh)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gemway._config import CALL_OPTIONS, CallOptions
+from gemway._call import CALL_OPTIONS, CallOptions
 from gemway._exceptions import ConfigurationError
 from gemway._functions import PythonFunction, python_functions
 from gemway._json import JsonMapping, JsonObject

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from gemway._async_transport import AsyncTransport
-from gemway._call import CallState, GatewayFacts, OpenResponse
-from gemway._config import CallOptions, ClientConfig
+from gemway._call import CallOptions, CallState, GatewayFacts, OpenResponse
+from gemway._config import ClientConfig
 from gemway._exceptions import APIConnectionError, APIError
 from gemway.google._requests import GoogleCall
 from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response

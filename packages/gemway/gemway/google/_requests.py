@@ -12,9 +12,10 @@ from urllib.parse import unquote
 from pydantic_core import from_json
 
 from gemway._body import BodyPiece, LargeBody, encode
+from gemway._call import CallOptions
 from gemway._capabilities import capabilities
 from gemway._checks import checked_headers, to_timeouts
-from gemway._config import CallOptions, Settings
+from gemway._config import Settings
 from gemway._exceptions import ConfigurationError
 from gemway._json import camel, merge_deep
 from gemway._protocol import Call, asks_for_pictures, thinks_long, with_snake_inline_data

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from gemway._call import CallState, GatewayFacts, OpenResponse
-from gemway._config import CallOptions, ClientConfig
+from gemway._call import CallOptions, CallState, GatewayFacts, OpenResponse
+from gemway._config import ClientConfig
 from gemway._exceptions import APIConnectionError, APIError
 from gemway._transport import SyncTransport
 from gemway.google._requests import GoogleCall

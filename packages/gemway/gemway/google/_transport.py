@@ -10,7 +10,8 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gemway._config import CallOptions, ClientConfig
+from gemway._call import CallOptions
+from gemway._config import ClientConfig
 from gemway.google._requests import GoogleCall, path_below, to_call, to_options
 
 if TYPE_CHECKING:
