@@ -34,18 +34,18 @@ MODEL = "gemini-2.5-flash"
 PICTURE = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489") + bytes(20)
 
 
-CORE_TEXT = Walk(functions=45, lines=266, files=18)
-CORE_STREAM = Walk(functions=69, lines=380, files=19)
-LANGCHAIN_TEXT = Walk(functions=77, lines=439, files=27)
-LANGCHAIN_PICTURE = Walk(functions=90, lines=506, files=30)
-LANGCHAIN_STREAM = Walk(functions=137, lines=765, files=30)
-LANGCHAIN_AGENT = Walk(functions=148, lines=816, files=32)
-LANGCHAIN_STRUCTURED = Walk(functions=91, lines=513, files=27)
-LLAMA_INDEX_TEXT = Walk(functions=67, lines=369, files=23)
-LLAMA_INDEX_PICTURE = Walk(functions=78, lines=422, files=25)
-LLAMA_INDEX_STREAM = Walk(functions=138, lines=772, files=25)
-LLAMA_INDEX_AGENT = Walk(functions=138, lines=750, files=30)
-LLAMA_INDEX_STRUCTURED = Walk(functions=91, lines=493, files=25)
+CORE_TEXT = Walk(functions=34, lines=252, files=10)
+CORE_STREAM = Walk(functions=46, lines=327, files=11)
+LANGCHAIN_TEXT = Walk(functions=69, lines=432, files=19)
+LANGCHAIN_PICTURE = Walk(functions=82, lines=500, files=23)
+LANGCHAIN_STREAM = Walk(functions=116, lines=720, files=24)
+LANGCHAIN_AGENT = Walk(functions=141, lines=811, files=25)
+LANGCHAIN_STRUCTURED = Walk(functions=84, lines=507, files=21)
+LLAMA_INDEX_TEXT = Walk(functions=57, lines=358, files=15)
+LLAMA_INDEX_PICTURE = Walk(functions=70, lines=411, files=17)
+LLAMA_INDEX_STREAM = Walk(functions=116, lines=723, files=18)
+LLAMA_INDEX_AGENT = Walk(functions=134, lines=750, files=23)
+LLAMA_INDEX_STRUCTURED = Walk(functions=82, lines=483, files=18)
 
 
 class City(BaseModel):

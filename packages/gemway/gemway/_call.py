@@ -178,7 +178,10 @@ class CallState:
         if isinstance(first, GenerateContentResponse):
             keeps_text = not self.call.seeks_pictures
             # Every later error of this answer carries the record, so that double costs are visible to the user.
-            limits = read_rate_limits(response.headers, response.arrived)
+            # Most gateways state no limits, and a look at the names costs less than the reading.
+            names = " ".join(response.headers)
+            states_limits = "ratelimit" in names or "retry-after" in names
+            limits = read_rate_limits(response.headers, response.arrived) if states_limits else None
             parser.record = CallRecord(response.status, parser.request_id, self.count, self.waited, keeps_text, limits)
             first.with_call_record(parser.record)
         return OpenResponse(response, parser, first, rest)

@@ -36,9 +36,6 @@ def read_rate_limits(headers: Mapping[str, str], now: float) -> RateLimits | Non
         headers: by their names in lower case.
         now: seconds since the epoch, for headers that name a moment.
     """
-    names = " ".join(headers)
-    if "ratelimit" not in names and "retry-after" not in names:  # nearly always: a look costs less than the reading
-        return None
     limits = RateLimits(
         _read_limit(headers, _REQUESTS, now) or _read_ietf_limit(headers),
         _read_limit(headers, _TOKENS, now),
