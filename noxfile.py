@@ -78,7 +78,7 @@ CLIENTS = {
 }
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def demo(session: nox.Session) -> None:
     """Show the whole product against a local gateway, or against GEMWAY_BASE_URL with GEMWAY_API_KEY."""
     install(session, "demo")

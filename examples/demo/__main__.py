@@ -19,7 +19,7 @@ PARTS = (chain, agent, rag, pictures)
 
 
 def main() -> None:
-    """Run the four parts, and say where their pictures and the page about them are."""
+    """Run the four parts, and name the files of their pictures and the page about them."""
     folder = _parser().parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     own = bool(os.environ.get("GEMWAY_BASE_URL") and os.environ.get("GEMWAY_API_KEY"))

@@ -30,7 +30,7 @@ img { max-width: 100%; height: auto; border-radius: .5rem; display: block; }
 figure { margin: 1rem 0 0; } figcaption, .tokens { color: var(--soft); font-size: .85rem; }
 figcaption { margin-top: .35rem; } .tokens { margin: 1rem 0 0; } ul { margin: 0; padding-left: 1.2rem; }
 """
-# What the reader of the page must know, where no language model answered.
+# On the page where no language model answered.
 EMULATED = (
     "An emulator on this machine answered. It has no language model: it picks sentences from the prompt, calls the tools"
     " that the prompt names, and draws its pictures itself. Set GEMWAY_BASE_URL and GEMWAY_API_KEY to see your gateway's"
@@ -50,7 +50,7 @@ class Picture:
 
 @dataclass
 class Exchange:
-    """One question and what came of it; usage adds up over the calls that it took."""
+    """One question with its answer; token counts add up over the calls that it took."""
 
     title: str
     prompt: str
@@ -81,14 +81,14 @@ class Report:
         return self.exchanges[-1]
 
     def keep(self, exchange: Exchange, image: Any, name: str) -> Picture:
-        """Save *image* (a `gemway.Image`) under *name* and put it on the page."""
-        path = image.save(self._folder / name, overwrite=True)
+        """Save *image* (a `gemway.Image`) under *name*, or a free name like it, and put it on the page."""
+        path = image.save(self._folder / name, rename=True)
         picture = Picture(path, image.mime_type, image.width, image.height)
         exchange.pictures.append(picture)
         return picture
 
     def write(self) -> Path:
-        """Write the page, which needs no other file, and return where it is."""
+        """Write the page, which needs no other file, and return its path."""
         page = self._folder / "index.html"
         sections = "\n".join(_section(exchange) for exchange in self.exchanges)
         page.write_text(

@@ -52,7 +52,7 @@ class Screen:
         return whole
 
     def note(self, text: str) -> None:
-        """Show what happens beside the answer."""
+        """Show a remark that is no part of the answer."""
         self._console.print(f"  {text}", style="dim", markup=False)
 
     @contextmanager

@@ -40,7 +40,8 @@ first = client.generate_image(PROMPT, aspect_ratio="16:9", image_size="512")
 first.images[0]
 
 # %% [markdown]
-# `history=` lets the model see what it made. Its thought signatures travel along.
+# `history=` lets the model see what it made. Its thought signatures travel along. Without `image_size` the answer has
+# the model's own size, 1K, in the shape of the picture before.
 
 # %%
 second = client.generate_image("make it blue", history=[PROMPT, first])
@@ -65,4 +66,4 @@ folder.mkdir(exist_ok=True)
 page = folder / "gallery.html"
 page.write_text(to_html(shown, title="Foxes"), encoding="utf-8")
 print(page, f"{page.stat().st_size:,} bytes")
-assert [exhibit.image.width for exhibit in shown] == [688, 688, 688]
+assert [exhibit.image.width for exhibit in shown] == [688, 1376, 1376]

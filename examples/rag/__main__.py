@@ -47,10 +47,10 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
     from examples.rag.library import Library, Recipe
 
     sources = find(options.folder)
-    recipe = Recipe(str(options.folder.resolve()), options.embedding, settings.CHUNK_SIZE, settings.CHUNK_OVERLAP)
+    recipe = Recipe(str(options.folder.resolve()), options.embedding, settings.CHUNK_SIZE)
     library = Library.continued(options.storage, recipe)
     outcome = ingest(library, sources, lambda waiting: screen.track(waiting, "embedding"))
-    screen.outcome(outcome, sum(len(entry["pieces"]) for entry in library.files.values()))
+    screen.outcome(outcome, library.count())
     return INTERRUPTED if outcome.left else 0
 
 
@@ -69,7 +69,7 @@ def _chat(options: argparse.Namespace, screen: Screen) -> None:
     from examples.rag.library import Library
 
     conversation = Conversation(Library.open(options.storage), _llm())
-    screen.note("Ask about the documents. /clear forgets what was said, /exit ends.")
+    screen.note("Ask about the documents. /clear forgets the conversation, /exit ends.")
     try:
         while (question := screen.question()) not in (None, "/exit"):
             if question == "/clear":
@@ -87,7 +87,7 @@ async def _turn(conversation: Conversation, question: str, screen: Screen) -> No
     except (RagError, GemwayError) as error:
         screen.error(one_line(error))
     else:
-        screen.found_in(conversation.sources)
+        screen.chat_sources(conversation.sources)
 
 
 def _evaluate(options: argparse.Namespace, screen: Screen) -> None:

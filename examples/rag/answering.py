@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +15,11 @@ from llama_index.core.memory import Memory
 from llama_index.core.query_engine import CitationQueryEngine
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.core.schema import NodeWithScore
-from llama_index.retrievers.bm25 import BM25Retriever
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from examples.rag.errors import RagError, one_line
-from examples.rag.ingestion import splitter
-from examples.rag.library import Library
+from examples.rag.library import Library, WordRetriever
+from examples.rag.pieces import splitter
 from examples.rag.settings import HISTORY_TOKENS, PIECES
 
 
@@ -40,40 +40,36 @@ class Citation:
 
 
 def query_engine(library: Library, llm: LLM, *, streaming: bool = False) -> CitationQueryEngine:
-    """Return what answers a question with the numbers of its sources: `... [1]`."""
+    """Return an engine whose answers cite the numbers of their sources: `... [1]`."""
     return CitationQueryEngine.from_args(
         library.index,
         llm=llm,
         retriever=retriever(library, llm),
         # Pieces have the size to be cited already.
-        text_splitter=splitter(library),
+        text_splitter=splitter(library.recipe.chunk_size),
         streaming=streaming,
     )
 
 
 def retriever(library: Library, llm: LLM) -> QueryFusionRetriever:
-    """Return what finds pieces by meaning and by words, without asking the model."""
-    pieces = library.pieces
-    wide = min(2 * PIECES, len(pieces))
-    retrievers = [
-        library.index.as_retriever(similarity_top_k=wide),
-        BM25Retriever.from_defaults(nodes=pieces, similarity_top_k=wide),
-    ]
+    """Return a retriever that finds pieces by meaning and by words, without asking the model."""
+    wide = min(2 * PIECES, library.count())
+    retrievers = [library.index.as_retriever(similarity_top_k=wide), WordRetriever(library, wide)]
     return _Fused(
         retrievers, llm=llm, num_queries=1, mode="reciprocal_rerank", similarity_top_k=PIECES, use_async=False
     )
 
 
 class _Fused(QueryFusionRetriever):
-    """Says in one line what went wrong in the embedding model, whose errors nobody can foresee."""
+    """Turns errors of the embedding model, which may be of any class, into one line."""
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         with _searching():
             return super()._retrieve(query_bundle)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        with _searching():
-            return await super()._aretrieve(query_bundle)
+        # Embedded stores search in the process; not all of them have a second interface for event loops.
+        return await asyncio.to_thread(self._retrieve, query_bundle)
 
 
 @contextmanager
@@ -89,12 +85,12 @@ def citations(nodes: Sequence[NodeWithScore]) -> list[Citation]:
     return [
         Citation(
             number=number,
-            file_name=found.metadata["file_name"],
-            page=found.metadata.get("page"),
-            score=found.score or 0.0,
-            text=re.sub(r"\ASource \d+:\n", "", found.text).strip(),
+            file_name=source.metadata["file_name"],
+            page=source.metadata.get("page"),
+            score=source.score or 0.0,
+            text=re.sub(r"\ASource \d+:\n", "", source.text).strip(),
         )
-        for number, found in enumerate(nodes, 1)
+        for number, source in enumerate(nodes, 1)
     ]
 
 
@@ -105,10 +101,10 @@ def cited(answer: str) -> set[int]:
 
 
 class Conversation:
-    """A chat about the library: each question is made to stand alone, then answered from what is found for it."""
+    """A chat about the library: each question is made to stand alone, then answered from the pieces that match it."""
 
     def __init__(self, library: Library, llm: LLM) -> None:
-        # The engine's own memory may fill the whole window, and leave no room for what was found.
+        # The engine's own memory may fill the whole window, and leave no room for the sources.
         limit = min(HISTORY_TOKENS, llm.metadata.context_window // 2)
         self._database = create_async_engine("sqlite+aiosqlite:///:memory:")
         self._memory = Memory.from_defaults(token_limit=limit, async_engine=self._database)
@@ -121,7 +117,7 @@ class Conversation:
         """Yield the answer while it is written. One that fails leaves no trace in the conversation."""
         before = await self._memory.aget_all()
         try:
-            # The engine's stream for threads prints a traceback of what fails in it; this one raises it, here.
+            # The engine's stream for threads prints a traceback when an answer fails; this one raises the error here.
             answer = await self._engine.astream_chat(question)
             self.sources = citations(answer.source_nodes)
             async for piece in answer.async_response_gen():
@@ -131,7 +127,7 @@ class Conversation:
             raise
 
     def clear(self) -> None:
-        """Forget what was said."""
+        """Forget the conversation."""
         self._engine.reset()
 
     async def aclose(self) -> None:

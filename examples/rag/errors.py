@@ -1,10 +1,10 @@
-"""What goes wrong in a way that the user can set right."""
+"""Errors that the user can set right."""
 
 from __future__ import annotations
 
 
 class RagError(Exception):
-    """A mistake or a mishap; its text is one line that says the next step."""
+    """A mistake or a mishap; its message is one line that names the next step."""
 
 
 class UnreadableError(RagError):
@@ -12,5 +12,5 @@ class UnreadableError(RagError):
 
 
 def one_line(error: BaseException) -> str:
-    """Return what *error* says, in one line."""
+    """Return the message of *error* in one line."""
     return " ".join(str(error).split()) or type(error).__name__

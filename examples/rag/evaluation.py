@@ -16,13 +16,13 @@ from llama_index.core.llms import LLM
 
 from examples.rag.answering import citations, query_engine
 from examples.rag.errors import RagError
-from examples.rag.ingestion import splitter
 from examples.rag.library import Library
+from examples.rag.pieces import splitter
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one question."""
+    """The answer to one question, and the judgement of it."""
 
     question: str
     answer: str
@@ -44,9 +44,10 @@ def read_questions(path: Path) -> list[str]:
 
 
 def evaluate(library: Library, llm: LLM, questions: Iterable[str]) -> Iterator[Verdict]:
-    """Answer each question and yield what the model thinks of the answer. Asks the model three times a question."""
+    """Answer each question and yield the model's judgement of the answer. Asks the model three times a question."""
     # The evaluators make an index of the sources with whatever stands in Settings: OpenAI's models, if nothing does.
-    Settings.llm, Settings.embed_model, Settings.node_parser = llm, library.embedding, splitter(library)
+    Settings.llm, Settings.embed_model = llm, library.embedding
+    Settings.node_parser = splitter(library.recipe.chunk_size)
     engine = query_engine(library, llm)
     faithfulness, relevancy = FaithfulnessEvaluator(llm=llm), RelevancyEvaluator(llm=llm)
     for question in questions:

@@ -1,30 +1,44 @@
 """Keep the pieces of documents and their vectors on disk, so that nothing is embedded twice.
 
-    library.json     what is in, by file: the digest of its content and the ids of its pieces; and which index is current
-    index-N/         the VectorStoreIndex, as LlamaIndex persists it
-    journal.jsonl    documents that were embedded since; gone after an ingestion that came to its end
+    library.db   SQLite: the recipe, the documents with the digest of their content, their pieces, and an index of words
+    vectors/     the vector store
 
-A document is in the journal as soon as it is embedded, so a run that is killed loses the one it was at. A new index is
-written beside the old one and becomes current when library.json is replaced, so there is a whole one at any time.
+A document is on disk as soon as it is embedded. Its pieces are listed in the database before their vectors are stored
+and counted afterwards, so a run that is killed in between leaves no vector that nobody knows of.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
 import shutil
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from llama_index.core import StorageContext, VectorStoreIndex, load_index_from_storage
+from llama_index.core import QueryBundle, VectorStoreIndex
+from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.schema import BaseNode, TextNode
+from llama_index.core.schema import NodeWithScore, TextNode
 
 from examples.rag.embedding import load_embedding
 from examples.rag.errors import RagError
+from examples.rag.pieces import to_nodes
+from examples.rag.store import open_store
+
+_DATABASE = "library.db"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS recipe (json TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, digest TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS pieces (
+    number INTEGER PRIMARY KEY, id TEXT UNIQUE, document TEXT NOT NULL, page INTEGER, stored INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS pieces_of_documents ON pieces (document);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text, tokenize = 'porter unicode61');
+"""
 
 
 @dataclass(frozen=True)
@@ -34,133 +48,166 @@ class Recipe:
     documents: str
     embedding: str
     chunk_size: int
-    chunk_overlap: int
 
 
 class Library:
-    """The index on disk, and what is in it."""
+    """The pieces on disk, searched by vectors and by words."""
 
-    def __init__(self, folder: Path, recipe: Recipe, current: str = "", files: dict[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, *, outdated: bool = False) -> None:
         self.recipe = recipe
-        self.files: dict[str, dict[str, Any]] = files or {}
         self._folder = folder
-        self._current = current
-        self._added: dict[str, tuple[str, Sequence[BaseNode]]] = {}
-        self._removed: set[str] = set()
+        # A library of another recipe stays on disk until there are vectors to take its place: a mistyped name of a
+        # model must not cost the library.
+        self._outdated = outdated
 
     @classmethod
     def open(cls, folder: Path) -> Library:
         """Return the library in *folder*, to be asked."""
-        manifest = _manifest(folder)
-        if manifest is None:
+        recipe = _read_recipe(folder)
+        if recipe is None:
             raise RagError(f"there is no library in {folder}; make one: python -m examples.rag ingest FOLDER")
-        library = cls(folder, Recipe(**manifest["recipe"]), manifest["index"], manifest["files"])
-        if not any(entry["pieces"] for entry in library.files.values()):
-            raise RagError(f"the library in {folder} is empty; put documents in {library.recipe.documents}")
+        library = cls(folder, recipe)
+        if not library.count():
+            raise RagError(f"the library in {folder} is empty; put documents in {recipe.documents}")
         return library
 
     @classmethod
     def continued(cls, folder: Path, recipe: Recipe) -> Library:
-        """Return the library to put documents in: what is there of the same recipe, that of a killed run included."""
-        manifest = _manifest(folder)
-        if manifest is not None and manifest["recipe"]["documents"] != recipe.documents:
-            raise RagError(f"{folder} holds {manifest['recipe']['documents']}; name another folder with --storage")
-        if manifest is None or manifest["recipe"] != asdict(recipe):
-            library = cls(folder, recipe, manifest["index"] if manifest else "")
-        else:
-            library = cls(folder, recipe, manifest["index"], manifest["files"])
-        library._recover()
-        return library
+        """Return the library to put documents in, with everything that the same recipe made before."""
+        before = _read_recipe(folder)
+        if before and before.documents != recipe.documents:
+            raise RagError(f"{folder} holds {before.documents}; name another folder with --storage")
+        return cls(folder, recipe, outdated=before != recipe)
 
     @cached_property
     def embedding(self) -> BaseEmbedding:
-        """The model that made the vectors."""
+        """The model that makes the vectors."""
         return load_embedding(self.recipe.embedding)
 
     @cached_property
     def index(self) -> VectorStoreIndex:
-        """The vectors and the pieces."""
-        if not self.files:
-            return VectorStoreIndex([], embed_model=self.embedding)
-        storage = StorageContext.from_defaults(persist_dir=str(self._folder / self._current))
-        return load_index_from_storage(storage, embed_model=self.embedding)
+        """The vector store, as LlamaIndex asks it."""
+        return VectorStoreIndex.from_vector_store(open_store(self._folder / "vectors"), embed_model=self.embedding)
 
-    @property
-    def pieces(self) -> list[BaseNode]:
-        """All pieces of all documents."""
-        return list(self.index.docstore.docs.values())
+    @cached_property
+    def _database(self) -> sqlite3.Connection:
+        # LlamaIndex may search in a thread; it never searches in two at once.
+        return sqlite3.connect(self._folder / _DATABASE, check_same_thread=False)
 
-    def add(self, name: str, digest: str, pieces: Sequence[BaseNode]) -> None:
-        """Put a document in, in place of what was there under its name. It is safe on disk when this returns."""
-        entry = {"name": name, "digest": digest, "pieces": [piece.to_dict() for piece in pieces]}
-        new = not self._journal.exists()
-        with self._journal.open("a", encoding="utf-8") as journal:
-            if new:
-                journal.write(json.dumps(asdict(self.recipe)) + "\n")
-            journal.write(json.dumps(entry) + "\n")
-            journal.flush()
-            os.fsync(journal.fileno())
-        self._added[name] = (digest, pieces)
+    def digests(self) -> dict[str, str]:
+        """Return the names of the documents in the library, with the SHA-256 of their content."""
+        return {} if self._outdated else dict(self._database.execute("SELECT name, digest FROM documents"))
+
+    def count(self) -> int:
+        """Return the number of pieces."""
+        return 0 if self._outdated else int(self._database.execute("SELECT count(*) FROM pieces").fetchone()[0])
+
+    def texts(self, name: str, page: int | None) -> list[str]:
+        """Return the pieces of a document, or of one page of it, that have their vectors."""
+        if self._outdated:
+            return []
+        query = "SELECT text FROM words JOIN pieces ON number = words.rowid WHERE document = ? AND page IS ? AND stored"
+        return [text for (text,) in self._database.execute(query, [name, page])]
+
+    def put(self, name: str, digest: str, pieces: Sequence[TextNode]) -> int:
+        """Put a document in, in place of its earlier state, and return how many of its pieces had to be embedded.
+
+        The document is safe on disk when this returns.
+        """
+        before = self._stored(name)
+        new = [piece for piece in pieces if not before.get(piece.node_id)]
+        embedded = self.embedding(new) if new else []
+        if self._outdated and not new:
+            return 0
+        self._begin_anew_if_outdated()
+        self._list(name, [piece for piece in new if piece.node_id not in before])
+        if embedded:
+            self.index.insert_nodes(embedded)
+        with self._database:
+            self._database.executemany("UPDATE pieces SET stored = 1 WHERE id = ?", [[piece.node_id] for piece in new])
+        self._forget(before.keys() - {piece.node_id for piece in pieces})
+        with self._database:
+            self._database.execute("INSERT OR REPLACE INTO documents VALUES (?, ?)", [name, digest])
+        return len(new)
 
     def remove(self, name: str) -> None:
         """Take a document out."""
-        self._removed.add(name)
+        self._forget(self._stored(name).keys())
+        with self._database:
+            self._database.execute("DELETE FROM documents WHERE name = ?", [name])
 
-    def save(self) -> None:
-        """Bring the index on disk up to date."""
-        if not (self._added or self._removed):
+    def search_words(self, question: str, limit: int) -> list[NodeWithScore]:
+        """Return the pieces that share most words with a question, the best first (BM25)."""
+        words = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", question))
+        query = """
+            SELECT document, page, text, bm25(words) FROM words JOIN pieces ON number = words.rowid
+            WHERE words MATCH ? AND stored ORDER BY bm25(words) LIMIT ?
+        """
+        rows = self._database.execute(query, [words, limit]) if words else []
+        # SQLite's scores are negative, so that the best comes first.
+        return [
+            NodeWithScore(node=to_nodes(document, page, [text])[0], score=-score)
+            for document, page, text, score in rows
+        ]
+
+    def _stored(self, name: str) -> dict[str, bool]:
+        """Return the ids of a document's pieces, and whether their vectors are known to be stored."""
+        if self._outdated:
+            return {}
+        return dict(self._database.execute("SELECT id, stored FROM pieces WHERE document = ?", [name]))
+
+    def _list(self, name: str, pieces: Iterable[TextNode]) -> None:
+        with self._database:
+            for piece in pieces:
+                row = self._database.execute(
+                    "INSERT INTO pieces (id, document, page) VALUES (?, ?, ?)",
+                    [piece.node_id, name, piece.metadata.get("page")],
+                )
+                self._database.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", [row.lastrowid, piece.text])
+
+    def _forget(self, ids: Iterable[str]) -> None:
+        gone = sorted(ids)
+        if not gone:
             return
-        touched = self._removed | self._added.keys()
-        self.index.delete_nodes([piece for name in touched for piece in self._ids(name)], delete_from_docstore=True)
-        self.index.insert_nodes([piece for _, pieces in self._added.values() for piece in pieces])
-        self.files = {name: entry for name, entry in self.files.items() if name not in self._removed}
-        for name, (digest, pieces) in self._added.items():
-            self.files[name] = {"digest": digest, "pieces": [piece.node_id for piece in pieces]}
-        self._write()
-        self._added, self._removed = {}, set()
+        self.index.vector_store.delete_nodes(gone)
+        with self._database:
+            for node_id in gone:
+                self._database.execute(
+                    "DELETE FROM words WHERE rowid = (SELECT number FROM pieces WHERE id = ?)", [node_id]
+                )
+                self._database.execute("DELETE FROM pieces WHERE id = ?", [node_id])
 
-    def _ids(self, name: str) -> list[str]:
-        return self.files.get(name, {}).get("pieces", [])
-
-    def _write(self) -> None:
-        self._current = f"index-{int(self._current.rpartition('-')[2] or 0) + 1}"
-        self.index.storage_context.persist(persist_dir=str(self._folder / self._current))
-        manifest = {"recipe": asdict(self.recipe), "index": self._current, "files": self.files}
-        beside = self._folder / "library.json.new"
-        beside.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        beside.replace(self._folder / "library.json")
-        self._journal.unlink(missing_ok=True)
-        for index in self._folder.glob("index-*"):
-            if index.name != self._current:
-                shutil.rmtree(index, ignore_errors=True)
-
-    @property
-    def _journal(self) -> Path:
-        return self._folder / "journal.jsonl"
-
-    def _recover(self) -> None:
-        """Take in what the journal of a killed run holds, up to the line that it was killed in."""
+    def _begin_anew_if_outdated(self) -> None:
+        if not self._outdated:
+            return
+        shutil.rmtree(self._folder / "vectors", ignore_errors=True)
+        (self._folder / _DATABASE).unlink(missing_ok=True)
         self._folder.mkdir(parents=True, exist_ok=True)
-        entries = list(_whole_lines(self._journal))
-        if entries and entries[0] == asdict(self.recipe):
-            for entry in entries[1:]:
-                pieces = [TextNode.from_dict(piece) for piece in entry["pieces"]]
-                self._added[entry["name"]] = (entry["digest"], pieces)
-            self.save()
-        self._journal.unlink(missing_ok=True)
+        self._database.executescript(_TABLES)
+        with self._database:
+            self._database.execute("INSERT INTO recipe VALUES (?)", [json.dumps(asdict(self.recipe))])
+        self._outdated = False
 
 
-def _manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / "library.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+class WordRetriever(BaseRetriever):
+    """Searches a library by words alone."""
+
+    def __init__(self, library: Library, limit: int) -> None:
+        super().__init__()
+        self._library = library
+        self._limit = limit
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return self._library.search_words(query_bundle.query_str, self._limit)
+
+
+def _read_recipe(folder: Path) -> Recipe | None:
+    path = folder / _DATABASE
+    if not path.exists():
         return None
-    except ValueError:
-        raise RagError(f"{folder / 'library.json'} is broken; delete {folder} and ingest again") from None
-    return manifest
-
-
-def _whole_lines(journal: Path) -> list[dict[str, Any]]:
-    """Return the entries of a journal; a run that was killed while it wrote left half a line at the end."""
-    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True) if journal.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            row = database.execute("SELECT json FROM recipe").fetchone()
+        return Recipe(**json.loads(row[0]))
+    except (sqlite3.Error, TypeError, ValueError):
+        raise RagError(f"{path} is broken; delete {folder} and ingest again") from None

@@ -1,4 +1,4 @@
-"""What the program shows in the terminal. Knows rich, and nothing of models."""
+"""The program's output in the terminal. Knows rich, and nothing of models."""
 
 from __future__ import annotations
 
@@ -25,29 +25,32 @@ class Screen:
         self._console = Console(highlight=False)
 
     def note(self, text: str) -> None:
-        """Show what happens beside the answer."""
+        """Show a remark that is no part of the answer."""
         self._console.print(text, style="dim", markup=False, soft_wrap=True)
 
-    def track(self, items: list[T], what: str) -> Generator[T, None, None]:
+    def track(self, items: list[T], description: str) -> Generator[T, None, None]:
         """Yield *items* while a bar shows how many of them are done."""
         if not items:
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeElapsedColumn(), console=self._console) as progress:
-            yield from progress.track(items, description=what)
+            yield from progress.track(items, description=description)
 
     def outcome(self, outcome: Outcome, pieces: int) -> None:
-        """Say what an ingestion did."""
+        """Summarise an ingestion."""
         for name, reason in outcome.skipped.items():
             self._line(f"skipped {name}: {reason}", "yellow")
         counts = {"embedded": outcome.embedded, "unchanged": outcome.unchanged, "removed": outcome.removed}
-        done = ", ".join(f"{len(names)} {what}" for what, names in counts.items())
-        self._line(f"{done}, {len(outcome.skipped)} skipped; the library has {pieces} pieces", "bold")
+        done = ", ".join(f"{len(names)} {state}" for state, names in counts.items())
+        self._line(
+            f"{done}, {len(outcome.skipped)} skipped; the library has {pieces} pieces, {outcome.pieces} embedded now",
+            "bold",
+        )
         if outcome.left:
             self._line(f"stopped: {outcome.left} still to embed; run ingest again to continue", "yellow")
 
     def question(self) -> str | None:
-        """Return what the user types, or None at the end of the input."""
+        """Return the line that the user types, or None at the end of the input."""
         try:
             return self._console.input("[bold cyan]you> [/]").strip()
         except EOFError:
@@ -75,23 +78,23 @@ class Screen:
             style = "green" if source.number in cited else "dim"
             self._line(f"[{source.number}] {source.place}  {source.score:.3f}  {_short(source.text, 60)}", style)
 
-    def found_in(self, sources: list[Citation]) -> None:
+    def chat_sources(self, sources: list[Citation]) -> None:
         """Name the sources of a chat's answer in one line, below it."""
         self._console.print()
         self.note("from: " + ", ".join(f"{source.place} ({source.score:.3f})" for source in sources))
 
     def verdicts(self, verdicts: list[Verdict], shares: dict[str, float]) -> None:
-        """Show what an evaluation found."""
+        """Show the verdicts of an evaluation."""
         texts = [Column(name, overflow="fold") for name in ("question", "answer", "best source")]
         table = Table(*texts, Column("faithful", no_wrap=True), Column("relevant", no_wrap=True), show_lines=True)
         for verdict in verdicts:
-            said = (verdict.question, _short(verdict.answer, 120), verdict.sources[0])
-            table.add_row(*map(Text, said), _mark(verdict.faithful), _mark(verdict.relevant))
+            cells = (verdict.question, _short(verdict.answer, 120), verdict.sources[0])
+            table.add_row(*map(Text, cells), _mark(verdict.faithful), _mark(verdict.relevant))
         self._console.print(table)
-        self._line(", ".join(f"{what} {share:.0%}" for what, share in shares.items()), "bold")
+        self._line(", ".join(f"{name} {share:.0%}" for name, share in shares.items()), "bold")
 
     def error(self, text: str) -> None:
-        """Say what went wrong, on the error output."""
+        """Show an error, on the error output."""
         Console(stderr=True, highlight=False).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
 
     def _line(self, text: str, style: str) -> None:

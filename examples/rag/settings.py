@@ -1,4 +1,4 @@
-"""What you may want to change."""
+"""Settings that you may want to change."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from examples.gateway import EMBEDDING_MODEL
 # arguments. Put yours here, or pass --embedding.
 EMBEDDING = EMBEDDING_MODEL
 
-CHUNK_SIZE = 256  # tokens in one piece of a document
-CHUNK_OVERLAP = 32  # tokens that it shares with the piece before
+CHUNK_SIZE = 256  # tokens in one piece of a document, at most
 PIECES = 3  # pieces that an answer is made from
-HISTORY_TOKENS = 16_000  # what a chat remembers at most; half of the model's window if that is less
+HISTORY_TOKENS = 16_000  # the most that a chat remembers; half of the model's window if that is less
 
 DOCUMENTS = Path(__file__).parents[1] / "data"
 STORAGE = Path("out/rag")
