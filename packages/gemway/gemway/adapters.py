@@ -1,6 +1,6 @@
 """The names that people need who write an adapter for a framework. They are as stable as those of `gemway` itself."""
 
-from gemway._accumulate import Accumulator, TextChunk
+from gemway._accumulate import Accumulator, ModelTemplate, TextChunk
 from gemway._checks import refuse_invalid
 from gemway._config import environment_key, resolve_base_url, resolve_model
 from gemway._conversation import arrange
@@ -27,6 +27,7 @@ __all__ = [
     "EmbeddingModelOptions",
     "FINISH_PROBLEMS",
     "ModelOptions",
+    "ModelTemplate",
     "OPTIONS",
     "OtherNames",
     "SECRET_OPTIONS",

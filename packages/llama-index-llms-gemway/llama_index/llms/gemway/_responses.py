@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, cast
 from uuid import uuid4
 
 from llama_index.core.base.llms.types import (
@@ -27,7 +27,6 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, Record, with_record
 from llama_index.llms.gemway._tools import WireTools, read_legacy_calls
@@ -38,6 +37,7 @@ from gemway.adapters import (
     BLOCKED,
     FINISH_PROBLEMS,
     Accumulator,
+    ModelTemplate,
     TextChunk,
     find_answered_call,
     inline_part,
@@ -114,14 +114,7 @@ def _to_chat_response(
     """
     raw = response.to_dict()
     if usage is not None:
-        raw["usage"] = _openai_usage(
-            usage.prompt_token_count,
-            usage.candidates_token_count,
-            usage.thoughts_token_count,
-            usage.tool_use_prompt_token_count,
-            usage.cached_content_token_count,
-            usage.total_token_count,
-        )
+        raw["usage"] = _openai_usage(usage.to_dict())
     additional: dict[str, Any] = dict(raw.get("usage") or {})
     if thoughts:
         additional["thinking_delta"] = thoughts
@@ -139,28 +132,28 @@ def _to_chat_response(
     return ChatResponse(message=message, raw=raw, delta=delta, logprobs=logprobs, additional_kwargs=additional)
 
 
-def _openai_usage(
-    prompt: int | None,
-    candidates: int | None,
-    thoughts: int | None,
-    tools: int | None,
-    cached: int | None,
-    total: int | None,
-) -> dict[str, int]:
-    """Return usage under OpenAI's names: thoughts are part of the completion, cached tokens part of the prompt."""
-    completion = (candidates or 0) + (thoughts or 0)
-    counts = {
-        "prompt_tokens": prompt or 0,
+def _openai_usage(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Return the wire's usage under OpenAI's names: thoughts are part of the completion, cached tokens of the prompt."""
+    prompt = counts.get("promptTokenCount") or 0
+    completion = counts.get("candidatesTokenCount") or 0
+    total = counts.get("totalTokenCount")
+    thoughts = counts.get("thoughtsTokenCount")
+    tools = counts.get("toolUsePromptTokenCount")
+    cached = counts.get("cachedContentTokenCount")
+    if thoughts:
+        completion += thoughts
+    usage = {
+        "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": (prompt or 0) + completion + (tools or 0) if total is None else total,
+        "total_tokens": prompt + completion + (tools or 0) if total is None else total,
     }
     if thoughts:
-        counts["thoughts_tokens"] = thoughts
+        usage["thoughts_tokens"] = thoughts
     if cached:
-        counts["cached_tokens"] = cached
+        usage["cached_tokens"] = cached
     if tools:
-        counts["tool_use_tokens"] = tools
-    return counts
+        usage["tool_use_tokens"] = tools
+    return usage
 
 
 def _to_logprobs(response: GenerateContentResponse) -> list[list[LogProb]] | None:
@@ -207,28 +200,27 @@ class ChatResponseStream:
     def add_text(self, chunk: TextChunk) -> ChatResponse:
         """Return the response for a chunk that only adds text. Nearly all chunks do, so this runs once per token."""
         raw = chunk.wire
-        if self._counts is None:
-            usage_before = self._accumulator.usage
-            self._counts = usage_before.to_dict() if usage_before else {}
+        counts = self._counts
+        if counts is None:
+            usage = self._accumulator.usage
+            self._counts = counts = usage.to_dict() if usage else {}
             self._accumulator.add_text(chunk)
         else:
             self._waiting_texts.append(chunk.text)
             self._waiting_wire.update(raw)
-        self._counts.update(raw.get("usageMetadata", _EMPTY))
-        self._builder.append_text(chunk.text)
+        if "usageMetadata" in raw:
+            counts.update(raw["usageMetadata"])
         self._owes_summary = self._has_ended
         additional: dict[str, Any] = {}
-        if self._counts:
-            raw["usage"] = usage = _openai_usage(*map(self._counts.get, _WIRE_COUNTS))
-            additional = {**usage}
+        if counts:
+            raw["usage"] = additional = _openai_usage(counts)
+            additional = additional.copy()
         if "modelVersion" in raw:
             additional["model_version"] = raw["modelVersion"]
         if "responseId" in raw:
             additional["response_id"] = raw["responseId"]
-        message = self._builder.to_message()
-        return _CHAT_RESPONSE.copy(
-            message=message, raw=raw, delta=chunk.text, logprobs=None, additional_kwargs=additional
-        )
+        message = self._builder.append_text(chunk.text)
+        return _CHAT_RESPONSE.copy(message=message, raw=raw, delta=chunk.text, additional_kwargs=additional)
 
     def add(self, chunk: GenerateContentResponse) -> list[ChatResponse]:
         """Return the responses for any other chunk: none as long as there is no content."""
@@ -259,6 +251,7 @@ class ChatResponseStream:
         return [_to_chat_response(self._builder.to_message(), whole, self._accumulator.usage, delta, thoughts)]
 
     def _end_text_run(self) -> None:
+        self._builder.end_text_run()
         if self._waiting_texts:
             wire = {**self._waiting_wire, "usageMetadata": self._counts} if self._counts else self._waiting_wire
             self._accumulator.add_text(TextChunk("".join(self._waiting_texts), wire))
@@ -266,41 +259,9 @@ class ChatResponseStream:
         self._counts = None
 
 
-_EMPTY: Final[WireObject] = {}
-# The arguments of `_openai_usage` in the wire's spelling.
-_WIRE_COUNTS: Final = (
-    "promptTokenCount",
-    "candidatesTokenCount",
-    "thoughtsTokenCount",
-    "toolUsePromptTokenCount",
-    "cachedContentTokenCount",
-    "totalTokenCount",
-)
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-class _Template(Generic[_Model]):
-    """Makes objects like a validated one, with other values of the right types.
-
-    For every token LlamaIndex's constructors validate again what this module has just built: 6 us a chunk, as much as
-    all other work of a chunk. A copy takes the way of unpickling, which validates nothing. All fields of the original
-    must be given, so that copies share no value with it.
-    """
-
-    def __init__(self, original: _Model) -> None:
-        self._class = type(original)
-        self._state = original.__getstate__()
-
-    def copy(self, **fields: Any) -> _Model:
-        made = self._class.__new__(self._class)
-        made.__setstate__({**self._state, "__dict__": fields})
-        return made
-
-
-_CHAT_MESSAGE: Final = _Template(ChatMessage(role=MessageRole.ASSISTANT, additional_kwargs={}, blocks=[]))
-_CHAT_RESPONSE: Final = _Template(
-    ChatResponse(message=ChatMessage(), raw={}, delta="", logprobs=None, additional_kwargs={})
+_CHAT_MESSAGE: Final = ModelTemplate(ChatMessage(role=MessageRole.ASSISTANT, additional_kwargs={}, blocks=[]))
+_CHAT_RESPONSE: Final = ModelTemplate(
+    ChatResponse(message=ChatMessage(), raw=None, delta="", logprobs=None, additional_kwargs={})
 )
 
 
@@ -388,22 +349,23 @@ class MessageBuilder:
                 delta += part.text
         return delta, thoughts
 
-    def append_text(self, text: str) -> None:
-        """Add a part that is nothing but text: nearly always the next piece of the text before it.
+    def append_text(self, text: str) -> ChatMessage:
+        """Add a part that is nothing but text, and return the message so far.
 
-        The block is replaced and the record brought up to date once, when something else follows.
+        The text is nearly always the next piece of the text before it. Then it waits in `_growing_text`: the block and
+        its entry are brought up to date once, when something else follows.
         """
-        if self._growing_text is not None:
+        if self._growing_text is None:
+            self._add_text(text, {})
+            if self._needs_record or self._calls or self._text_index != len(self.blocks) - 1:
+                return self.to_message()
+            self._growing_text = self._text_at(-1)
+        else:
             self._growing_text += text
-            return
-        self._add_text(text, {})
-        if self._text_index == len(self.blocks) - 1 and not self._needs_record:
-            self._growing_text = self._text_at(self._text_index)
+        return _CHAT_MESSAGE.copy(blocks=[*self.blocks[:-1], TextBlock(text=self._growing_text)])
 
     def add_part(self, part: Part) -> None:
         """Add one part."""
-        if self._growing_text is not None:
-            self._settle_growing_text(self._growing_text)
         if part.model_fields_set == _ONLY_TEXT:
             self._add_text(part.text or "", {})
         elif part.text is not None or part.model_fields_set <= _ONLY_SIGNATURE:
@@ -423,8 +385,6 @@ class MessageBuilder:
         Raises:
             ContentBlockedError, EmptyResponseError: nothing is shown, and that is an error.
         """
-        if self._growing_text is not None:
-            self._settle_growing_text(self._growing_text)
         if self._needs_record and not self._block_counts.get("image"):
             self._show_last_draft_picture()
         if any(not isinstance(block, ThinkingBlock) and getattr(block, "text", " ") for block in self.blocks):
@@ -438,19 +398,19 @@ class MessageBuilder:
 
     def to_message(self) -> ChatMessage:
         """Return the message so far, as a new object."""
-        blocks = [*self.blocks]
-        if self._growing_text is not None:
-            blocks[-1] = TextBlock(text=self._growing_text)
-        elif self._needs_record:
-            blocks = with_record(blocks, Record(self._entries))
+        blocks = with_record(self.blocks, Record(self._entries)) if self._needs_record else [*self.blocks]
         additional: dict[str, Any] = {}
         if self._calls:
             calls = (block for block in self.blocks if isinstance(block, ToolCallBlock))
             additional["tool_calls"] = [_to_openai_call(call) for call in calls]
         # Not by the constructor: its validation would decode and encode every picture.
-        return _CHAT_MESSAGE.copy(role=MessageRole.ASSISTANT, additional_kwargs=additional, blocks=blocks)
+        return _CHAT_MESSAGE.copy(additional_kwargs=additional, blocks=blocks)
 
-    def _settle_growing_text(self, text: str) -> None:
+    def end_text_run(self) -> None:
+        """Bring the last block and its entry up to date with the text that was appended."""
+        text = self._growing_text
+        if text is None:
+            return
         growth = len(text) - len(self._text_at(-1))
         self.blocks[-1] = TextBlock(text=text)
         self._entries[-1] = {**self._entries[-1], "length": self._entries[-1]["length"] + growth}
