@@ -37,7 +37,7 @@ def test_answers_are_taken_from_the_context(ask):
 
 
 def test_answers_are_taken_from_the_conversation_and_the_system_instruction(ask, say):
-    """What the user said before counts; the emulator's own small talk does not."""
+    """Earlier user turns count; the emulator's own small talk does not."""
     talk = {
         "contents": [
             say("My name is Bob."),
@@ -122,15 +122,15 @@ def test_log_probabilities(ask):
     answer = ask.json(config(TEXT, responseLogprobs=True, logprobs=1))
     candidate = answer["candidates"][0]
 
-    chosen = candidate["logprobsResult"]["chosenCandidates"]
-    assert "".join(entry["token"] for entry in chosen) == candidate["content"]["parts"][0]["text"]
-    assert len(candidate["logprobsResult"]["topCandidates"]) == len(chosen)
+    tokens = candidate["logprobsResult"]["chosenCandidates"]
+    assert "".join(entry["token"] for entry in tokens) == candidate["content"]["parts"][0]["text"]
+    assert len(candidate["logprobsResult"]["topCandidates"]) == len(tokens)
     assert candidate["avgLogprobs"] < 0
 
 
 @pytest.mark.parametrize("mime_type", ["application/pdf", "audio/wav", "video/mp4", "image/png", "text/plain"])
 def test_media_are_named_with_type_and_size(ask, say, mime_type):
-    """The answer tells what was received; usage counts it under its modality."""
+    """The answer names the media it received; usage counts them under their modality."""
     part = {"inlineData": {"mimeType": mime_type, "data": base64.b64encode(b"x" * 1234).decode()}}
     answer = ask.json({"contents": [say("What is this?", part)]})
 
@@ -161,10 +161,10 @@ def as_json(ask, text, schema, field="responseJsonSchema"):
 
 def test_json_takes_its_values_from_the_prompt(ask):
     """Names, numbers and places; in propertyOrdering."""
-    found = as_json(ask, "This is Alice, 30 years old. She lives in Rome.", PERSON, "responseSchema")
+    result = as_json(ask, "This is Alice, 30 years old. She lives in Rome.", PERSON, "responseSchema")
 
-    assert found == {"age": 30, "name": "Alice", "city": "Rome"}
-    assert list(found) == ["age", "name", "city"]
+    assert result == {"age": 30, "name": "Alice", "city": "Rome"}
+    assert list(result) == ["age", "name", "city"]
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_json_takes_its_values_from_the_prompt(ask):
 )  # fmt: skip
 def test_json_is_valid_for_its_schema(ask, text, schema, expected):
     """Whatever the schema asks for; with the values of the prompt where it has them."""
-    found = as_json(ask, text, schema)
+    result = as_json(ask, text, schema)
 
-    jsonschema.validate(found, schema, format_checker=jsonschema.FormatChecker())
+    jsonschema.validate(result, schema, format_checker=jsonschema.FormatChecker())
     if expected is not None:
-        assert found == expected
+        assert result == expected
 
 
 @pytest.mark.parametrize(
@@ -216,11 +216,11 @@ def test_a_format_told_in_words_is_kept(ask, form, text, expected):
         "required": ["one", "many", "other"],
     }
 
-    found = as_json(ask, text, schema)
+    result = as_json(ask, text, schema)
 
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    assert found["one"] == expected
-    for value in (found["one"], *found["many"], found["other"]):
+    assert result["one"] == expected
+    for value in (result["one"], *result["many"], result["other"]):
         checker.check(value, form.removesuffix("4"))
 
 

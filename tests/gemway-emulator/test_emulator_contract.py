@@ -46,7 +46,7 @@ def test_runs_many_times_in_one_process_without_leaks():
 
 
 def test_the_base_url_has_no_version_and_a_free_port():
-    """`base_url` is what a client is given; two emulators do not clash."""
+    """`base_url` is ready for a client; two emulators do not clash."""
     with Emulator() as one, Emulator() as two:
         assert one.base_url != two.base_url
         assert one.base_url.startswith("http://127.0.0.1:")
@@ -54,7 +54,7 @@ def test_the_base_url_has_no_version_and_a_free_port():
 
 
 def test_an_address_before_the_start_is_an_error_with_advice():
-    """Asking a stopped emulator for its address says what to do."""
+    """A stopped emulator has no address; the error names the next step."""
     with pytest.raises(RuntimeError, match="start it first"):
         _ = Emulator().base_url
 
@@ -135,10 +135,10 @@ def test_keys_are_never_printed(emulator):
     httpx.get(f"{emulator.base_url}/v1beta/models?key=sk-secret-1", headers={"x-goog-api-key": "sk-secret-2"})
     httpx.get(f"{emulator.base_url}/v1beta/models", headers={"Authorization": "Bearer sk-local"})
 
-    shown = repr(emulator.requests) + repr([entry.headers for entry in emulator.requests]) + repr(emulator)
+    printed = repr(emulator.requests) + repr([entry.headers for entry in emulator.requests]) + repr(emulator)
     page = httpx.get(emulator.base_url).text
-    assert "sk-secret" not in shown + page
-    assert "sk-local" not in shown + page
+    assert "sk-secret" not in printed + page
+    assert "sk-local" not in printed + page
     assert "GET /v1beta/models" in page
 
 
@@ -181,7 +181,7 @@ def test_the_page_is_shown_under_loopback_names_only(emulator, host, status):
 
 
 def test_the_page_shows_the_newest_requests(emulator, http):
-    """`GET /` is HTML with what was asked and answered, and harmless whatever was asked."""
+    """`GET /` is HTML with requests and answers, and harmless whatever they contain."""
     http.post(
         "/v1beta/models/gemini-2.5-flash:generateContent",
         json={"contents": [{"parts": [{"text": "<script>x</script>"}]}]},

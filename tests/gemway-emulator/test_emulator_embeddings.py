@@ -125,7 +125,7 @@ def test_a_task_in_the_text_is_no_part_of_the_meaning(http, emulator):
     ids=["no content", "empty text", "too wide", "unknown task", "another model", "a picture for a text model"],
 )
 def test_a_request_that_cannot_be_embedded_is_named(http, emulator, request_, words):
-    """A 400 in Google's form says what is wrong, and in a batch with which request."""
+    """A 400 in Google's form names the mistake, and in a batch the request."""
     good = {"content": {"parts": [{"text": "good"}]}}
     single = http.post(f"/v1beta/models/{MODEL}:embedContent", json=request_)
     batch = http.post(f"/v1beta/models/{MODEL}:batchEmbedContents", json={"requests": [good, request_]})

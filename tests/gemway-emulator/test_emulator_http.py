@@ -87,7 +87,7 @@ def test_what_is_no_http_is_a_400(talk, junk):
 
 
 def test_head_has_no_body(http, emulator):
-    """HEAD of the health check tells the length alone."""
+    """HEAD of the health check sends the length alone."""
     response = http.head("/healthz")
 
     assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", "2")
@@ -103,7 +103,7 @@ def test_a_client_that_leaves_does_not_disturb_others(http, emulator):
 
 
 def test_fifty_streams_run_beside_each_other(emulator, http):
-    """Fifty slow streams take about as long as one, and a short request beside them is answered meanwhile."""
+    """Fifty slow streams take about as long as one, and a short request is answered meanwhile."""
     texts = [str(number) for number in range(8)]
     emulator.respond = lambda request: (
         reply.text("".join(texts), chunks=texts, chunk_delay=0.1) if request.streamed else None

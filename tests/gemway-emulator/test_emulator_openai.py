@@ -230,7 +230,7 @@ def test_other_ends_get_googles_names(ask, server, answer, reason):
 
 @pytest.mark.parametrize("action", ["generateContent", "streamGenerateContent"])
 def test_errors_of_the_server_are_googles(ask, server, action):
-    """The status stays, the message says where it comes from; it is no broken stream."""
+    """The status stays, the message names its source; it is no broken stream."""
     server.script.append((404, {"error": {"message": "model not found", "type": "x"}}))
 
     error = ask({"contents": [user("x")]}, action=action, expected=404).json()["error"]

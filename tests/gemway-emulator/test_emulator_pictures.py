@@ -70,7 +70,7 @@ def test_image_alone_gives_one_picture_and_no_text(ask):
     ids=["text-image", "image-text", "capitalised", "default"],
 )
 def test_text_and_image_give_both(ask, modalities):
-    """Also by default on image models; the text says what was drawn."""
+    """Also by default on image models; the text describes the drawing."""
     text, picture = ask.parts(request("a neon fox", modalities=modalities), FLASH)
 
     assert "a neon fox" in text["text"]

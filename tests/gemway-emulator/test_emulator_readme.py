@@ -1,4 +1,4 @@
-"""The README tells the truth."""
+"""The README is true."""
 
 from __future__ import annotations
 

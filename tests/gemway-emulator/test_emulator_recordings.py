@@ -13,7 +13,7 @@ RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "wire" / "dev.json
 METHODS = ("generateContent", "streamGenerateContent")
 
 
-@pytest.mark.skipif(not RECORDINGS.exists(), reason="the recordings are not beside this clone")
+@pytest.mark.skipif(not RECORDINGS.exists(), reason="there are no recordings next to this clone")
 def test_every_recorded_request_that_google_answered_is_answered():
     """Some 800 requests of 25 projects to the Gemini API, each answered with 200 and at least one part."""
     refused = []

@@ -1,4 +1,4 @@
-"""Scripted replies: what `enqueue` takes is what the client gets."""
+"""Scripted replies: the client gets exactly what `enqueue` took."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_blocked_prompt_has_no_candidates(emulator, ask):
 
 
 def test_a_blocked_answer_is_a_candidate_without_content(emulator, ask):
-    """`prompt=False`: finishReason says why."""
+    """`prompt=False`: finishReason holds the reason."""
     emulator.enqueue(reply.blocked("RECITATION", prompt=False, message="too close"))
 
     [candidate] = ask.json("x")["candidates"]

@@ -143,14 +143,14 @@ def test_other_models_and_a_prefix():
     with Emulator(prefix="/gw/", models=["house-model"]) as emulator:
         headers = {"Authorization": "Bearer sk-local"}
         assert emulator.base_url.endswith("/gw")
-        found = httpx.post(
+        inside = httpx.post(
             f"{emulator.base_url}/v1beta/models/house-model:generateContent", json=HELLO, headers=headers
         )
         outside = httpx.post(
             f"{emulator.base_url[:-3]}/v1beta/models/{MODEL}:generateContent", json=HELLO, headers=headers
         )
 
-    assert (found.status_code, outside.status_code) == (200, 404)
+    assert (inside.status_code, outside.status_code) == (200, 404)
 
 
 def test_a_key_that_is_not_ascii_is_compared_safely():

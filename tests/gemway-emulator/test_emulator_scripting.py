@@ -106,7 +106,7 @@ def test_latency_is_waited_for():
 
 
 def test_replies_left_over_fail_the_test_that_left_them(pytester):
-    """A test that scripts more than its program asks for does not test what it says."""
+    """A test that scripts more than its program asks for does not test what it claims to."""
     pytester.makepyfile(
         """
         from gemway_emulator import reply

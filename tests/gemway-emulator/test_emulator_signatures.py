@@ -97,7 +97,7 @@ def test_a_foreign_signature_on_a_foreign_call_is_accepted(ask, say):
 
 
 def test_the_same_call_in_another_conversation_is_foreign(ask, say, history):
-    """What was signed here for one question says nothing about the same call after another."""
+    """A signature for one question does not bind the same call after another question."""
     _, part = history
 
     assert (
@@ -159,11 +159,11 @@ def test_image_models_sign_pictures_and_want_the_signature_back(ask, say):
     assert text["thoughtSignature"]
     assert picture["thoughtSignature"]
 
-    kept = {"contents": [question, say(text, picture, role="model"), say("make it green")]}
+    signed = {"contents": [question, say(text, picture, role="model"), say("make it green")]}
     lost = {
         "contents": [question, say(text, {"inlineData": picture["inlineData"]}, role="model"), say("make it green")]
     }
-    assert ask.post(kept, PAINTER).status_code == 200
+    assert ask.post(signed, PAINTER).status_code == 200
     message = ask.refusal(lost, PAINTER)["message"]
     assert message == "Image part is missing a thought_signature in content position 2, part position 2."
     assert ask.post(lost, "gemini-2.5-flash-image").status_code == 200

@@ -36,7 +36,7 @@ def test_a_single_word_streams_too(emulator, ask):
 
 
 def test_usage_is_cumulative(ask):
-    """Every event counts all that was said so far; the last is the whole, as the unary call reports it."""
+    """Every event counts the tokens so far; the last count is the whole, as in the unary answer."""
     counts = [chunk["usageMetadata"]["candidatesTokenCount"] for chunk in ask.stream(QUESTION)]
 
     assert counts == sorted(counts)
@@ -109,7 +109,7 @@ FRAMES = {
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_framing_misbehaviours(emulator, ask, name):
-    """Each changes the bytes of a stream as its name says, and nothing changes without it."""
+    """Each changes the bytes of a stream as its name promises, and nothing changes without it."""
     assert not FRAMES[name](raw(ask).content.decode()) if name != "json_array_stream" else True
     emulator.misbehave = {name}
 
@@ -156,7 +156,7 @@ CHUNKS = {
 
 @pytest.mark.parametrize("name", CHUNKS)
 def test_content_misbehaviours(emulator, ask, name):
-    """Each changes the chunks as its name says; without it they are honest."""
+    """Each changes the chunks as its name promises; without it they are honest."""
     honest = chunks_under(ask, emulator)
     try:
         assert not CHUNKS[name](honest)

@@ -233,8 +233,8 @@ def test_tests_of_applications_replay_tapes(pytester, upstream, monkeypatch):
     monkeypatch.setenv("GEMWAY_BASE_URL", upstream.base_url)
     monkeypatch.setenv("GEMWAY_API_KEY", KEY)
     pytester.runpytest_subprocess("-p", "no:cacheprovider", "--gemway-record").assert_outcomes(passed=1)
-    asked = len(upstream.requests)
+    before = len(upstream.requests)
     monkeypatch.delenv("GEMWAY_BASE_URL")
 
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
-    assert len(upstream.requests) == asked
+    assert len(upstream.requests) == before

@@ -1,4 +1,4 @@
-"""Which functions the emulator calls, with what, and when it stops."""
+"""Which functions the emulator calls, with which arguments, and when it stops."""
 
 from __future__ import annotations
 
@@ -161,8 +161,8 @@ def test_several_named_tools_are_called_in_parallel(ask):
     body = with_tools("Use get_weather for Paris and use add with a=1 and b=2.", ADD, WEATHER)
     pairs = with_tools("Use get_weather for city: Paris and add for a: 1, b: 2", ADD, WEATHER)
 
-    wanted = [("get_weather", {"city": "Paris"}), ("add", {"a": 1, "b": 2})]
-    assert calls(ask.parts(body)) == calls(ask.parts(pairs)) == wanted
+    expected = [("get_weather", {"city": "Paris"}), ("add", {"a": 1, "b": 2})]
+    assert calls(ask.parts(body)) == calls(ask.parts(pairs)) == expected
 
 
 def test_named_steps_are_called_one_after_the_other(ask):
@@ -221,7 +221,7 @@ def test_thoughts_come_before_a_call(ask):
 
 
 def test_pictures_in_tool_results_are_noticed(ask):
-    """A medium beside or inside a function response is named."""
+    """A medium next to or inside a function response is named."""
     picture = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
     turns = history(("get_weather", {"city": "Paris"}, {"result": "see picture"}))
     turns[-1]["parts"].append(picture)

@@ -277,7 +277,7 @@ def test_google_refuses_this_too(ask, extra, words):
 
 
 def test_google_takes_this(ask):
-    """The neighbours of what is refused: a schema with tools for Gemini 3, PNG results, a service tier."""
+    """The neighbours of the refused cases: a schema with tools for Gemini 3, PNG results, a service tier."""
     both = {
         "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
         "tools": [TOOL],

@@ -16,13 +16,13 @@ from gemway_emulator import MISBEHAVIOURS, Emulator, record
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; prints the base URL first."""
-    options = vars(_parser().parse_args(arguments))
+    options = vars(_create_parser().parse_args(arguments))
     ended = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
     address = f"{options['host']}:{options['port']}"
     try:
-        emulator = _build(**options)
+        emulator = _build_emulator(**options)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _build(
+def _build_emulator(
     *, record_to: str | None, upstream_gemini: str | None, replay: str | None, api_key: str | None, **options: Any
 ) -> Emulator:
     place = {name: options[name] for name in ("port", "host", "prefix")}
@@ -51,7 +51,7 @@ def _build(
     return Emulator.replay(replay, api_key=key, **place) if replay else Emulator(api_key=key, **options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gemway-emulator", description="A local Gemini-native gateway with Bearer auth."
     )
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--prefix", default="", help="path to serve under, such as /gw")
     add("--model", action="append", default=[], dest="models", help="one more model name to serve; may be repeated")
     add("--any-model", action="store_true", help="serve every model name")
-    add("--respond", type=_function, metavar="MODULE:FUNCTION", help="a function that answers requests")
+    add("--respond", type=_import_function, metavar="MODULE:FUNCTION", help="a function that answers requests")
     add("--strict-signatures", action="store_true", help="compare thought signatures as text")
     add("--delay", type=float, default=0.0, help="seconds before each answer")
     add("--chunk-delay", type=float, default=0.0, help="seconds between stream events")
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _function(text: str) -> Any:
+def _import_function(text: str) -> Any:
     """The function that `module:function` names, looked for in the working directory too."""
     module, colon, name = text.partition(":")
     if not colon:

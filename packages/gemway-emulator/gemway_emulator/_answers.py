@@ -26,7 +26,7 @@ def answer(request: Request, *, thought_images: bool = False) -> Turn:
         return Turn([*_thoughts(request), *_picture_parts(request, thought_images=thought_images)])
     if "AUDIO" in request.modalities:
         return Turn([medium_part(encoded(_media.speak(request.prompt)), _media.SPEECH_TYPE, None)])
-    if calls := _calls(request):
+    if calls := _choose_calls(request):
         return Turn([*_thoughts(request), *calls])
     turns = [_text_turn(request, number) for number in range(request.config.get("candidateCount") or 1)]
     turns[0].alternatives = turns[1:]
@@ -34,7 +34,7 @@ def answer(request: Request, *, thought_images: bool = False) -> Turn:
 
 
 def _text_turn(request: Request, number: int) -> Turn:
-    text = _json(request) if request.wants_json else _text(request)
+    text = _compose_json(request) if request.wants_json else _compose_text(request)
     if number and not request.wants_json:
         text = f"{text} (version {number + 1})"
     thoughts = _thoughts(request)
@@ -69,7 +69,7 @@ def _thoughts(request: Request) -> list[Part]:
     return [thought_part("".join(units[: request.config.get("maxOutputTokens")]))]
 
 
-def _json(request: Request) -> str:
+def _compose_json(request: Request) -> str:
     """JSON for the schema; without one, the keys that the prompt spells as `"key":`, else one `answer`."""
     if request.schema is not None:
         value = instance(request.schema, request.material)
@@ -84,7 +84,7 @@ def _json(request: Request) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _text(request: Request) -> str:
+def _compose_text(request: Request) -> str:
     received = [
         f"a file of type {medium.mime_type or 'unknown'} at {medium.uri}."
         if medium.uri
@@ -92,40 +92,39 @@ def _text(request: Request) -> str:
         for medium in request.media
     ]
     if request.awaits_results:
-        told = [f"{name}: {readable(response)}" for name, response in request.results[-8:]]
-        return (
-            f"According to the tools: {'; '.join(told)}. {' '.join(f'I received {seen}' for seen in received)}".strip()
-        )
+        results = [f"{name}: {readable(response)}" for name, response in request.results[-8:]]
+        media = " ".join(f"I received {item}" for item in received)
+        return f"According to the tools: {'; '.join(results)}. {media}".strip()
     if received:
         return f"I received {' '.join(received)} You asked: {request.prompt or 'nothing more'}"
     return nearest_sentence(request.prompt, request.background)
 
 
-def _calls(request: Request) -> list[Part]:
+def _choose_calls(request: Request) -> list[Part]:
     """The function calls that answer *request*, none if it asks for text.
 
-    A tool that the newest user text names is called, several side by side unless the text says `then`. Mode ANY calls the
+    A tool that the newest user text names is called, several in parallel unless the text contains `then`. Mode ANY calls the
     first allowed one otherwise. No tool is called twice for one user text, so that every loop over calls ends.
     """
     fresh = [tool for tool in request.tools if tool.name not in request.called]
     if request.mode == "NONE" or not fresh:
         return []
     calls = []
-    chosen = _named(request, fresh) or (fresh[:1] if request.mode == "ANY" else [])
-    for tool in chosen:
+    selected = _named_tools(request, fresh) or (fresh[:1] if request.mode == "ANY" else [])
+    for tool in selected:
         material = request.material
-        if len(chosen) > 1:  # each has the text from its name to the name of the next one
-            start = _place(tool.name, request.prompt)
-            ends = [place for other in chosen if (place := _place(other.name, request.prompt)) > start]
+        if len(selected) > 1:  # each has the text from its name to the name of the next one
+            start = _find_name(tool.name, request.prompt)
+            ends = [place for other in selected if (place := _find_name(other.name, request.prompt)) > start]
             material = re.sub(r",?\s+and\s*$", "", request.prompt[start : min(ends, default=None)])
         args = instance(tool.schema, material)
         calls.append(call_part(tool.name, args if isinstance(args, dict) else {}))
     return calls
 
 
-def _named(request: Request, tools: list[Tool]) -> list[Tool]:
+def _named_tools(request: Request, tools: list[Tool]) -> list[Tool]:
     text = request.prompt
-    places = {tool.name: place for tool in request.tools if (place := _place(tool.name, text)) >= 0}
+    places = {tool.name: place for tool in request.tools if (place := _find_name(tool.name, text)) >= 0}
     if not places and not request.called:
         # A text with all the words of a name that mean something means it: `the weather in Oslo` is for get_weather.
         words = {tool.name: set(content_words(tool.name)) - _EMPTY_WORDS for tool in tools}
@@ -137,24 +136,24 @@ def _named(request: Request, tools: list[Tool]) -> list[Tool]:
     return named[:1] if re.search(r"(?i)\bthen\b", text) else named
 
 
-def _place(name: str, text: str) -> int:
+def _find_name(name: str, text: str) -> int:
     """Where *text* has *name* as a word of its own, -1 if nowhere or if it forbids the tool."""
     if re.search(
         rf"(?i)\b(?:not|never|don't|without)\s+(?:us\w+|call\w*)\s+(?:the\s+)?\W?{re.escape(name)}(?!\w)", text
     ):
         return -1
-    found = re.search(rf"(?i)(?<!\w){re.escape(name)}(?!\w)", text)
-    return found.start() if found else -1
+    match = re.search(rf"(?i)(?<!\w){re.escape(name)}(?!\w)", text)
+    return match.start() if match else -1
 
 
 def _logprobs(text: str, top: int) -> dict[str, Any]:
-    chosen = [
+    selected = [
         {"token": unit, "tokenId": 1000 + index, "logProbability": -0.1}
         for index, unit in enumerate(_usage.tokens(text))
     ]
-    result: dict[str, Any] = {"chosenCandidates": chosen, "logProbabilitySum": round(-0.1 * len(chosen), 6)}
+    result: dict[str, Any] = {"chosenCandidates": selected, "logProbabilitySum": round(-0.1 * len(selected), 6)}
     if top:
-        result["topCandidates"] = [{"candidates": [entry]} for entry in chosen]
+        result["topCandidates"] = [{"candidates": [entry]} for entry in selected]
     return {"logprobsResult": result, "avgLogprobs": -0.1}
 
 

@@ -1,4 +1,4 @@
-"""What is served beside the API: the page with its feed, the health check, and scripting from other processes."""
+"""Serve everything outside the API: the page with its feed, the health check, and scripting from other processes."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Application:
         path = message.target.partition("?")[0]
         if message.method in ("GET", "HEAD"):
             if path == "/healthz":
-                return _plain("ok")
+                return _plain_text("ok")
             if path == "/favicon.ico":
                 return Outcome(200, {"content-type": "image/svg+xml"}, [_ICON.encode()])
             if path in ("/", "/__emulator/feed"):
-                return self._page(Headers(message.headers), path)
+                return self._serve_page(Headers(message.headers), path)
         if path.startswith("/__emulator/"):
             try:
-                return self._script(message, path.removeprefix("/__emulator/"))
+                return self._serve_script(message, path.removeprefix("/__emulator/"))
             except GoogleError as error:
                 return json_outcome(error.body(), error.code)
         arrived = time.monotonic()
@@ -79,20 +79,20 @@ class Application:
             if upstream is not None:
                 await upstream.aclose()
 
-    def _page(self, headers: Headers, path: str) -> Outcome:
+    def _serve_page(self, headers: Headers, path: str) -> Outcome:
         # A page of another site can make a browser send requests to 127.0.0.1 under that site's own name (DNS rebinding)
         # and read the answers. The page shows prompts, so it is served under a name of this machine only.
         if not is_loopback(headers.get("host")):
             return _local_only()
         if path != "/":
             kind = {"content-type": "text/event-stream", "cache-control": "no-store"}
-            return Outcome(200, kind, self._events(), streamed=True)
+            return Outcome(200, kind, self._stream_journal(), streamed=True)
         text = resources.files("gemway_emulator").joinpath("page.html").read_text(encoding="utf-8")
         newest = self._described()[-_SHOWN_PLAINLY:][::-1]
         text = text.replace("<!-- requests -->", "".join(map(_as_html, newest)))
         return Outcome(200, {"content-type": "text/html; charset=utf-8"}, [text.encode()])
 
-    async def _events(self) -> AsyncGenerator[bytes, None]:
+    async def _stream_journal(self) -> AsyncGenerator[bytes, None]:
         """The journal as server-sent events; an entry is sent again when its answer has ended."""
         sent: dict[int, tuple[int, bool]] = {}
         while True:
@@ -108,7 +108,7 @@ class Application:
             yield b""  # a look whether the browser is still there
             await asyncio.sleep(_POLL)
 
-    def _script(self, message: Message, action: str) -> Outcome:
+    def _serve_script(self, message: Message, action: str) -> Outcome:
         """Scripting from outside: from this machine, under a name of this machine, with the gateway's key."""
         headers, gateway = Headers(message.headers), self._gateway
         peer = f"[{message.peer}]" if ":" in message.peer else message.peer
@@ -125,14 +125,14 @@ class Application:
             raise unknown_route(message.method, message.target)
         if action == "reset":
             gateway.reset()
-            return self._state()
+            return self._show_state()
         try:
             value = json.loads(message.body)
         except ValueError:
             raise invalid_argument("the body is no JSON") from None
         if action == "replies":
             gateway.queue.extend(_to_replies(value))
-            return self._state()
+            return self._show_state()
         names = value.get("names") if isinstance(value, dict) else value
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise invalid_argument("write the misbehaviours as a list of names")
@@ -140,9 +140,9 @@ class Application:
             gateway.options.misbehave = names
         except ValueError as error:
             raise invalid_argument(str(error)) from None
-        return self._state()
+        return self._show_state()
 
-    def _state(self) -> Outcome:
+    def _show_state(self) -> Outcome:
         return json_outcome({"pending": len(self._gateway.queue), "misbehave": sorted(self._gateway.options.misbehave)})
 
     def _described(self) -> list[dict[str, Any]]:
@@ -150,7 +150,7 @@ class Application:
 
     def _describe(self, entry: Entry, index: int) -> dict[str, Any]:
         """One journal entry as JSON, without keys."""
-        shown = {
+        description = {
             "index": index,
             "method": entry.method,
             "path": entry.shown_path,
@@ -160,7 +160,7 @@ class Application:
             "seconds": None if entry.ended is None else round(entry.ended - entry.time, 3),
             "answer": entry.answer,
         }
-        text, key = json.dumps(shown, ensure_ascii=False), self._gateway.options.api_key
+        text, key = json.dumps(description, ensure_ascii=False), self._gateway.options.api_key
         hidden = json.dumps(key, ensure_ascii=False)[1:-1]
         described: dict[str, Any] = json.loads(text.replace(hidden, "***") if len(key) > 3 else text)
         return described
@@ -197,14 +197,14 @@ def _as_html(entry: dict[str, Any]) -> str:
     """One described entry for readers without JavaScript."""
     headers = "\n".join(f"{name}: {value}" for name, value in entry["headers"].items())
     boxes = (headers, json.dumps(entry["json"], ensure_ascii=False, indent=2), entry["answer"])
-    shown = "".join(f"<pre>{html.escape(_LONG_BASE64.sub('(base64)', text)[:_LONGEST])}</pre>" for text in boxes)
+    description = "".join(f"<pre>{html.escape(_LONG_BASE64.sub('(base64)', text)[:_LONGEST])}</pre>" for text in boxes)
     title = html.escape(f"{entry['method']} {entry['path']} -> {entry['status']}")
-    return f"<details><summary>{title}</summary>{shown}</details>"
+    return f"<details><summary>{title}</summary>{description}</details>"
 
 
-def _plain(text: str, status: int = 200) -> Outcome:
+def _plain_text(text: str, status: int = 200) -> Outcome:
     return Outcome(status, {"content-type": "text/plain; charset=utf-8"}, [text.encode()])
 
 
 def _local_only() -> Outcome:
-    return _plain("this is only served under a loopback address, such as 127.0.0.1", 403)
+    return _plain_text("this is only served under a loopback address, such as 127.0.0.1", 403)

@@ -31,7 +31,7 @@ _CONTRAST = 24  # of 765: how much a cell differs from the mean before its place
 # gemini-embedding-2 reads its task in the text (ai.google.dev/gemini-api/docs/embeddings); it is no part of the meaning.
 _TASK = re.compile(r"(?:task: [^|\n]*\| query: |title: [^|\n]*\| text: )")
 
-_MOST_REQUESTS = 100  # "at most 100 requests can be in one batch", says Google's 400
+_MOST_REQUESTS = 100  # Google's 400: "at most 100 requests can be in one batch"
 _MOST_INPUTS = 2048  # developers.openai.com/api/reference: embeddings, input
 
 Json = dict[str, Any]
@@ -39,8 +39,8 @@ Json = dict[str, Any]
 
 def single_answer(request: Json, model: Model) -> Json:
     """The answer to `:embedContent`."""
-    _check(request, model, "EmbedContentRequest")
-    return {"embedding": {"values": _vector(request, model)}} | _usage_of([request], model)
+    _check_input(request, model, "EmbedContentRequest")
+    return {"embedding": {"values": _embed_request(request, model)}} | _usage_of([request], model)
 
 
 def batch_answer(body: Json, model: Model, *, merged: bool = False) -> Json:
@@ -53,11 +53,13 @@ def batch_answer(body: Json, model: Model, *, merged: bool = False) -> Json:
             f"* BatchEmbedContentsRequest.requests: at most {_MOST_REQUESTS} requests can be in one batch"
         )
     for index, request in enumerate(requests):
-        _check(request, model, f"BatchEmbedContentsRequest.requests[{index}]")
+        _check_input(request, model, f"BatchEmbedContentsRequest.requests[{index}]")
     if merged:
         parts = [part for request in requests for part in request["content"]["parts"]]
         requests = [{**requests[0], "content": {"parts": parts}}]
-    return {"embeddings": [{"values": _vector(request, model)} for request in requests]} | _usage_of(requests, model)
+    return {"embeddings": [{"values": _embed_request(request, model)} for request in requests]} | _usage_of(
+        requests, model
+    )
 
 
 def openai_answer(body: Json, model: Model, *, merged: bool = False) -> Json:
@@ -79,7 +81,7 @@ def openai_answer(body: Json, model: Model, *, merged: bool = False) -> Json:
     return {"object": "list", "data": entries, "model": body.get("model"), "usage": usage}
 
 
-def _check(request: Json, model: Model, path: str) -> None:
+def _check_input(request: Json, model: Model, path: str) -> None:
     """Raise Google's 400 for one input that cannot be embedded."""
     parts, dimensions = (request.get("content") or {}).get("parts"), request.get("outputDimensionality")
     if request.get("model", f"models/{model.name}").removeprefix("models/") != model.name:
@@ -97,7 +99,7 @@ def _check(request: Json, model: Model, path: str) -> None:
         )
 
 
-def _vector(request: Json, model: Model) -> list[float]:
+def _embed_request(request: Json, model: Model) -> list[float]:
     return embed(request["content"]["parts"], request.get("outputDimensionality") or model.dimensions)
 
 
@@ -143,7 +145,7 @@ def embed(parts: list[dict[str, Any]], dimensions: int) -> list[float]:
     for feature, weight in features.items():
         # A word that stands there four times means more, but not four times as much.
         strength = math.sqrt(weight)
-        for place, value in _places(feature):
+        for place, value in _places_of(feature):
             if place >= dimensions:
                 break
             vector[place] += strength * value
@@ -152,15 +154,15 @@ def embed(parts: list[dict[str, Any]], dimensions: int) -> list[float]:
 
 
 @lru_cache(maxsize=50_000)
-def _places(feature: str) -> tuple[tuple[int, float], ...]:
+def _places_of(feature: str) -> tuple[tuple[int, float], ...]:
     """(place, value) of *feature* in each block. Larger blocks separate features better, so they weigh more."""
     bits = int.from_bytes(hashlib.blake2b(feature.encode(), digest_size=20).digest(), "big")
-    found = []
+    places = []
     for number, start in enumerate(_BLOCKS):
         chunk = bits >> 16 * number & 0xFFFF
         size = min(max(start, 8), 1024)  # the last block ends at 3,072
-        found.append((start + (chunk & 0x7FFF) % size, math.sqrt(size) * (1 if chunk & 0x8000 else -1)))
-    return tuple(found)
+        places.append((start + (chunk & 0x7FFF) % size, math.sqrt(size) * (1 if chunk & 0x8000 else -1)))
+    return tuple(places)
 
 
 def _features(part: dict[str, Any]) -> Iterator[tuple[str, float]]:
@@ -176,12 +178,12 @@ def _features(part: dict[str, Any]) -> Iterator[tuple[str, float]]:
     blob = part.get("inlineData") or {}
     data = decoded("".join((blob.get("data") or "").split())) or b""
     try:
-        yield from _sights(data)
+        yield from _picture_features(data)
     except ValueError:  # sound, a document, a file by URI: the same bytes are near themselves
         yield f"file {part.get('fileData') or hashlib.sha256(data).hexdigest()}", 10.0
 
 
-def _sights(data: bytes) -> Iterator[tuple[str, float]]:
+def _picture_features(data: bytes) -> Iterator[tuple[str, float]]:
     """The colours of a picture, also by the words for them, and where it is darker or brighter than its mean."""
     cells = opened(data).resize((_GRID, _GRID)).tobytes()
     pixels = [(cells[place], cells[place + 1], cells[place + 2]) for place in range(0, len(cells), 3)]

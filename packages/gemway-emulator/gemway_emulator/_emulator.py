@@ -34,7 +34,7 @@ class Emulator(Options):
     - *api_key*: the one Bearer token that is accepted.
     - *strict_signatures*: thought signatures must come back byte for byte, and only those issued here.
     - *validate*: refuse malformed requests with Google's 400; without it everything that is JSON is answered.
-    - *models*: names to serve beside Google's; *any_model* serves every name. Other names are 404, in Google's words.
+    - *models*: names to serve in addition to Google's; *any_model* serves every name. Other names are 404, in Google's words.
     - *thought_images*: image models asked for thoughts also send a draft picture marked `thought`.
     - *delay*, *chunk_delay*: seconds before each answer and between stream events.
     - *latency*: seconds before each answer as a distribution (`"p50=800ms,p95=4s"`), the same for the same *seed*.
@@ -63,7 +63,7 @@ class Emulator(Options):
         """Begin to serve; returns when the port answers. A second start without a stop does nothing."""
         if self._server is None:
             application = Application(self._gateway)
-            self._server = Server(self._listen(), application.answer, application.close)
+            self._server = Server(self._open_listener(), application.answer, application.close)
             self._server.start()
         return self
 
@@ -114,7 +114,7 @@ class Emulator(Options):
         """Forget requests, scripted replies and issued signatures, and return to the options of the constructor."""
         self._gateway.reset()
 
-    def _listen(self) -> socket.socket:
+    def _open_listener(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         # With the protocol named, asyncio sets TCP_NODELAY on what it accepts; without it
         # each event of a stream would wait 40 ms for the client's delayed acknowledgement.

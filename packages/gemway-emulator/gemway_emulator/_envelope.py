@@ -37,7 +37,7 @@ class Envelope:
 
     def chunks(self, turn: Turn) -> list[Chunk]:
         """The answer to streamGenerateContent: text in several events, finishReason on the last."""
-        groups = _groups(turn) or [[]]
+        groups = _group_parts(turn) or [[]]
         events = [self.chunk(turn, groups[: end + 1], ended=end == len(groups) - 1) for end in range(len(groups))]
         for index, other in enumerate(turn.alternatives, start=1):
             events.insert(-1, {**events[0], "candidates": [_candidate(other, other.parts, index, ended=True)]})
@@ -50,12 +50,12 @@ class Envelope:
             chunk["promptFeedback"] = turn.prompt_feedback
         else:
             chunk["candidates"] = [_candidate(turn, groups[-1] if groups else [], 0, ended=ended)]
-        chunk["usageMetadata"] = self._usage(turn, [part for group in groups for part in group], ended=ended)
+        chunk["usageMetadata"] = self._count_usage(turn, [part for group in groups for part in group], ended=ended)
         chunk["modelVersion"] = turn.model_version or self.model.name
         chunk["responseId"] = self.response_id
         return chunk | (turn.response_fields if ended else {})
 
-    def _usage(self, turn: Turn, parts: list[Part], *, ended: bool) -> dict[str, Any]:
+    def _count_usage(self, turn: Turn, parts: list[Part], *, ended: bool) -> dict[str, Any]:
         others = [part for other in turn.alternatives for part in other.parts] if ended else []
         answer, thoughts = _usage.answer_tokens([*parts, *others], self.model, self.image_size)
         thoughts += turn.hidden_thoughts
@@ -66,13 +66,13 @@ class Envelope:
             counted["candidatesTokenCount"] = sum(answer.values())
         if thoughts:
             counted["thoughtsTokenCount"] = thoughts
-        given = dict(turn.usage or {})
-        if not ended and "candidatesTokenCount" in given:
-            given["candidatesTokenCount"] = min(counted["candidatesTokenCount"], given["candidatesTokenCount"])
-            given.pop("totalTokenCount", None)
-        usage = counted | given
+        scripted = dict(turn.usage or {})
+        if not ended and "candidatesTokenCount" in scripted:
+            scripted["candidatesTokenCount"] = min(counted["candidatesTokenCount"], scripted["candidatesTokenCount"])
+            scripted.pop("totalTokenCount", None)
+        usage = counted | scripted
         usage.setdefault("totalTokenCount", sum(usage.get(name) or 0 for name in _IN_TOTAL))
-        if not given:
+        if not scripted:
             usage["promptTokensDetails"] = _usage.details(self.prompt)
             usage |= {"candidatesTokensDetails": _usage.details(answer)} if any(answer.values()) else {}
         return usage
@@ -109,13 +109,13 @@ def fold(chunks: list[Chunk]) -> Chunk:
     for chunk in chunks:
         whole |= {name: value for name, value in chunk.items() if name != "candidates"}
         for candidate in chunk.get("candidates") or []:
-            _merge(candidates.setdefault(candidate.get("index", 0), {}), candidate)
+            _merge_candidate(candidates.setdefault(candidate.get("index", 0), {}), candidate)
     if candidates:
         whole["candidates"] = [candidates[index] for index in sorted(candidates)]
     return whole
 
 
-def _merge(joined: Chunk, candidate: Chunk) -> None:
+def _merge_candidate(joined: Chunk, candidate: Chunk) -> None:
     content = candidate.get("content") or {}
     parts = (joined.get("content") or {}).get("parts", [])
     for part in content.get("parts") or []:
@@ -138,27 +138,27 @@ def _candidate(turn: Turn, parts: list[Part], index: int, *, ended: bool) -> Chu
     if parts or turn.finish_reason == "STOP":
         candidate["content"] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
     if ended:
-        told = {"finishReason": turn.finish_reason, "finishMessage": turn.finish_message}
-        candidate |= {name: value for name, value in told.items() if value is not None} | turn.candidate_fields
+        ending = {"finishReason": turn.finish_reason, "finishMessage": turn.finish_message}
+        candidate |= {name: value for name, value in ending.items() if value is not None} | turn.candidate_fields
     candidate["index"] = index
     return candidate
 
 
-def _groups(turn: Turn) -> list[list[Part]]:
+def _group_parts(turn: Turn) -> list[list[Part]]:
     """Split the parts into those of each event; parallel calls stay together."""
     groups: list[list[Part]] = []
     for part in turn.parts:
         if "functionCall" in part and groups and "functionCall" in groups[-1][0]:
             groups[-1].append(part)
         elif "text" in part and not part.get("thought"):
-            groups.extend([piece] for piece in _pieces(part, turn.chunks))
+            groups.extend([piece] for piece in _split_part(part, turn.chunks))
         else:
             groups.append([part])
     return groups
 
 
-def _pieces(part: Part, wanted: int | list[str] | None) -> list[Part]:
-    texts = wanted if isinstance(wanted, list) else _split(part["text"], wanted)
+def _split_part(part: Part, wanted: int | list[str] | None) -> list[Part]:
+    texts = wanted if isinstance(wanted, list) else _split_text(part["text"], wanted)
     rest = {name: value for name, value in part.items() if name not in ("text", "thoughtSignature")}
     pieces = [{"text": text, **rest} for text in texts]
     if "thoughtSignature" in part:
@@ -166,7 +166,7 @@ def _pieces(part: Part, wanted: int | list[str] | None) -> list[Part]:
     return pieces
 
 
-def _split(text: str, wanted: object) -> list[str]:
+def _split_text(text: str, wanted: object) -> list[str]:
     units = _usage.tokens(text)
     if len(units) < 2 or "".join(units) != text:
         units = list(text)

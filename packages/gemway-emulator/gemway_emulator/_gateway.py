@@ -100,24 +100,24 @@ class Gateway:
     async def answer(self, entry: Entry) -> Outcome:
         """The answer to the request in *entry*; every failure is an answer too."""
         try:
-            outcome = await self._admit(entry)
+            outcome = await self._admit_request(entry)
         except GoogleError as error:
             if self._is_openai_embeddings(entry):
                 return json_outcome(_misbehaviour.embeddings_error(error.code, error.message), status=error.code)
-            return self._refusal(error)
+            return self._to_error_answer(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours should be read in the client's error, not in a log
-            return self._refusal(GoogleError(500, f"The emulator failed: {error!r}"))
+            return self._to_error_answer(GoogleError(500, f"The emulator failed: {error!r}"))
         if self._latency is not None and "enerateContent" in entry.path:
             outcome.delay += self._latency.sample()
         return outcome
 
-    async def _admit(self, entry: Entry) -> Outcome:
+    async def _admit_request(self, entry: Entry) -> Outcome:
         path, _, query = entry.path.partition("?")
-        asked = parse_qs(query)
+        parameters = parse_qs(query)
         scheme, _, token = entry.headers.get("authorization", "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
         if self._misbehaves("key_header_wins"):
-            token = entry.headers.get("x-goog-api-key") or asked.get("key", [token])[0]
+            token = entry.headers.get("x-goog-api-key") or parameters.get("key", [token])[0]
         key = self.options.api_key
         if not hmac.compare_digest(token.encode("latin-1", "replace"), key.encode("latin-1", "replace")):
             raise unauthenticated()
@@ -130,27 +130,29 @@ class Gateway:
                 return taped
         if self._is_openai_embeddings(entry):
             return self._embed_for_openai(entry)
-        return await self._route(entry, path, asked)
+        return await self._dispatch(entry, path, parameters)
 
-    async def _route(self, entry: Entry, path: str, query: dict[str, list[str]]) -> Outcome:
+    async def _dispatch(self, entry: Entry, path: str, query: dict[str, list[str]]) -> Outcome:
         route = _ROUTE.fullmatch(unquote(path)[len(self.prefix) :]) if path.startswith(self.prefix) else None
         if route is None or (route["version"] == "v1" and self._misbehaves("no_v1_route")):
             raise unknown_route(entry.method, path)
         version, name, action = route["version"], (route["model"] or "").removeprefix("models/"), route["action"] or ""
         if entry.method == "GET" and not action and not self._misbehaves("no_model_routes"):
-            return json_outcome(self._find(name, "GetModel", version).describe() if name else self._list_models(query))
+            return json_outcome(
+                self._find_model(name, "GetModel", version).describe() if name else self._list_models(query)
+            )
         hidden = {hidden for misbehaviour in self.options.misbehave for hidden in _HIDDEN.get(misbehaviour, ())}
         if entry.method != "POST" or action not in _ACTIONS - hidden:
             raise unknown_route(entry.method, path)
-        model = self._find(name, "embedContent" if action in _EMBEDDINGS else action, version)
+        model = self._find_model(name, "embedContent" if action in _EMBEDDINGS else action, version)
         if action in _GENERATIONS:
-            request = Request(model, self._body(entry, "Request"), action == "streamGenerateContent")
+            request = Request(model, self._read_body(entry, "Request"), action == "streamGenerateContent")
             return await self._generate(request, sse=query.get("alt") == ["sse"])
         if self._misbehaves("unknown_verbs_generate"):
             body = _messages.normalise(_messages.parse_json(entry.body), "Anything", check=False)
             request = Request(model, {"contents": body.get("contents") or [body.get("content") or {}]})
-            return self._turn(answer(request), request, sse=False)
-        return self._count(entry) if action == "countTokens" else self._embed(entry, model, action)
+            return self._send_turn(answer(request), request, sse=False)
+        return self._count_tokens(entry) if action == "countTokens" else self._embed_input(entry, model, action)
 
     def _misbehaves(self, name: str) -> bool:
         return name in self.options.misbehave
@@ -160,7 +162,7 @@ class Gateway:
         path = entry.path.partition("?")[0]
         return entry.method == "POST" and path == f"{self.prefix}/v1/embeddings" and not is_hidden
 
-    def _find(self, name: str, action: str, version: str) -> Model:
+    def _find_model(self, name: str, action: str, version: str) -> Model:
         """The model called *name*, if it is served and has the method *action*; else a 404."""
         options = self.options
         is_open = options.any_model or not options.validate or options.upstream is not None
@@ -171,8 +173,8 @@ class Gateway:
 
     def _list_models(self, query: dict[str, list[str]]) -> dict[str, Any]:
         models = _models.listed(self.options.models)
-        given = [query.get(name, [""])[0] for name in ("pageToken", "pageSize")]
-        start, size = (int(text) if text.isdecimal() else 0 for text in given)
+        texts = [query.get(name, [""])[0] for name in ("pageToken", "pageSize")]
+        start, size = (int(text) if text.isdecimal() else 0 for text in texts)
         end = start + (size or len(models))
         page: dict[str, Any] = {"models": [model.describe() for model in models[start:end]]}
         return page | ({"nextPageToken": str(end)} if end < len(models) else {})
@@ -180,13 +182,13 @@ class Gateway:
     async def _generate(self, request: Request, *, sse: bool) -> Outcome:
         if self.options.validate:
             _rules.check(request, self.signatures, strict=self.options.strict_signatures)
-        reply = await self._reply(request)
+        reply = await self._choose_reply(request)
         if isinstance(reply, OpenAIServer):
             return await self._ask_server(reply, request, sse=sse)
         if isinstance(reply, (GoogleError, Outcome)):
-            return self._serve(reply)
+            return self._send_reply(reply)
         if isinstance(reply, Turn):
-            return self._turn(reply, request, sse=sse)
+            return self._send_turn(reply, request, sse=sse)
         for chunk in reply.chunks:  # signatures in scripted chunks are issued here as well
             for part in _misbehaviour.parts_of(chunk):
                 self.signatures.remember(part, request.prompt)
@@ -195,14 +197,14 @@ class Gateway:
         headers, pieces = {"content-type": reply.content_type}, frames(reply.chunks, reply.names)
         return Outcome(200, headers, pieces, reply.delay, reply.delay, reply.cut, streamed=True)
 
-    async def _reply(self, request: Request) -> Reply | OpenAIServer:
+    async def _choose_reply(self, request: Request) -> Reply | OpenAIServer:
         """The next scripted reply, else the one of `respond=`, else the server that answers, else the emulator's own."""
         with self._lock:
             if self.queue:
                 return self.queue.popleft()
         respond = self.options.respond
-        if respond is not None and (given := await _ask_responder(respond, request)) is not None:
-            return given
+        if respond is not None and (reply := await _ask_responder(respond, request)) is not None:
+            return reply
         if self.server is not None and request.modalities == ["TEXT"]:
             return self.server
         if "IMAGE" in request.modalities:
@@ -212,7 +214,7 @@ class Gateway:
 
     async def _ask_server(self, server: OpenAIServer, request: Request, *, sse: bool) -> Outcome:
         if not request.streamed or not sse or self.options.misbehave:
-            return self._turn(await server.answer(request), request, sse=sse)
+            return self._send_turn(await server.answer(request), request, sse=sse)
         pieces = server.stream(request)
         # The first piece is waited for here, so that an error of the server is an error answer and no broken stream.
         first = await anext(pieces, None)
@@ -229,13 +231,17 @@ class Gateway:
         envelope, sent = self._envelope(request), []
         while piece is not None:
             turn, parts, ended = piece
-            sent.append(self._signed(Turn(parts), request).parts)
+            sent.append(self._sign_turn(Turn(parts), request).parts)
             for frame in frames([envelope.chunk(turn, sent, ended=ended)], frozenset()):
                 yield frame
             piece = await anext(pieces, None)
 
-    def _turn(self, turn: Turn, request: Request, *, sse: bool) -> Outcome:
-        turn, envelope, names = self._signed(turn, request), self._envelope(request), frozenset(self.options.misbehave)
+    def _send_turn(self, turn: Turn, request: Request, *, sse: bool) -> Outcome:
+        turn, envelope, names = (
+            self._sign_turn(turn, request),
+            self._envelope(request),
+            frozenset(self.options.misbehave),
+        )
         delay = turn.delay or self.options.delay
         if not request.streamed:
             [whole] = _misbehaviour.deviate([envelope.response(turn)], names, streamed=False)
@@ -252,14 +258,14 @@ class Gateway:
         prompt, cached = _usage.prompt_tokens(request.body), _usage.cached_tokens(request.body)
         return Envelope(request.model, f"emu-{next(self._ids):06d}", prompt, image_size=size, cached=cached)
 
-    def _signed(self, turn: Turn, request: Request) -> Turn:
+    def _sign_turn(self, turn: Turn, request: Request) -> Turn:
         with self._lock:
             parts = self.signatures.sign(turn.parts, request.model, request.prompt)
-        others = [self._signed(other, request) for other in turn.alternatives]
+        others = [self._sign_turn(other, request) for other in turn.alternatives]
         return replace(turn, parts=parts, alternatives=others)
 
-    def _count(self, entry: Entry) -> Outcome:
-        body = self._body(entry, "CountTokensRequest")
+    def _count_tokens(self, entry: Entry) -> Outcome:
+        body = self._read_body(entry, "CountTokensRequest")
         wrapped = body.get("generateContentRequest") or body
         if not wrapped.get("contents"):
             raise GoogleError(400, "* GenerateContentRequest.contents: contents is not specified")
@@ -271,29 +277,29 @@ class Gateway:
         """OpenAI's `/v1/embeddings`, which many gateways serve with the same key."""
         name = _messages.parse_json(entry.body).get("model")
         try:
-            model = self._find(name if isinstance(name, str) else "", "embedContent", "v1")
+            model = self._find_model(name if isinstance(name, str) else "", "embedContent", "v1")
         except GoogleError:
             raise GoogleError(404, f"The model `{name}` does not exist or you do not have access to it.") from None
-        return self._embed(entry, model, "openai")
+        return self._embed_input(entry, model, "openai")
 
-    def _embed(self, entry: Entry, model: Model, action: str) -> Outcome:
+    def _embed_input(self, entry: Entry, model: Model, action: str) -> Outcome:
         with self._lock:  # errors and raw replies can be sent on any route
             if self.queue and isinstance(scripted := self.queue[0], (GoogleError, Outcome)):
                 self.queue.popleft()
-                return self._serve(scripted)
+                return self._send_reply(scripted)
         merged = self._misbehaves("merged_embeddings")
         if action == "openai":
             value = _embeddings.openai_answer(_messages.parse_json(entry.body), model, merged=merged)
         elif action == "embedContent":
-            value = _embeddings.single_answer(self._body(entry, "EmbedContentRequest"), model)
+            value = _embeddings.single_answer(self._read_body(entry, "EmbedContentRequest"), model)
         else:
-            value = _embeddings.batch_answer(self._body(entry, "BatchEmbedContentsRequest"), model, merged=merged)
+            value = _embeddings.batch_answer(self._read_body(entry, "BatchEmbedContentsRequest"), model, merged=merged)
         content = b"" if self._misbehaves("empty_embeddings") else json.dumps(value).encode()
         if cut := self._misbehaves("truncated_embeddings"):
             content = content[: len(content) // 2]
         return Outcome(200, {"content-type": JSON_TYPE}, [content], self.options.delay, cut=cut)
 
-    def _body(self, entry: Entry, message: str) -> dict[str, Any]:
+    def _read_body(self, entry: Entry, message: str) -> dict[str, Any]:
         return _messages.normalise(
             _messages.parse_json(entry.body),
             message,
@@ -302,10 +308,10 @@ class Gateway:
             arrays_required=self._misbehaves("arrays_required"),
         )
 
-    def _serve(self, reply: GoogleError | Outcome) -> Outcome:
-        return replace(reply) if isinstance(reply, Outcome) else self._refusal(reply)
+    def _send_reply(self, reply: GoogleError | Outcome) -> Outcome:
+        return replace(reply) if isinstance(reply, Outcome) else self._to_error_answer(reply)
 
-    def _refusal(self, error: GoogleError) -> Outcome:
+    def _to_error_answer(self, error: GoogleError) -> Outcome:
         status = 200 if self._misbehaves("error_with_200") else error.code
         headers, content = {"content-type": JSON_TYPE} | error.headers, error.replaced
         if content is None and self._misbehaves("plain_text_errors"):
@@ -319,12 +325,12 @@ class Gateway:
 async def _ask_responder(responder: Responder, request: Request) -> Reply | None:
     try:
         if inspect.iscoroutinefunction(responder):
-            given = await responder(request)
+            reply = await responder(request)
         else:
             # In a thread, because it may sleep, or call this very emulator.
-            given = await asyncio.to_thread(responder, request)
-            given = await given if inspect.isawaitable(given) else given
-        return None if given is None else check_reply(given)
+            reply = await asyncio.to_thread(responder, request)
+            reply = await reply if inspect.isawaitable(reply) else reply
+        return None if reply is None else check_reply(reply)
     except GoogleError:
         raise
     except Exception as error:

@@ -66,7 +66,9 @@ class Server:
         close: Callable[[], Awaitable[None]],
     ) -> None:
         self._listener, self._answer, self._close = listener, answer, close
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="gemway-emulator", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run_server()), name="gemway-emulator", daemon=True
+        )
         self._ready = threading.Event()
         self._connections: set[asyncio.Task[None] | None] = set()
 
@@ -82,9 +84,9 @@ class Server:
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(_START_LIMIT)
 
-    async def _run(self) -> None:
+    async def _run_server(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._serve, sock=self._listener, limit=_LONGEST_HEAD)
+        server = await asyncio.start_server(self._serve_connection, sock=self._listener, limit=_LONGEST_HEAD)
         self._ready.set()
         await self._stopping.wait()
         server.close()
@@ -94,12 +96,12 @@ class Server:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection, one after the other."""
         self._connections.add(task := asyncio.current_task())
         try:
-            while (message := await _read(reader, writer)) is not None:
-                if not await _write(writer, message, await self._answer(message)):
+            while (message := await _read_request(reader, writer)) is not None:
+                if not await _write_answer(writer, message, await self._answer(message)):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client has gone
@@ -112,7 +114,7 @@ class Server:
             writer.close()
 
 
-async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Message | None:
+async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Message | None:
     """The next request, or None when the client has ended the connection; ValueError if it is no HTTP."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -144,7 +146,7 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
     return bytes(body)
 
 
-async def _write(writer: asyncio.StreamWriter, message: Message, outcome: Outcome) -> bool:
+async def _write_answer(writer: asyncio.StreamWriter, message: Message, outcome: Outcome) -> bool:
     """Send *outcome*; whether the connection can be used again."""
     if outcome.delay > 0:
         await asyncio.sleep(outcome.delay)
@@ -160,7 +162,7 @@ async def _write(writer: asyncio.StreamWriter, message: Message, outcome: Outcom
     lines += [f"{name}: {value}" for name, value in headers.items()]
     pending = bytearray("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
     try:
-        async with aclosing(_paced(frames, outcome.frame_delay)) as pieces:
+        async with aclosing(_pace_frames(frames, outcome.frame_delay)) as pieces:
             async for frame in pieces:
                 outcome.watch(frame)
                 if message.method != "HEAD":
@@ -176,7 +178,9 @@ async def _write(writer: asyncio.StreamWriter, message: Message, outcome: Outcom
     return keeps_alive
 
 
-async def _paced(frames: Iterable[bytes] | AsyncGenerator[bytes, None], pause: float) -> AsyncGenerator[bytes, None]:
+async def _pace_frames(
+    frames: Iterable[bytes] | AsyncGenerator[bytes, None], pause: float
+) -> AsyncGenerator[bytes, None]:
     """The frames one after the other; an upstream's as they come."""
     if isinstance(frames, AsyncGenerator):
         async with aclosing(frames):

@@ -36,43 +36,48 @@ class _Maker:
         if options := schema.get("enum"):
             paired = self._values.pair(key)
             return paired if paired in options else (self._values.mentioned(options) or options)[0]
-        kind = _kind(schema)
+        kind = _type_of(schema)
         if kind in ("object", "array"):
-            return self._object(schema, depth) if kind == "object" else self._array(schema, key, depth)
+            return self._make_object(schema, depth) if kind == "object" else self._make_array(schema, key, depth)
         if kind in ("integer", "number"):
-            return self._number(schema, key, is_integer=kind == "integer")
+            return self._make_number(schema, key, is_integer=kind == "integer")
         if kind == "boolean":
             paired = (self._values.pair(key) or str(schema.get("default", True))).lower()
             return paired not in ("false", "no", "off", "0")
-        return None if kind == "null" else self._string(schema, key)
+        return None if kind == "null" else self._make_string(schema, key)
 
     def _resolved(self, schema: Any) -> Json:
         """Follow references, merge allOf, and choose an alternative of anyOf or oneOf."""
-        found: Json = schema if isinstance(schema, dict) else {}
+        resolved: Json = schema if isinstance(schema, dict) else {}
         for _ in range(20):
-            if ref := found.get("$ref") or found.get("ref"):
-                found = {**self._referenced(ref), **_without(found, "$ref", "ref")}
-            elif options := found.get("anyOf") or found.get("oneOf"):
-                found = {**_without(found, "anyOf", "oneOf"), **self._alternative(options)}
-            elif parts := found.get("allOf"):
-                found = _merged([*map(self._resolved, parts), _without(found, "allOf")])
+            if ref := resolved.get("$ref") or resolved.get("ref"):
+                resolved = {**self._referenced(ref), **_without(resolved, "$ref", "ref")}
+            elif options := resolved.get("anyOf") or resolved.get("oneOf"):
+                resolved = {**_without(resolved, "anyOf", "oneOf"), **self._alternative(options)}
+            elif parts := resolved.get("allOf"):
+                resolved = _merge_schemas([*map(self._resolved, parts), _without(resolved, "allOf")])
             else:
                 break
         # Clients put formats that Google refuses into words (`Format: uuid.`).
-        told = _FORMAT_IN_WORDS.search(str(found.get("description") or ""))
-        if told and "format" not in found and _kind(found) == "string" and told[1].lower() in FORMATS:
-            return {**found, "format": told[1]}
-        return found
+        described = _FORMAT_IN_WORDS.search(str(resolved.get("description") or ""))
+        if (
+            described
+            and "format" not in resolved
+            and _type_of(resolved) == "string"
+            and described[1].lower() in FORMATS
+        ):
+            return {**resolved, "format": described[1]}
+        return resolved
 
     def _alternative(self, options: list[Any]) -> Json:
         """The alternative whose constant or title the text mentions, else the first that is not null."""
-        real = [option for option in options if isinstance(option, dict) and _kind(option) != "null"]
-        labels = {label: option for option in reversed(real) if (label := self._label(option)) is not None}
+        real = [option for option in options if isinstance(option, dict) and _type_of(option) != "null"]
+        labels = {label: option for option in reversed(real) if (label := self._label_of(option)) is not None}
         for label in self._values.mentioned([*reversed(labels)]):
             return labels[label]
         return real[0] if real else {"type": "null"}
 
-    def _label(self, option: Json) -> str | None:
+    def _label_of(self, option: Json) -> str | None:
         ref = option.get("$ref") or option.get("ref")
         target = self._referenced(ref) if ref else option
         consts = [p["const"] for p in (target.get("properties") or {}).values() if isinstance(p, dict) and "const" in p]
@@ -85,10 +90,10 @@ class _Maker:
             target = target.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(target, dict) else None
         return target if isinstance(target, dict) else {}
 
-    def _object(self, schema: Json, depth: int) -> Json:
+    def _make_object(self, schema: Json, depth: int) -> Json:
         properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
-        told = {name: value for name, value in properties.items() if value and isinstance(value, dict)}
-        plain = [name for name, value in told.items() if not _admits_null(value) and "default" not in value]
+        described = {name: value for name, value in properties.items() if value and isinstance(value, dict)}
+        plain = [name for name, value in described.items() if not _admits_null(value) and "default" not in value]
         required = schema.get("required") or ([] if depth >= _DEEPEST else plain)
         made: Json = {}
         for name in dict.fromkeys([*(schema.get("propertyOrdering") or []), *properties, *required]):
@@ -110,20 +115,20 @@ class _Maker:
             self._values.mentioned(self._resolved(schema).get("enum") or [])
         )
 
-    def _array(self, schema: Json, key: str, depth: int) -> list[Any]:
+    def _make_array(self, schema: Json, key: str, depth: int) -> list[Any]:
         if prefix := schema.get("prefixItems"):
             return [self.make(item, key, depth + 1) for item in prefix]
         item, low, high = self._resolved(schema.get("items")), schema.get("minItems") or 0, schema.get("maxItems")
         high = _MOST_ITEMS if high is None else high
         made: list[Any] = []
-        if _kind(item) == "string" and not item.keys() & {"pattern", "format"}:
+        if _type_of(item) == "string" and not item.keys() & {"pattern", "format"}:
             options = item.get("enum")
-            made = [_fitted(text, item) for text in self._values.listing(key) if not options or text in options]
+            made = [_fit_length(text, item) for text in self._values.listing(key) if not options or text in options]
         while len(made) < max(low, 0 if depth >= _DEEPEST else min(1, high)):
-            made.append(self._another(item, key, depth, made if schema.get("uniqueItems") else []))
+            made.append(self._make_another(item, key, depth, made if schema.get("uniqueItems") else []))
         return made[: max(high, low)]
 
-    def _another(self, item: Json, key: str, depth: int, taken: list[Any]) -> Any:
+    def _make_another(self, item: Json, key: str, depth: int, taken: list[Any]) -> Any:
         """One more item, other than those *taken*."""
         value = self.make(item, key, depth + 1)
         if value not in taken:
@@ -131,17 +136,17 @@ class _Maker:
         if "enum" in item:
             return next((option for option in item["enum"] if option not in taken), value)
         if isinstance(value, str):
-            return _fitted(f"{value} {len(taken) + 1}", item)
+            return _fit_length(f"{value} {len(taken) + 1}", item)
         return value + len(taken) if isinstance(value, (int, float)) else value
 
-    def _string(self, schema: Json, key: str) -> str:
+    def _make_string(self, schema: Json, key: str) -> str:
         if pattern := schema.get("pattern"):
             candidates = [self._values.pair(key) or "", *self._values.quoted, matching(pattern) or ""]
             return next((text for text in candidates if re.search(pattern, text)), "")
         form = str(schema.get("format") or "").lower()
-        return self._values.of_format(form, key) if form in FORMATS else _fitted(self._values.string(key), schema)
+        return self._values.of_format(form, key) if form in FORMATS else _fit_length(self._values.string(key), schema)
 
-    def _number(self, schema: Json, key: str, *, is_integer: bool) -> float:
+    def _make_number(self, schema: Json, key: str, *, is_integer: bool) -> float:
         low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
         value = self._values.number(key, integer=is_integer, low=low, high=high)
         if value is None:
@@ -151,7 +156,7 @@ class _Maker:
         return int(value) if is_integer else value
 
 
-def _kind(schema: Json) -> str:
+def _type_of(schema: Json) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((name for name in kind if str(name).lower() != "null"), "null")
@@ -172,7 +177,7 @@ def _admits_null(schema: Any) -> bool:
     return (
         bool(schema.get("nullable"))
         or "null" in [str(kind).lower() for kind in kinds]
-        or any(isinstance(option, dict) and _kind(option) == "null" for option in options)
+        or any(isinstance(option, dict) and _type_of(option) == "null" for option in options)
     )
 
 
@@ -180,7 +185,7 @@ def _without(schema: Json, *names: str) -> Json:
     return {name: value for name, value in schema.items() if name not in names}
 
 
-def _merged(parts: list[Json]) -> Json:
+def _merge_schemas(parts: list[Json]) -> Json:
     whole: Json = {name: value for part in parts for name, value in part.items()}
     if any("properties" in part for part in parts):
         whole["properties"] = {k: v for part in parts for k, v in (part.get("properties") or {}).items()}
@@ -188,7 +193,7 @@ def _merged(parts: list[Json]) -> Json:
     return whole
 
 
-def _fitted(text: str, schema: Json) -> str:
+def _fit_length(text: str, schema: Json) -> str:
     """*text*, cut or padded to the length that *schema* asks for."""
     high, low = schema.get("maxLength"), schema.get("minLength") or 0
     text = text if high is None else text[:high]

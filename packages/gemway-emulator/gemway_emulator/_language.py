@@ -18,23 +18,23 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][\"”])\s+(?=[A-Z\"“])")
 _NAME = re.compile(r"\b[A-Z][\w'-]*(?:\s+[A-Z][\w'-]*)*")
 _AFTER_NAME = re.compile(r" (?:is|was|has|had|lives?|works?)\b")
 
-# How the emulator opens what it says without an answer; such turns are not searched for later answers.
+# The beginning of the text that it sends if it has no answer. Such turns are not searched for later answers.
 OWN_WORDS = "This is the gemway emulator"
 
 
 def sentences(text: str) -> list[str]:
     """Split *text* into sentences; line breaks end one too."""
-    found: list[str] = []
+    complete: list[str] = []
     for line in text.splitlines():
         pending = ""
         for piece in _SENTENCE_END.split(line.strip()):
             pending = f"{pending} {piece}".strip()
             if pending and not _ABBREVIATION.search(pending):
-                found.append(pending)
+                complete.append(pending)
                 pending = ""
         if pending:
-            found.append(pending)
-    return found
+            complete.append(pending)
+    return complete
 
 
 def words(text: str) -> list[str]:
@@ -44,38 +44,38 @@ def words(text: str) -> list[str]:
 
 def content_words(text: str) -> list[str]:
     """The stems of the words that mean something, in order."""
-    return [_stem(word) for word in words(text) if word not in _STOP_WORDS and (len(word) > 1 or not word.isascii())]
+    return [_stem_of(word) for word in words(text) if word not in _STOP_WORDS and (len(word) > 1 or not word.isascii())]
 
 
 def topic(text: str, limit: int = 6) -> str:
     """The subject of *text*, in a few of its own words."""
-    kept = [word for word in re.findall(r"[\w'-]+", text) if word.lower() not in _STOP_WORDS]
-    return " ".join(kept[-limit:] if text.rstrip().endswith("?") else kept[:limit])
+    meaningful = [word for word in re.findall(r"[\w'-]+", text) if word.lower() not in _STOP_WORDS]
+    return " ".join(meaningful[-limit:] if text.rstrip().endswith("?") else meaningful[:limit])
 
 
 def names(text: str) -> list[str]:
     """Capitalised names in *text*; at the beginning of a sentence only those that a verb shows to be one."""
-    found = []
+    candidates = []
     for sentence in sentences(text):
         for match in _NAME.finditer(sentence):
             name, rest = match.group(), sentence[match.end() :]
             if match.start() or _AFTER_NAME.match(rest) or (" " in name and rest[:1] == ","):
-                found.append(name)
-    return [name for name in dict.fromkeys(found) if name.lower() not in _STOP_WORDS]
+                candidates.append(name)
+    return [name for name in dict.fromkeys(candidates) if name.lower() not in _STOP_WORDS]
 
 
 def nearest_sentence(text: str, background: str) -> str:
     """The sentence of *text*, or else of *background*, that shares most words with the question in *text*.
 
-    Without such a sentence, one that says who is speaking.
+    Without such a sentence, one that introduces the emulator.
     """
     spoken = sentences(text) or [""]
     question = next((sentence for sentence in reversed(spoken) if sentence.endswith("?")), spoken[-1])
     # A label before the question (`Question: who ...`) is none of its words.
     question = re.sub(r"^\W*\w+:\s+", "", question)
-    found = _nearest(question, text.replace(question, " ")) or _nearest(question, background)
+    nearest = _nearest(question, text.replace(question, " ")) or _nearest(question, background)
     about = topic(question) or topic(text)
-    return found or f"{OWN_WORDS}; it has no language model to answer{f': {about}' if about else ''}."
+    return nearest or f"{OWN_WORDS}; it has no language model to answer{f': {about}' if about else ''}."
 
 
 def _nearest(question: str, context: str) -> str:
@@ -83,17 +83,17 @@ def _nearest(question: str, context: str) -> str:
     candidates = [sentence for sentence in dict.fromkeys(sentences(context)) if not sentence.endswith("?")]
     stems = {sentence: set(content_words(sentence)) for sentence in candidates}
     frequency = Counter(word for found in stems.values() for word in found)
-    wanted = set(content_words(question))
+    question_stems = set(content_words(question))
 
     def score(sentence: str) -> tuple[int, float]:
-        shared = wanted & stems[sentence]
+        shared = question_stems & stems[sentence]
         return len(shared), sum(1 / frequency[word] for word in shared)
 
     best = max(candidates, key=score, default="")
     return best if best and score(best)[0] else ""
 
 
-def _stem(word: str) -> str:
+def _stem_of(word: str) -> str:
     """A crude stem: enough for call/calls/calling/called."""
     for ending in ("ations", "ation", "ings", "ing", "ies", "ied", "ed", "es", "s", "ly"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):

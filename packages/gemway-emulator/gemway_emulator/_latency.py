@@ -17,12 +17,12 @@ class Latency:
     """
 
     def __init__(self, profile: str, *, seed: int = 0) -> None:
-        found = {int(number): _seconds(value) for number, value in re.findall(r"p(\d+)\s*=\s*([^,\s]+)", profile)}
-        above = [number for number in found if number in _DEVIATIONS]
-        if 50 not in found or len(above) != 1 or len(found) != 2 or not 0 < found[50] <= found[above[0]]:
+        match = {int(number): _seconds(value) for number, value in re.findall(r"p(\d+)\s*=\s*([^,\s]+)", profile)}
+        above = [number for number in match if number in _DEVIATIONS]
+        if 50 not in match or len(above) != 1 or len(match) != 2 or not 0 < match[50] <= match[above[0]]:
             raise ValueError(f"write a latency as p50=800ms,p95=4s (p90, p95 or p99), not {profile!r}")
-        self._median, self._random = found[50], random.Random(seed)  # noqa: S311 - no secret depends on it
-        self._deviation = math.log(found[above[0]] / found[50]) / _DEVIATIONS[above[0]]
+        self._median, self._random = match[50], random.Random(seed)  # noqa: S311 - no secret depends on it
+        self._deviation = math.log(match[above[0]] / match[50]) / _DEVIATIONS[above[0]]
 
     def sample(self) -> float:
         """The seconds of one answer."""
@@ -30,7 +30,7 @@ class Latency:
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)?", text)
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)?", text)
+    if match is None:
         raise ValueError(f"{text!r} is no time; write 800ms or 4s")
-    return float(found.group(1)) / (1000 if found.group(2) == "ms" else 1)
+    return float(match.group(1)) / (1000 if match.group(2) == "ms" else 1)

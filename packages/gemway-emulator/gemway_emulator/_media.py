@@ -47,9 +47,9 @@ def draw(prompt: str, size: Size) -> bytes:
     radius, digest = min(size) // 3, hashlib.sha256(prompt.encode()).digest()
     centre = (size[0] * (64 + digest[2] // 2) // 256, size[1] * (64 + digest[3] // 2) // 256)
     box = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
-    ImageDraw.Draw(picture).ellipse(box, fill=_tint(prompt) or _hue(digest[4], 0.55, 0.9))
-    _write(picture, prompt)
-    return _png(picture)
+    ImageDraw.Draw(picture).ellipse(box, fill=_first_colour_word(prompt) or _colour_at(digest[4], 0.55, 0.9))
+    _write_caption(picture, prompt)
+    return _encode_png(picture)
 
 
 def opened(source: bytes) -> Image.Image:
@@ -68,10 +68,10 @@ def edit(prompt: str, picture: Image.Image, size: Size) -> bytes:
     if any(word in prompt.lower() for word in _GREY_WORDS):
         picture = ImageOps.grayscale(picture).convert("RGB")
     else:
-        colour = _tint(prompt) or _colours(prompt)[1]
+        colour = _first_colour_word(prompt) or _colours(prompt)[1]
         picture = Image.blend(picture, Image.new("RGB", picture.size, colour), 0.35)
-    _write(picture, prompt, at_bottom=True)
-    return _png(picture)
+    _write_caption(picture, prompt, at_bottom=True)
+    return _encode_png(picture)
 
 
 def speak(text: str) -> bytes:
@@ -91,22 +91,22 @@ def colour_name(pixel: Colour) -> str:
 
 def _colours(prompt: str) -> tuple[Colour, Colour]:
     digest = hashlib.sha256(prompt.encode()).digest()
-    return _hue(digest[0], 0.6, 0.35), _hue(digest[1], 0.5, 0.85)
+    return _colour_at(digest[0], 0.6, 0.35), _colour_at(digest[1], 0.5, 0.85)
 
 
-def _hue(position: int, saturation: float, value: float) -> Colour:
+def _colour_at(position: int, saturation: float, value: float) -> Colour:
     red, green, blue = colorsys.hsv_to_rgb(position / 256, saturation, value)
     return int(red * 255), int(green * 255), int(blue * 255)
 
 
-def _tint(prompt: str) -> Colour | None:
+def _first_colour_word(prompt: str) -> Colour | None:
     """The first colour word of *prompt*."""
     words = prompt.lower().replace(",", " ").replace(".", " ").split()
-    found = next((word for word in words if word in _TINTS), None)
-    return ImageColor.getrgb(found)[:3] if found else None
+    colour = next((word for word in words if word in _TINTS), None)
+    return ImageColor.getrgb(colour)[:3] if colour else None
 
 
-def _write(picture: Image.Image, prompt: str, *, at_bottom: bool = False) -> None:
+def _write_caption(picture: Image.Image, prompt: str, *, at_bottom: bool = False) -> None:
     """Write *prompt* on a dark band, in letters as large as its length allows."""
     width, height = picture.size
     letters = max(10, min(width, height) // (12 if len(prompt) < 60 else 20))
@@ -127,7 +127,7 @@ def _write(picture: Image.Image, prompt: str, *, at_bottom: bool = False) -> Non
         pen.text(place, drawable, font=font, fill=(255, 255, 255), anchor="ma")
 
 
-def _png(picture: Image.Image) -> bytes:
+def _encode_png(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()

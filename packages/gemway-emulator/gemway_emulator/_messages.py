@@ -81,7 +81,7 @@ def snake(name: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _camel(name: str) -> str:
+def _to_camel(name: str) -> str:
     return re.sub(r"_([a-z0-9])", lambda found: found.group(1).upper(), name)
 
 
@@ -96,10 +96,10 @@ class _Reading:
     def message(self, value: Any, name: str, path: str) -> Any:
         """Read one message; fields are checked one by one."""
         if not isinstance(value, dict):
-            return self._wrong(path, f"{_PACKAGE}.{name}", value)
+            return self._add_violation(path, f"{_PACKAGE}.{name}", value)
         fields, result = MESSAGES[name], {}
         for spelled, item in value.items():
-            camel = _camel(spelled)
+            camel = _to_camel(spelled)
             here = f"{path}.{snake(camel)}" if path else snake(camel)
             if self.drop_snake and "_" in spelled and spelled not in _SNAKE_THAT_TYPED_GATEWAYS_KNOW:
                 continue
@@ -109,61 +109,61 @@ class _Reading:
                 self.violations.append((path, text))
             elif camel in result:
                 self.violations.append((path, f"Invalid value at '{path}' (oneof), '{snake(camel)}' is already set."))
-            elif item is not None and (read := self._field(item, fields[camel], here)) is not _INVALID:
+            elif item is not None and (read := self._read_field(item, fields[camel], here)) is not _INVALID:
                 result[camel] = read
         return result
 
-    def _field(self, value: Any, kind: str, path: str) -> Any:
+    def _read_field(self, value: Any, kind: str, path: str) -> Any:
         bare = kind.rstrip("[]{}")
         if kind.endswith("[]"):
             if isinstance(value, dict) and bare in MESSAGES and not self.arrays_required:
                 value = [value]  # Google reads one object as a list of one
             if not isinstance(value, list):
-                return self._wrong(path, _SCALARS[bare][1] if bare in _SCALARS else f"{_PACKAGE}.{bare}", value)
-            items = [self._one(item, bare, f"{path}[{i}]") for i, item in enumerate(value) if item is not None]
+                return self._add_violation(path, _SCALARS[bare][1] if bare in _SCALARS else f"{_PACKAGE}.{bare}", value)
+            items = [self._read_value(item, bare, f"{path}[{i}]") for i, item in enumerate(value) if item is not None]
             return [item for item in items if item is not _INVALID]
         if kind.endswith("{}"):
             if not isinstance(value, dict):
-                return self._wrong(path, "TYPE_MAP", value)
-            return {key: self._one(item, bare, f"{path}[{key}]") for key, item in value.items()}
-        return self._one(value, kind, path)
+                return self._add_violation(path, "TYPE_MAP", value)
+            return {key: self._read_value(item, bare, f"{path}[{key}]") for key, item in value.items()}
+        return self._read_value(value, kind, path)
 
-    def _one(self, value: Any, kind: str, path: str) -> Any:
+    def _read_value(self, value: Any, kind: str, path: str) -> Any:
         if kind in MESSAGES:
             return self.message(value, kind, path)
         if kind in ENUMS:
-            return self._enum(value, kind, path)
+            return self._read_enum(value, kind, path)
         if kind == "bytes" and isinstance(value, str) and decoded("".join(value.split())) is None:
-            text = f"Invalid value at '{path}' (TYPE_BYTES), Base64 decoding failed for {_shown(value)}"
+            text = f"Invalid value at '{path}' (TYPE_BYTES), Base64 decoding failed for {_shorten(value)}"
             self.violations.append((path, text))
             return _INVALID
         if kind == "integer":
-            value = _whole(value)
+            value = _to_integer(value)
         types, name = _SCALARS[kind]
         # In Python true is a number; in JSON it is none.
         fits = isinstance(value, types) and (not isinstance(value, bool) or kind in ("boolean", "any"))
-        return value if fits else self._wrong(path, name, value)
+        return value if fits else self._add_violation(path, name, value)
 
-    def _enum(self, value: Any, kind: str, path: str) -> Any:
+    def _read_enum(self, value: Any, kind: str, path: str) -> Any:
         names = ENUMS[kind]
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
             return names[value]
         if isinstance(value, str) and value.upper() in names:
             return value.upper()
-        return self._wrong(path, f"{_PACKAGE}.{kind}", value)
+        return self._add_violation(path, f"{_PACKAGE}.{kind}", value)
 
-    def _wrong(self, path: str, kind: str, value: Any) -> Any:
-        self.violations.append((path, f"Invalid value at '{path}' ({kind}), {_shown(value)}"))
+    def _add_violation(self, path: str, kind: str, value: Any) -> Any:
+        self.violations.append((path, f"Invalid value at '{path}' ({kind}), {_shorten(value)}"))
         return _INVALID
 
 
-def _whole(value: Any) -> Any:
+def _to_integer(value: Any) -> Any:
     """An integer that came as text, or as a float without a fraction."""
     if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
         return int(value)
     return int(value) if isinstance(value, float) and value == value // 1 else value
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + '..."'

@@ -72,10 +72,10 @@ MISBEHAVIOURS: dict[str, str] = {
 
 def checked(names: Iterable[str]) -> frozenset[str]:
     """Return *names* as a set; raise ValueError naming the known ones if one is unknown."""
-    wanted = frozenset([names] if isinstance(names, str) else names)
-    if unknown := sorted(wanted - MISBEHAVIOURS.keys()):
+    requested = frozenset([names] if isinstance(names, str) else names)
+    if unknown := sorted(requested - MISBEHAVIOURS.keys()):
         raise ValueError(f"unknown misbehaviour {', '.join(unknown)}; known: {', '.join(sorted(MISBEHAVIOURS))}")
-    return wanted
+    return requested
 
 
 def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> list[Chunk]:
@@ -93,7 +93,7 @@ def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> li
     if "explicit_nulls" in names:
         for chunk in copies:
             _write_nulls(chunk)
-    return [_snaked(chunk) for chunk in copies] if "snake_case_response" in names else copies
+    return [_to_snake_case(chunk) for chunk in copies] if "snake_case_response" in names else copies
 
 
 def openai_error(error: dict[str, Any]) -> dict[str, Any]:
@@ -200,10 +200,10 @@ def _write_nulls(chunk: Chunk) -> None:
             part.setdefault(name, None)
 
 
-def _snaked(value: Any) -> Any:
+def _to_snake_case(value: Any) -> Any:
     if isinstance(value, list):
-        return [_snaked(item) for item in value]
+        return [_to_snake_case(item) for item in value]
     if not isinstance(value, dict):
         return value
     # What the user named (args of a call) keeps its spelling.
-    return {snake(name): item if name == "args" else _snaked(item) for name, item in value.items()}
+    return {snake(name): item if name == "args" else _to_snake_case(item) for name, item in value.items()}

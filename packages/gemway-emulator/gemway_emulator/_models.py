@@ -58,12 +58,12 @@ _SIZES = """
 """
 
 
-def _pixels(text: str) -> Size:
+def _parse_size(text: str) -> Size:
     width, height = text.split("x")
     return int(width), int(height)
 
 
-_PIXELS = {ratio: tuple(map(_pixels, sizes)) for ratio, *sizes in map(str.split, _SIZES.split("\n")[1:-1])}
+_PIXELS = {ratio: tuple(map(_parse_size, sizes)) for ratio, *sizes in map(str.split, _SIZES.split("\n")[1:-1])}
 _SCALE = {"1K": 1, "2K": 2, "4K": 4}
 
 
@@ -136,8 +136,11 @@ class Model:
         """
         ratio, image_size = ratio or "1:1", image_size or "1K"
         small = () if "3-pro-image" in self.name or "3.0-pro-image" in self.name else ("512",)
-        known = ("1K",) if "flash-lite-image" in self.name else (*small, *_SCALE)
-        for field, value, values in (("aspect_ratio", ratio, self._ratios()), ("image_size", image_size, known)):
+        valid_sizes = ("1K",) if "flash-lite-image" in self.name else (*small, *_SCALE)
+        for field, value, values in (
+            ("aspect_ratio", ratio, self._known_ratios()),
+            ("image_size", image_size, valid_sizes),
+        ):
             if value not in values:
                 path = f"generation_config.image_config.{field}"
                 text = f"Invalid value at '{path}': \"{value}\" is not supported by this model."
@@ -149,11 +152,11 @@ class Model:
 
     def nearest_ratio(self, size: Size) -> str:
         """The aspect ratio that is nearest to a picture of *size*: an edit keeps the form of its source."""
-        wanted = math.log(size[0] / size[1])
-        shapes = {ratio: math.log(_PIXELS[ratio][0][0] / _PIXELS[ratio][0][1]) for ratio in self._ratios()}
-        return min(shapes, key=lambda ratio: abs(shapes[ratio] - wanted))
+        logarithm = math.log(size[0] / size[1])
+        shapes = {ratio: math.log(_PIXELS[ratio][0][0] / _PIXELS[ratio][0][1]) for ratio in self._known_ratios()}
+        return min(shapes, key=lambda ratio: abs(shapes[ratio] - logarithm))
 
-    def _ratios(self) -> list[str]:
+    def _known_ratios(self) -> list[str]:
         classic = 0 < self.generation < 3 or "-pro-image" in self.name
         return [ratio for ratio, sizes in _PIXELS.items() if not classic or len(sizes) == 3]
 

@@ -43,14 +43,14 @@ class OpenAIServer:
         """The whole answer."""
         answer = _Answer(request)
         try:
-            answer.add(await self._read("POST", "/chat/completions", await self._translate(request, stream=False)))
+            answer.add(await self._read_json("POST", "/chat/completions", await self._translate(request, stream=False)))
         except ValueError:
             raise GoogleError(502, "The upstream server sent no JSON.") from None
         return answer.turn([*answer.parts, *answer.calls()])
 
     async def stream(self, request: Request) -> AsyncGenerator[Piece, None]:
         """(the turn so far, new parts, whether it ended), as the server sends them; calls come whole, at the end."""
-        response = await self._send("POST", "/chat/completions", await self._translate(request, stream=True))
+        response = await self._send_request("POST", "/chat/completions", await self._translate(request, stream=True))
         answer, sent = _Answer(request), 0
         try:
             async for line in response.aiter_lines():
@@ -73,7 +73,7 @@ class OpenAIServer:
             await self._client.aclose()
             self._client = None
 
-    async def _send(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
+    async def _send_request(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
         if self._client is None:
             # A model on one's own machine may think for minutes, and a proxy cannot reach it.
             self._client = httpx.AsyncClient(timeout=httpx.Timeout(600, connect=5), trust_env=False)
@@ -85,11 +85,11 @@ class OpenAIServer:
         if response.status_code >= 400:
             text = (await response.aread()).decode(errors="replace")
             await response.aclose()
-            raise GoogleError(response.status_code, f"The upstream server: {_message(text)[:500]}")
+            raise GoogleError(response.status_code, f"The upstream server: {_error_message(text)[:500]}")
         return response
 
-    async def _read(self, method: str, path: str, body: Json | None = None) -> Any:
-        response = await self._send(method, path, body)
+    async def _read_json(self, method: str, path: str, body: Json | None = None) -> Any:
+        response = await self._send_request(method, path, body)
         try:
             await response.aread()
             return response.json()
@@ -104,13 +104,13 @@ class OpenAIServer:
             body["stream_options"] = {"include_usage": True}
         if request.tools and request.mode != "NONE":
             described = [
-                {"name": tool.name, "description": tool.description, "parameters": _lowered(tool.schema)}
+                {"name": tool.name, "description": tool.description, "parameters": _to_json_schema(tool.schema)}
                 for tool in request.tools
             ]
             body["tools"] = [{"type": "function", "function": function} for function in described]
             body["tool_choice"] = "required" if request.mode == "ANY" else "auto"
         if request.schema is not None:
-            named = {"name": "answer", "schema": _lowered(request.schema)}
+            named = {"name": "answer", "schema": _to_json_schema(request.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         elif request.wants_json:
             body["response_format"] = {"type": "json_object"}
@@ -122,7 +122,7 @@ class OpenAIServer:
             return self._model
         if self._models is None:
             try:
-                self._models = [entry["id"] for entry in (await self._read("GET", "/models")).get("data") or []]
+                self._models = [entry["id"] for entry in (await self._read_json("GET", "/models")).get("data") or []]
             except (ValueError, KeyError, TypeError, AttributeError):
                 self._models = []
         name = request.model.name
@@ -145,13 +145,13 @@ class _Answer:
             prompt, answer = counts.get("prompt_tokens") or 0, counts.get("completion_tokens") or 0
             self.usage = {"promptTokenCount": prompt, "candidatesTokenCount": answer}
         for choice in (piece.get("choices") or [])[:1]:
-            said = choice.get("message") or choice.get("delta") or {}
-            thought = said.get("reasoning_content") or said.get("reasoning")
+            message = choice.get("message") or choice.get("delta") or {}
+            thought = message.get("reasoning_content") or message.get("reasoning")
             if thought and self.request.thinks_aloud:
                 self.parts.append(thought_part(thought))
-            if said.get("content"):
-                self.parts.append(text_part(said["content"]))
-            for place, call in enumerate(said.get("tool_calls") or []):
+            if message.get("content"):
+                self.parts.append(text_part(message["content"]))
+            for place, call in enumerate(message.get("tool_calls") or []):
                 kept, function = self._calls.setdefault(call.get("index", place), {}), call.get("function") or {}
                 kept["name"] = kept.get("name") or function.get("name") or ""
                 arguments = function.get("arguments") or ""
@@ -161,15 +161,15 @@ class _Answer:
 
     def calls(self) -> list[Part]:
         """The function calls; arguments that are no JSON end the turn as Google ends it."""
-        found = []
+        parts: list[Part] = []
         for _, call in sorted(self._calls.items()):
             try:
                 args = json.loads(call["arguments"] or "{}")
             except ValueError:
                 self.finish = "malformed"
                 return []
-            found.append(call_part(call["name"], args if isinstance(args, dict) else {"value": args}))
-        return found
+            parts.append(call_part(call["name"], args if isinstance(args, dict) else {"value": args}))
+        return parts
 
     def turn(self, parts: list[Part]) -> Turn:
         """What is known by now, as a turn of a model."""
@@ -178,13 +178,15 @@ class _Answer:
         return Turn(parts, finish_reason=reason, usage=dict(self.usage) if self.usage else None)
 
 
-def _lowered(schema: Any) -> Any:
+def _to_json_schema(schema: Any) -> Any:
     """A schema of either dialect as JSON Schema: type names in lower case, `nullable` as a type."""
     if isinstance(schema, list):
-        return [_lowered(item) for item in schema]
+        return [_to_json_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {name: _lowered(value) for name, value in schema.items() if name not in ("nullable", "propertyOrdering")}
+    made = {
+        name: _to_json_schema(value) for name, value in schema.items() if name not in ("nullable", "propertyOrdering")
+    }
     if isinstance(schema.get("type"), str):
         kind = schema["type"].lower()
         made["type"] = [kind, "null"] if schema.get("nullable") else kind
@@ -197,17 +199,17 @@ def _messages(request: Request) -> list[Json]:
     for turn in request.contents:
         parts = [part for part in turn.get("parts", []) if not part.get("thought")]
         if turn.get("role") == "model":
-            messages.append(_spoken(parts, waiting, len(messages)))
+            messages.append(_model_message(parts, waiting, len(messages)))
             continue
-        messages += [_result(part["functionResponse"], waiting) for part in parts if "functionResponse" in part]
-        content = [block for part in parts if (block := _block(part)) is not None]
+        messages += [_tool_message(part["functionResponse"], waiting) for part in parts if "functionResponse" in part]
+        content = [block for part in parts if (block := _content_block(part)) is not None]
         if content:
             plain = len(content) == 1 and content[0]["type"] == "text"
             messages.append({"role": "user", "content": content[0]["text"] if plain else content})
     return messages
 
 
-def _spoken(parts: list[Part], waiting: list[tuple[str, str]], number: int) -> Json:
+def _model_message(parts: list[Part], waiting: list[tuple[str, str]], number: int) -> Json:
     """A model turn; calls without an id get one, which their results then name."""
     calls = []
     for place, call in enumerate(part["functionCall"] for part in parts if "functionCall" in part):
@@ -219,7 +221,7 @@ def _spoken(parts: list[Part], waiting: list[tuple[str, str]], number: int) -> J
     return {"role": "assistant", "content": text or None} | ({"tool_calls": calls} if calls else {})
 
 
-def _result(response: Json, waiting: list[tuple[str, str]]) -> Json:
+def _tool_message(response: Json, waiting: list[tuple[str, str]]) -> Json:
     """A tool result under the id of its call: the same id, else the first unanswered call of that name."""
     identifier, name = response.get("id"), response.get("name", "")
     matching = [entry for entry in waiting if entry[0] == identifier] or [e for e in waiting if e[1] == name]
@@ -229,7 +231,7 @@ def _result(response: Json, waiting: list[tuple[str, str]]) -> Json:
     return {"role": "tool", "tool_call_id": identifier or name, "content": readable(response.get("response"))}
 
 
-def _block(part: Part) -> Json | None:
+def _content_block(part: Part) -> Json | None:
     if part.get("text"):
         return {"type": "text", "text": part["text"]}
     blob = part.get("inlineData") or part.get("fileData")
@@ -244,7 +246,7 @@ def _block(part: Part) -> Json | None:
     return {"type": "text", "text": f"(a file of type {mime_type}, which this server cannot read)"}
 
 
-def _message(text: str) -> str:
+def _error_message(text: str) -> str:
     try:
         error = json.loads(text)["error"]
         return str(error["message"] if isinstance(error, dict) else error)

@@ -27,15 +27,15 @@ class _Writer:
 
     def alternatives(self) -> str:
         """Write the first alternative, pass over the others."""
-        first = self._sequence()
-        while self._takes("|"):
-            self._sequence()
+        first = self._write_sequence()
+        while self._skip_sign("|"):
+            self._write_sequence()
         return first
 
-    def _sequence(self) -> str:
+    def _write_sequence(self) -> str:
         text = ""
         while self._rest and self._rest[0] not in "|)":
-            choices, low = self._item(), 1
+            choices, low = self._write_item(), 1
             if count := _COUNT.match(self._rest):
                 self._rest = self._rest[count.end() :]
                 low = 0 if count[1] else int(count[2] or 1)
@@ -43,46 +43,46 @@ class _Writer:
             text += "".join(choices[index % len(choices)] for index in range(low)) if choices else ""
         return text
 
-    def _item(self) -> list[str]:
+    def _write_item(self) -> list[str]:
         """The possible texts of the next item; none for an anchor."""
-        sign = self._next()
+        sign = self._next_sign()
         if sign == "(":
-            return [self._group()]
+            return [self._write_group()]
         if sign == "[":
-            return self._set()
-        return list(self._escaped() if sign == "\\" else {".": ascii_lowercase, "^": "", "$": ""}.get(sign, sign))
+            return self._write_set()
+        return list(self._write_escape() if sign == "\\" else {".": ascii_lowercase, "^": "", "$": ""}.get(sign, sign))
 
-    def _group(self) -> str:
+    def _write_group(self) -> str:
         if self._rest.startswith("?"):
             plain = re.match(r"\?(?::|P<\w+>)", self._rest)
             if plain is None:
                 raise ValueError("look-around")
             self._rest = self._rest[plain.end() :]
         text = self.alternatives()
-        self._next()
+        self._next_sign()
         return text
 
-    def _escaped(self) -> str:
-        sign = self._next()
+    def _write_escape(self) -> str:
+        sign = self._next_sign()
         return "" if sign in _ANCHORS else _CLASSES.get(sign, sign)
 
-    def _set(self) -> list[str]:
-        is_negated, members = self._takes("^"), ""
-        while not self._takes("]") or not members:
-            sign = self._next()
-            found = self._escaped() if sign == "\\" else sign
+    def _write_set(self) -> list[str]:
+        is_negated, members = self._skip_sign("^"), ""
+        while not self._skip_sign("]") or not members:
+            sign = self._next_sign()
+            member = self._write_escape() if sign == "\\" else sign
             if self._rest[:1] == "-" and self._rest[1:2] != "]":
-                self._next()
-                found = "".join(map(chr, range(ord(found), ord(self._next()) + 1)))
-            members += found
+                self._next_sign()
+                member = "".join(map(chr, range(ord(member), ord(self._next_sign()) + 1)))
+            members += member
         return [sign for sign in ascii_lowercase + digits if sign not in members] if is_negated else list(members)
 
-    def _takes(self, sign: str) -> bool:
+    def _skip_sign(self, sign: str) -> bool:
         """Whether *sign* comes next; it is passed over then."""
         taken = self._rest.startswith(sign)
         self._rest = self._rest[taken:]
         return taken
 
-    def _next(self) -> str:
+    def _next_sign(self) -> str:
         sign, self._rest = self._rest[0], self._rest[1:]
         return sign

@@ -1,4 +1,4 @@
-"""Read a normalised request the way a model would: who said what, which tools there are, what is asked for. Pure."""
+"""Read a normalised request the way a model would: turns, tools, results, the form of the answer. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Medium:
 class Request:
     """One generateContent request as a model reads it; `Emulator(respond=function)` hands it to the function.
 
-    *body* is the JSON in one shape: camelCase names, no nulls, enums by name. *streamed* tells the two routes apart.
+    *body* is the JSON in one shape: camelCase names, no nulls, enums by name. *streamed* is true on the streaming route.
     """
 
     model: Model
@@ -74,13 +74,13 @@ class Request:
     def media(self) -> list[Medium]:
         """The pictures, sounds and files that came with the newest user text or later."""
         turns = self.contents[max(self._asked_at, 0) :]
-        return [medium for turn in turns for part in _leaves(turn) if (medium := _medium(part))]
+        return [medium for turn in turns for part in _all_parts(turn) if (medium := _to_medium(part))]
 
     @cached_property
     def newest_picture(self) -> Medium | None:
-        """The last picture in the conversation, whoever sent it; thought pictures excepted."""
-        parts = [part for turn in self.contents for part in _leaves(turn) if not part.get("thought")]
-        media = (medium for part in reversed(parts) if (medium := _medium(part)))
+        """The last picture in the conversation, from either side; thought pictures do not count."""
+        parts = [part for turn in self.contents for part in _all_parts(turn) if not part.get("thought")]
+        media = (medium for part in reversed(parts) if (medium := _to_medium(part)))
         return next((medium for medium in media if medium.mime_type.startswith("image/") and medium.data), None)
 
     @cached_property
@@ -137,7 +137,7 @@ class Request:
 
     @cached_property
     def background(self) -> str:
-        """The system instruction and the conversation before the prompt, without what the emulator said about itself."""
+        """The system instruction and the conversation before the prompt, without turns that introduce the emulator."""
         spoken = [text for _, text in self.earlier if not text.startswith(OWN_WORDS)]
         return "\n".join(filter(None, [self.system, *spoken]))
 
@@ -149,8 +149,8 @@ class Request:
     @property
     def modalities(self) -> list[str]:
         """TEXT, IMAGE, AUDIO; what the model does by default if the request names none."""
-        wanted = self.config.get("responseModalities")
-        return wanted or (["TEXT", "IMAGE"] if self.model.makes_images else ["TEXT"])
+        requested = self.config.get("responseModalities")
+        return requested or (["TEXT", "IMAGE"] if self.model.makes_images else ["TEXT"])
 
     @property
     def thinks_aloud(self) -> bool:
@@ -178,7 +178,7 @@ class Request:
 
 
 def is_question(turn: Json) -> bool:
-    """Whether *turn* begins a new turn of the conversation: the user says something, and hands no tool result over."""
+    """Whether *turn* asks something new: it comes from the user and holds no tool result."""
     parts = turn.get("parts", [])
     answers_tool = any("functionResponse" in part for part in parts)
     return (turn.get("role") or "user") == "user" and not answers_tool and bool(parts)
@@ -189,14 +189,14 @@ def text_of(turn: Json) -> str:
     return "\n".join(part["text"] for part in turn.get("parts", []) if part.get("text") and not part.get("thought"))
 
 
-def _leaves(turn: Json) -> list[Json]:
+def _all_parts(turn: Json) -> list[Json]:
     """The parts of a turn, and those inside its function responses."""
     parts: list[Json] = turn.get("parts", [])
     nested = [part["functionResponse"].get("parts") or [] for part in parts if "functionResponse" in part]
     return [*parts, *(part for group in nested for part in group)]
 
 
-def _medium(part: Json) -> Medium | None:
+def _to_medium(part: Json) -> Medium | None:
     if blob := part.get("inlineData"):
         data = decoded("".join((blob.get("data") or "").split()))
         return Medium(blob.get("mimeType") or "application/octet-stream", data or b"")
@@ -206,7 +206,7 @@ def _medium(part: Json) -> Medium | None:
 
 
 def readable(response: Any) -> str:
-    """What a function response says, as text: the value alone where the client wrapped one."""
+    """A function response as text; only the value if the client wrapped one."""
     if isinstance(response, dict) and len(response) == 1:
         return readable(next(iter(response.values())))
     return response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)

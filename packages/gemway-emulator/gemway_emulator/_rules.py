@@ -47,12 +47,12 @@ def check(request: Request, signatures: Signatures, *, strict: bool) -> None:
     """Raise Google's 400 for a request that is well formed but not valid."""
     for rule in _RULES:
         rule(request)
-    asked = ""
+    question = ""
     for index, content in enumerate(request.contents):
         if is_question(content):
-            asked = text_of(content)
+            question = text_of(content)
         for place, part in enumerate(content.get("parts", [])):
-            if problem := signatures.problem(part, asked, strict=strict):
+            if problem := signatures.problem(part, question, strict=strict):
                 raise invalid_argument(problem, field=f"contents[{index}].parts[{place}].thought_signature")
 
 
@@ -66,7 +66,7 @@ def _refuse_at(path: str, is_wrong: object, text: str) -> None:
     _refuse_if(is_wrong, f"* GenerateContentRequest.{path}: {text}", path)
 
 
-def _contents(request: Request) -> None:
+def _check_contents(request: Request) -> None:
     _refuse_at("contents", not request.contents, "contents is not specified")
     for index, content in enumerate(request.contents):
         is_foreign = content.get("role") not in (None, "user", "model", "function")
@@ -79,7 +79,7 @@ def _contents(request: Request) -> None:
     )
 
 
-def _parts(request: Request) -> None:
+def _check_parts(request: Request) -> None:
     for turn, content in enumerate(request.contents):
         for place, part in enumerate(content.get("parts", [])):
             _check_part(part, f"contents[{turn}].parts[{place}]")
@@ -101,7 +101,7 @@ def _check_part(part: Json, path: str) -> None:
         _refuse_if(is_refused, f"Unsupported MIME type in function response: {mime_type}", where)
 
 
-def _config(request: Request) -> None:
+def _check_config(request: Request) -> None:
     config, thinking = request.config, request.config.get("thinkingConfig") or {}
     for name, (low, high) in _RANGES.items():
         is_outside = name in config and not low <= config[name] <= high
@@ -114,7 +114,7 @@ def _config(request: Request) -> None:
     _refuse_if(has_both, "You can only set only one of thinking budget and thinking level.")
 
 
-def _response_format(request: Request) -> None:
+def _check_response_format(request: Request) -> None:
     schemas = [name for name in ("responseSchema", "responseJsonSchema") if name in request.config]
     mime = request.config.get("responseMimeType") or "text/plain"
     _refuse_if(len(schemas) > 1, "Only one of response_schema and response_json_schema may be set.")
@@ -129,7 +129,7 @@ def _response_format(request: Request) -> None:
     _refuse_if(is_refused, f"Function calling with a response mime type: '{mime}' is unsupported")
 
 
-def _json_schemas(request: Request) -> None:
+def _check_json_schemas(request: Request) -> None:
     """The words of JSON Schemas are checked too; those of the other dialect are fields of a message (see fields.txt)."""
     schemas = {"generation_config.response_json_schema": request.config.get("responseJsonSchema")}
     for index, entry in enumerate(request.declarations):
@@ -156,13 +156,13 @@ def _check_words(schema: Any, path: str) -> None:
             _check_words(nested, f"{path}.{word}")
 
 
-def _pictures(request: Request) -> None:
-    """A model makes what its name says; what `models=` adds may be anything."""
-    model, wanted, image = request.model, request.modalities, request.config.get("imageConfig") or {}
-    if model.generation > 0 and (("IMAGE" in wanted and not model.makes_images) or "VIDEO" in wanted):
+def _check_pictures(request: Request) -> None:
+    """The name of a model decides what it generates; models added with `models=` may generate anything."""
+    model, requested, image = request.model, request.modalities, request.config.get("imageConfig") or {}
+    if model.generation > 0 and (("IMAGE" in requested and not model.makes_images) or "VIDEO" in requested):
         allowed = "AUDIO" if model.speaks else "TEXT, IMAGE" if model.makes_images else "TEXT"
         raise invalid_argument(
-            f"The requested combination of response modalities ({', '.join(wanted)}) is not supported by the model. "
+            f"The requested combination of response modalities ({', '.join(requested)}) is not supported by the model. "
             f"models/{model.name} accepts the following combination of response modalities:\n* {allowed}\n"
         )
     if model.makes_images or image:
@@ -171,7 +171,7 @@ def _pictures(request: Request) -> None:
     _refuse_if(has_many, "Multiple candidates is not enabled for this model")
 
 
-def _functions(request: Request) -> None:
+def _check_functions(request: Request) -> None:
     entries = request.declarations
     names = [entry.get("name", "") for entry in entries]
     for index, name in enumerate(names):
@@ -189,7 +189,7 @@ def _functions(request: Request) -> None:
         _refuse_if(has_both, f"Only one of {one} and {other} may be set in a function declaration.")
 
 
-def _calling_config(request: Request) -> None:
+def _check_calling_config(request: Request) -> None:
     config = (request.body.get("toolConfig") or {}).get("functionCallingConfig")
     if config is None:
         return
@@ -203,7 +203,7 @@ def _calling_config(request: Request) -> None:
         _refuse_if(is_unknown, f"allowed_function_names names a function that is not declared: {name}")
 
 
-def _turn_order(request: Request) -> None:
+def _check_turn_order(request: Request) -> None:
     """Calls follow a user or function-response turn; the next turn answers every one of them.
 
     Consecutive contents of one role count as one turn: Google accepts parallel responses in several user contents.
@@ -219,13 +219,13 @@ def _turn_order(request: Request) -> None:
             turns.append((is_model, parts))
     padded = [[], *(parts for _, parts in turns), []]
     for before, parts, after in zip(padded, padded[1:], padded[2:], strict=False):
-        calls, answered = _count(parts, "functionCall"), _count(after, "functionResponse")
+        calls, answered = _count_parts(parts, "functionCall"), _count_parts(after, "functionResponse")
         _refuse_if(
             calls and not before,
             "Please ensure that function call turn comes immediately after a user turn or after a function response turn.",
         )
         _refuse_if(
-            _count(parts, "functionResponse") and not _count(before, "functionCall"),
+            _count_parts(parts, "functionResponse") and not _count_parts(before, "functionCall"),
             "Please ensure that function response turn comes immediately after a function call turn.",
         )
         _refuse_if(
@@ -235,7 +235,7 @@ def _turn_order(request: Request) -> None:
         )
 
 
-def _call_signatures(request: Request) -> None:
+def _check_call_signatures(request: Request) -> None:
     """Gemini 3 and later: the first call of every step in the current turn is signed."""
     if not request.model.signs_calls or request.model.makes_images:
         return
@@ -253,7 +253,7 @@ def _call_signatures(request: Request) -> None:
         is_in_step = is_model and (is_in_step or bool(calls))
 
 
-def _image_signatures(request: Request) -> None:
+def _check_image_signatures(request: Request) -> None:
     """Image models of Gemini 3 and later: every picture in a model turn is signed."""
     for turn, content in enumerate(request.contents if request.model.signs_images else [], start=1):
         for place, part in enumerate(content.get("parts", []), start=1):
@@ -264,10 +264,19 @@ def _image_signatures(request: Request) -> None:
 
 
 _RULES: tuple[Callable[[Request], None], ...] = (
-    *(_contents, _parts, _config, _response_format, _pictures, _json_schemas, _functions, _calling_config),
-    *(_turn_order, _call_signatures, _image_signatures),
+    *(
+        _check_contents,
+        _check_parts,
+        _check_config,
+        _check_response_format,
+        _check_pictures,
+        _check_json_schemas,
+        _check_functions,
+        _check_calling_config,
+    ),
+    *(_check_turn_order, _check_call_signatures, _check_image_signatures),
 )
 
 
-def _count(parts: list[Json], kind: str) -> int:
+def _count_parts(parts: list[Json], kind: str) -> int:
     return sum(kind in part for part in parts)

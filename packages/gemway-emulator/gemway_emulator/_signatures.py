@@ -38,7 +38,7 @@ class Signatures:
         signed: list[Part] = []
         call_seen = False
         for part in parts:
-            signed.append(self._decide(part, model, first_call=not call_seen))
+            signed.append(self._sign_part(part, model, first_call=not call_seen))
             call_seen = call_seen or "functionCall" in part
             self.remember(signed[-1], asked)
         return signed
@@ -68,21 +68,21 @@ class Signatures:
         altered = value not in self._values and _content_key(part, asked) in self._signed_content
         return "Invalid thought signature." if altered else None
 
-    def _decide(self, part: Part, model: Model, *, first_call: bool) -> Part:
-        chosen, call = dict(part), part.get("functionCall")
+    def _sign_part(self, part: Part, model: Model, *, first_call: bool) -> Part:
+        signed_part, call = dict(part), part.get("functionCall")
         if call and call.get("id") is AUTOMATIC:
             self._count += 1
             rest = {name: value for name, value in call.items() if name != "id"}
-            chosen["functionCall"] = {"id": f"call_{self._count:08x}", **rest} if model.signs_calls else rest
+            signed_part["functionCall"] = {"id": f"call_{self._count:08x}", **rest} if model.signs_calls else rest
         if part.get("thoughtSignature") is AUTOMATIC:
-            del chosen["thoughtSignature"]
+            del signed_part["thoughtSignature"]
             if model.signs_images if "inlineData" in part else model.signs_calls and (first_call or not call):
                 # The first bytes hold "+" and "/" in standard base64, so that a client that
                 # re-encodes a signature URL-safe is caught in strict mode.
                 self._count += 1
                 digest = hashlib.sha256(f"{id(self)}-{self._count}".encode()).digest()
-                chosen["thoughtSignature"] = base64.b64encode(b"\xfb\xef\xbe\xff\xff\xff" + digest).decode("ascii")
-        return chosen
+                signed_part["thoughtSignature"] = base64.b64encode(b"\xfb\xef\xbe\xff\xff\xff" + digest).decode("ascii")
+        return signed_part
 
 
 def decoded(text: str) -> bytes | None:

@@ -2,7 +2,7 @@
 
 A line has `id, method, path, endpoint, model, request, status, response_headers, response_kind (json | sse | chunks | json_array
 | text), response`, and for streams `timing`: pairs of (seconds before the piece, characters in it). Long base64 is kept in
-files beside the tape.
+files next to the tape.
 """
 
 from __future__ import annotations
@@ -73,8 +73,10 @@ class Recorder:
             response = await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
             raise GoogleError(502, f"The upstream gateway did not answer: {type(error).__name__}") from None
-        kept = {name: value for name, value in response.headers.items() if name not in _NOT_RETURNED}
-        return Outcome(response.status_code, kept, self._taped(entry, path, response, started), streamed=True)
+        kept_headers = {name: value for name, value in response.headers.items() if name not in _NOT_RETURNED}
+        return Outcome(
+            response.status_code, kept_headers, self._record_bytes(entry, path, response, started), streamed=True
+        )
 
     async def aclose(self) -> None:
         """Close the connections to the upstream."""
@@ -82,7 +84,7 @@ class Recorder:
             await self._client.aclose()
             self._client = None
 
-    async def _taped(
+    async def _record_bytes(
         self, entry: Entry, path: str, response: httpx.Response, last: float
     ) -> AsyncGenerator[bytes, None]:
         """The bytes of *response*; when they end, also too early, the exchange goes on the tape."""
@@ -95,12 +97,12 @@ class Recorder:
                 yield data
         finally:
             await response.aclose()
-            self._write(entry, path, response, pieces)
+            self._write_record(entry, path, response, pieces)
 
-    def _write(self, entry: Entry, path: str, response: httpx.Response, pieces: Pieces) -> None:
+    def _write_record(self, entry: Entry, path: str, response: httpx.Response, pieces: Pieces) -> None:
         self._count += 1
         found, text = _PATH.fullmatch(path.partition("?")[0]), "".join(piece for _, piece in pieces)
-        value, is_sse = _parsed(text), "event-stream" in response.headers.get("content-type", "")
+        value, is_sse = _parse_json(text), "event-stream" in response.headers.get("content-type", "")
         record: Json = {
             "id": f"{self._count:04d}",
             "method": entry.method,
@@ -116,12 +118,12 @@ class Recorder:
             record |= {"response_kind": "sse" if is_sse else "text", "response": text, "timing": timing}
         else:
             record |= {"response_kind": "json", "response": value}
-        line = _LONG_BASE64.sub(self._keep, json.dumps(record, ensure_ascii=False))
+        line = _LONG_BASE64.sub(self._move_to_file, json.dumps(record, ensure_ascii=False))
         line = _KEYS.sub("***", line.replace(json.dumps(self._key)[1:-1], "***") if self._key else line)
         with self._path.open("a", encoding="utf-8") as tape:
             tape.write(line + "\n")
 
-    def _keep(self, found: re.Match[str]) -> str:
+    def _move_to_file(self, found: re.Match[str]) -> str:
         """Put base64 into a file, if it can be written again character by character."""
         try:
             data = base64.b64decode(found.group(), validate=True)
@@ -130,7 +132,7 @@ class Recorder:
         if base64.b64encode(data).decode() != found.group():
             return found.group()
         ending = next((ending for start, ending in _KINDS if data.startswith(start)), "bin")
-        file = _folder(self._path) / f"{hashlib.sha256(data).hexdigest()[:16]}.{ending}"
+        file = _files_folder(self._path) / f"{hashlib.sha256(data).hexdigest()[:16]}.{ending}"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(data)
         return f"$file:{file.name}"
@@ -142,24 +144,24 @@ class Tape:
     def __init__(self, path: Path) -> None:
         self._name = path.name
         lines = path.read_text(encoding="utf-8").splitlines()
-        self._records: list[Json] = [json.loads(_restored(line, _folder(path))) for line in lines if line.strip()]
+        self._records: list[Json] = [json.loads(_restored(line, _files_folder(path))) for line in lines if line.strip()]
         self._by_id = {str(record["id"]): record for record in self._records}
         self._served: Counter[str] = Counter()
 
     @cached_property
-    def _facts(self) -> list[tuple[Json, Json]]:
-        """The records of requests in JSON, each with what is compared."""
-        asked = [record for record in self._records if isinstance(record.get("request"), dict)]
-        return [(record, _facts(record["endpoint"], record["model"], record["request"])) for record in asked]
+    def _comparisons(self) -> list[tuple[Json, Json]]:
+        """The records of requests in JSON, each with its comparable form."""
+        records = [record for record in self._records if isinstance(record.get("request"), dict)]
+        return [(record, _to_comparable(record["endpoint"], record["model"], record["request"])) for record in records]
 
     @cached_property
     def _by_key(self) -> dict[str, list[Json]]:
         """The records that may answer a request, for each of its keys."""
-        found: dict[str, list[Json]] = {}
-        for record, facts in self._facts:
-            for key in _keys(facts):
-                found.setdefault(key, []).append(record)
-        return found
+        by_key: dict[str, list[Json]] = {}
+        for record, facts in self._comparisons:
+            for key in _match_keys(facts):
+                by_key.setdefault(key, []).append(record)
+        return by_key
 
     def answer(self, method: str, path: str, chosen: str | None, body: bytes) -> Outcome | None:
         """The recorded answer to a request; None for GET routes that are not on the tape.
@@ -176,17 +178,17 @@ class Tape:
         if method == "GET" or found is None:
             same = [record for record in self._records if record.get("method") == method and record.get("path") == path]
             return _outcome(same[0], sse=False) if same else None
-        request = _parsed(_KEYS.sub("***", body.decode(errors="replace")))  # as it stands on the tape
-        facts = _facts(found["endpoint"], found["model"], request if isinstance(request, dict) else {})
-        for key in _keys(facts):
+        request = _parse_json(_KEYS.sub("***", body.decode(errors="replace")))  # as it stands on the tape
+        facts = _to_comparable(found["endpoint"], found["model"], request if isinstance(request, dict) else {})
+        for key in _match_keys(facts):
             if records := self._by_key.get(key):
                 self._served[key] += 1
                 return _outcome(records[min(self._served[key], len(records)) - 1], sse=sse)
-        raise GoogleError(404, self._miss(facts))
+        raise GoogleError(404, self._describe_miss(facts))
 
-    def _miss(self, wanted: Json) -> str:
+    def _describe_miss(self, wanted: Json) -> str:
         head = f"The tape {self._name} has no answer to this request ({wanted['endpoint']} of {wanted['model']})."
-        if not self._facts:
+        if not self._comparisons:
             return f"{head} It is empty."
         text = json.dumps(wanted, sort_keys=True)[:4000]
 
@@ -196,7 +198,7 @@ class Tape:
             words = difflib.SequenceMatcher(None, text, other).quick_ratio()
             return sum(pair[1][name] == wanted[name] for name in same), words
 
-        nearest, facts = max(self._facts, key=likeness)
+        nearest, facts = max(self._comparisons, key=likeness)
         return f"{head} Nearest entry: {nearest['id']}; difference: {difference(wanted, facts)}"
 
 
@@ -209,28 +211,28 @@ def difference(here: Any, there: Any, path: str = "") -> str:
         padded = (values + [None] * (longest - len(values)) for values in (here, there))
         pairs = [(f"{path}[{index}]", *values) for index, values in enumerate(zip(*padded, strict=True))]
     else:
-        return "" if here == there else f"{path}: {_shown(here)} here, {_shown(there)} on the tape"
+        return "" if here == there else f"{path}: {_shorten(here)} here, {_shorten(there)} on the tape"
     return next((found for name, one, other in pairs if (found := difference(one, other, name))), "")
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
-def _facts(endpoint: str | None, model: str | None, request: Json) -> Json:
+def _to_comparable(endpoint: str | None, model: str | None, request: Json) -> Json:
     """What is compared, in one shape for all spellings. What the field table does not know is left out."""
     shape = _messages.normalise(request, _MESSAGES.get(endpoint or "", "Request"), check=False)
     return {"endpoint": endpoint, "model": (model or "").rpartition("/")[2], "request": shape}
 
 
-def _keys(facts: Json) -> tuple[str, str]:
+def _match_keys(facts: Json) -> tuple[str, str]:
     """(the whole request, its model and newest turn), as texts to compare."""
     newest = (facts["request"].get("contents") or [facts["request"]])[-1]
     return json.dumps(facts, sort_keys=True), json.dumps(facts | {"request": {"newest": newest}}, sort_keys=True)
 
 
-def _folder(tape: Path) -> Path:
+def _files_folder(tape: Path) -> Path:
     return tape.with_name(f"{tape.stem}-files")
 
 
@@ -238,7 +240,7 @@ def _restored(line: str, folder: Path) -> str:
     return _FILE.sub(lambda found: base64.b64encode((folder / found.group(1)).read_bytes()).decode(), line)
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
@@ -251,8 +253,8 @@ def _outcome(record: Json, *, sse: bool) -> Outcome:
     if kind in ("chunks", "json_array") and (sse or kind == "chunks"):
         kind, response = "sse", "".join(f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n" for chunk in response)
     text = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False, indent=2)
-    kept = {name: v for name, v in record.get("response_headers", {}).items() if name.lower() in _KEPT_HEADERS}
-    headers = {"content-type": "application/json; charset=UTF-8", **kept}
+    kept_headers = {name: v for name, v in record.get("response_headers", {}).items() if name.lower() in _KEPT_HEADERS}
+    headers = {"content-type": "application/json; charset=UTF-8", **kept_headers}
     if kind == "sse":
         headers["content-type"] = "text/event-stream"
     if kind != "sse" or not record.get("timing"):

@@ -55,8 +55,8 @@ class Turn:
 
 
 def text_part(text: str, signature: object = None) -> Part:
-    """A text part, signed if *signature* says so."""
-    return _signed({"text": text}, signature)
+    """A text part, signed if there is a *signature*."""
+    return _add_signature({"text": text}, signature)
 
 
 def thought_part(text: str) -> Part:
@@ -66,7 +66,7 @@ def thought_part(text: str) -> Part:
 
 def medium_part(data: str, mime_type: str, signature: object = AUTOMATIC) -> Part:
     """A picture or a sound; *data* is standard base64."""
-    return _signed({"inlineData": {"mimeType": mime_type, "data": data}}, signature)
+    return _add_signature({"inlineData": {"mimeType": mime_type, "data": data}}, signature)
 
 
 def call_part(name: str, args: dict[str, Any], *, call_id: object = AUTOMATIC, signature: object = AUTOMATIC) -> Part:
@@ -74,10 +74,10 @@ def call_part(name: str, args: dict[str, Any], *, call_id: object = AUTOMATIC, s
     call: Part = {"name": name, "args": args}
     if call_id:
         call = {"id": call_id, **call}
-    return _signed({"functionCall": call}, signature)
+    return _add_signature({"functionCall": call}, signature)
 
 
-def _signed(part: Part, signature: object) -> Part:
+def _add_signature(part: Part, signature: object) -> Part:
     if signature:
         part["thoughtSignature"] = signature
     return part

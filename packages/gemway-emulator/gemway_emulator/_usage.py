@@ -30,7 +30,7 @@ def prompt_tokens(body: dict[str, Any]) -> dict[str, int]:
     """Tokens of a normalised request per modality; system instruction and tools count as text."""
     totals = {"TEXT": cached_tokens(body)}
     for content in (*body.get("contents", []), body.get("systemInstruction") or {}):
-        _add(totals, content.get("parts", []))
+        _add_parts(totals, content.get("parts", []))
     if tools := body.get("tools"):
         totals["TEXT"] += count(json.dumps(tools))
     return totals
@@ -50,7 +50,7 @@ def answer_tokens(parts: list[Part], model: Model, size: str) -> tuple[dict[str,
     """(tokens of the visible answer per modality, tokens of the thoughts); *size* is that of a picture, such as "2K"."""
     totals = {"TEXT": 0}
     image = 1290 if model.generation < 3 else _OUTPUT_TOKENS.get(size, 1120)
-    _add(totals, [part for part in parts if "inlineData" in part or not part.get("thought")], image=image)
+    _add_parts(totals, [part for part in parts if "inlineData" in part or not part.get("thought")], image=image)
     return totals, sum(count(_text_of(part)) for part in parts if part.get("thought") and "inlineData" not in part)
 
 
@@ -60,12 +60,12 @@ def _text_of(part: Part) -> str:
     return json.dumps({name: value for name, value in part.items() if name not in ("inlineData", "thoughtSignature")})
 
 
-def _add(totals: dict[str, int], parts: list[Part], *, image: int = _INPUT_TOKENS["IMAGE"]) -> None:
+def _add_parts(totals: dict[str, int], parts: list[Part], *, image: int = _INPUT_TOKENS["IMAGE"]) -> None:
     for part in parts:
         blob = part.get("inlineData") or part.get("fileData")
         if blob is None:
             totals["TEXT"] += count(_text_of(part))
-            _add(totals, (part.get("functionResponse") or {}).get("parts") or [])
+            _add_parts(totals, (part.get("functionResponse") or {}).get("parts") or [])
             continue
         kind = (blob.get("mimeType") or "").partition("/")[0].upper()
         name = kind if kind in _INPUT_TOKENS else "DOCUMENT"

@@ -36,12 +36,12 @@ class Values:
     def __init__(self, text: str) -> None:
         self._text = text
         self._whole = " ".join(text.split()) or "text"
-        found: list[str] = [next(filter(None, groups)) for groups in _QUOTED.findall(text)]
+        match: list[str] = [next(filter(None, groups)) for groups in _QUOTED.findall(text)]
         self._strings: list[str] = [
-            value for value in dict.fromkeys([*found, *names(_QUOTED.sub(" ", text))]) if len(value) > 1
+            value for value in dict.fromkeys([*match, *names(_QUOTED.sub(" ", text))]) if len(value) > 1
         ]
         self._numbers = _NUMBER.findall(re.sub(r"\d{4}-\d\d-\d\d|https?://\S+", " ", text))
-        self.quoted = found
+        self.quoted = match
 
     def pair(self, key: str) -> str | None:
         """The value that `key: value` or `key=value` gives to *key*, quotes removed."""
@@ -49,8 +49,8 @@ class Values:
         # After a colon the value goes on to the end of the clause, after `=` it is one word.
         clause, word = r"[^,;\n}\"']+?(?=[.!?](?:\s|$)|[,;\n}]|$)", r"[^\s,;\"')}]+"
         value = rf"(?::\s*|\s+:\s+)(\"[^\"\n]*\"|'[^'\n]*'|{clause})|\s*=\s*(\"[^\"\n]*\"|'[^'\n]*'|{word})"
-        found = re.search(rf"(?i:\b(?:{spelled}))\b[\"']?(?:{value})", self._text) if key else None
-        return next(filter(None, found.groups())).strip("\"' ").rstrip(".;!?") if found else None
+        match = re.search(rf"(?i:\b(?:{spelled}))\b[\"']?(?:{value})", self._text) if key else None
+        return next(filter(None, match.groups())).strip("\"' ").rstrip(".;!?") if match else None
 
     def string(self, key: str) -> str:
         """The value of *key*, else the next quoted string, else the next name, else the text itself, shortened."""
@@ -79,19 +79,19 @@ class Values:
         """A value with the *form* of a date, an address ..., else a plain one."""
         pattern, default = FORMATS[form]
         candidates = [self.pair(key) or "", *(pattern.findall(self._text) if pattern else [])]
-        found = next((value for value in candidates if pattern and pattern.fullmatch(value)), default)
-        return found.rstrip(".,;") if pattern is _URL else found
+        match = next((value for value in candidates if pattern and pattern.fullmatch(value)), default)
+        return match.rstrip(".,;") if pattern is _URL else match
 
     def mentioned(self, options: list[Any]) -> list[Any]:
         """The options that the text contains as words."""
-        said = words(self._text)
-        return [option for option in options if words(str(option)) and _contains(said, words(str(option)))]
+        spoken = words(self._text)
+        return [option for option in options if words(str(option)) and _contains_words(spoken, words(str(option)))]
 
     def listing(self, key: str) -> list[str]:
         """The items of `key: a, b and c`, else all quoted strings where there are several."""
-        found = re.search(rf"(?i)\b{re.escape(key)}\b[\"']?\s*[:=]\s*([^.\n;?!]+)", self._text) if key else None
-        if found:
-            pieces = re.split(r",\s*(?:and\s+)?|\s+and\s+", found.group(1).strip("[] "))
+        match = re.search(rf"(?i)\b{re.escape(key)}\b[\"']?\s*[:=]\s*([^.\n;?!]+)", self._text) if key else None
+        if match:
+            pieces = re.split(r",\s*(?:and\s+)?|\s+and\s+", match.group(1).strip("[] "))
             return [piece.strip(" \"'") for piece in pieces if piece.strip(" \"'")]
         return self.quoted if len(self.quoted) > 1 else []
 
@@ -101,5 +101,5 @@ def _without(text: str, numbers: list[str]) -> list[str]:
     return numbers[:place] + numbers[place + 1 :]
 
 
-def _contains(said: list[str], option: list[str]) -> bool:
-    return any(said[start : start + len(option)] == option for start in range(len(said)))
+def _contains_words(spoken: list[str], option: list[str]) -> bool:
+    return any(spoken[start : start + len(option)] == option for start in range(len(spoken)))

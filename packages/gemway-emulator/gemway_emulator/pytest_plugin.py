@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
-    config.addinivalue_line("markers", "gemway_tape(name): answer from tapes/NAME.jsonl beside the test")
+    config.addinivalue_line("markers", "gemway_tape(name): answer from tapes/NAME.jsonl next to the test")
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def gemway_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     With `@pytest.mark.gemway_tape("name")` it answers from that tape. A test that leaves scripted replies fails.
     """
     if marker := request.node.get_closest_marker("gemway_tape"):
-        with _tape(request, str(marker.args[0])) as emulator:
+        with _open_tape(request, str(marker.args[0])) as emulator:
             yield emulator
         return
     emulator = request.getfixturevalue("gemway_emulator_session")
@@ -65,7 +65,7 @@ def _gemway_tape(request: pytest.FixtureRequest) -> None:
         monkeypatch.setenv("GEMWAY_API_KEY", emulator.api_key)
 
 
-def _tape(request: pytest.FixtureRequest, name: str) -> Emulator:
+def _open_tape(request: pytest.FixtureRequest, name: str) -> Emulator:
     from gemway_emulator import Emulator, record
 
     path = Path(request.path).parent / "tapes" / f"{name.removesuffix('.jsonl')}.jsonl"

@@ -72,7 +72,7 @@ def text(  # noqa: PLR0913 - keyword-only options of one reply
     """Answer with *text*.
 
     *thoughts* becomes a thought part before it; *signature* goes on the text part (unsigned without one).
-    *usage* is the `usageMetadata` to send, merged over the counted one. *chunks* says how a stream splits the text: a number
+    *usage* is the `usageMetadata` to send, merged over the counted one. *chunks* splits the text of a stream: a number
     of events, or the pieces themselves. *delay* (seconds) passes before the answer begins, *chunk_delay* between events.
     *candidate* and *response* are merged into the candidate and the response (`groundingMetadata`, `modelStatus`, ...).
     """
@@ -110,9 +110,9 @@ def image(  # noqa: PLR0913 - keyword-only options of one reply
 ) -> Turn:
     """Answer with a picture: *data*, or a generated PNG of *width* x *height* pixels; *text* precedes it."""
     content = draw("scripted picture", (width, height)) if data is None else data
-    parts = [_turns.medium_part(base64.b64encode(content).decode("ascii"), mime_type, _choice(signature))]
+    parts = [_turns.medium_part(base64.b64encode(content).decode("ascii"), mime_type, _or_automatic(signature))]
     if text is not None:
-        parts.insert(0, _turns.text_part(text, _choice(signature if signature is False else None)))
+        parts.insert(0, _turns.text_part(text, _or_automatic(signature if signature is False else None)))
     return Turn(parts, finish_reason=finish_reason, usage=usage, delay=delay)
 
 
@@ -133,7 +133,7 @@ def tool_call(
     signature on the first), False leaves them out.
     """
     parts = [_turns.thought_part(thoughts)] if thoughts is not None else []
-    call = _turns.call_part(name, dict(args or {}), call_id=_choice(id), signature=_choice(signature))
+    call = _turns.call_part(name, dict(args or {}), call_id=_or_automatic(id), signature=_or_automatic(signature))
     return Turn([*parts, call], finish_reason=finish_reason, usage=usage, delay=delay)
 
 
@@ -229,8 +229,8 @@ def stream(  # noqa: PLR0913 - keyword-only options of one reply
         "byte_order_mark": bom,
         "no_final_newline": not final_newline,
     }
-    wanted = frozenset(name for name, is_on in names.items() if is_on)
-    return StreamReply([dict(chunk) for chunk in chunks], wanted, content_type, delay, cut)
+    deviations = frozenset(name for name, is_on in names.items() if is_on)
+    return StreamReply([dict(chunk) for chunk in chunks], deviations, content_type, delay, cut)
 
 
 def raw(
@@ -250,5 +250,5 @@ def raw(
     return Outcome(status, sent, [body.encode() if isinstance(body, str) else body], delay, cut=cut)
 
 
-def _choice(given: str | Literal[False] | None) -> object:
+def _or_automatic(given: str | Literal[False] | None) -> object:
     return AUTOMATIC if given is None else given
