@@ -269,11 +269,12 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def engines(session: nox.Session) -> None:
-    """Run batches on Dask, and as DataFrames, Arrow tables and Parquet files."""
-    install(session, "tests")
-    session.install("dask[distributed]", "pandas", "pyarrow")
-    run_tests(session, "tests/gemway/batch/test_generate.py", "tests/gemway/batch/test_rows.py", *session.posargs)
-    session.run("python", "examples/batch_engine.py", "dask")
+    """Send the same rows through Ray Data, Dask and Spark, and kill a worker of each (10 minutes; Spark needs Java)."""
+    session.env["UV_LINK_MODE"] = "copy"
+    session.install(*packages("gemway", "gemway-emulator"), *dependencies("pytest"), "psutil")
+    session.install("-e", "packages/gemway[ray,dask,spark,parquet]")
+    session.run("pytest", "-q", "-rPs", "tests/engines/check_engines.py", *session.posargs)
+    run_tests(session, "tests/gemway/batch/test_generate.py", "tests/gemway/batch/test_rows.py")
 
 
 @nox.session

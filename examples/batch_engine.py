@@ -1,5 +1,6 @@
 """The same callable without an engine, or with `ray`, `dask` or `spark` as argument: python batch_engine.py dask [ADDRESS]."""
 
+import os
 import sys
 
 from gateway import MODEL, configure
@@ -35,6 +36,7 @@ def answers(engine: str | None, address: str | None) -> list[dict]:
     if engine == "spark":
         from pyspark.sql import SparkSession
 
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the first python3 of the path
         spark = SparkSession.builder.master(address or "local[2]").getOrCreate()
         schema = f"item bigint, price bigint, {SPARK_SCHEMA}"
         frame = (

@@ -6,16 +6,18 @@ What a gateway allows is unknown and changes, so it is found out, separately for
     rate    calls per second: none until calls are refused (429), then a little below what was answered
     pause   none may start: a `Retry-After` of one call holds all; after an outage one call probes, then all go on
 
-Shares of failures are judged over windows of at least a second: a gateway that refuses one call in twenty whatever
-the load would otherwise bring the batch to a halt. If slowing down does not lower the share, the load is not the cause,
-and the cut is taken back.
+Refusals are judged over windows of at least a second, against the share that is usual: a gateway that refuses one call in
+twenty whatever the load would otherwise bring the batch to a halt. The first time that more are refused, a trial at a lower
+rate shows whether the load is the cause. If it is not, that share is the usual one from then on, and the rate is free again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from math import sqrt
 from random import Random
+from statistics import median
 from typing import Literal, TypeAlias
 
 Signal: TypeAlias = Literal["ok", "refused", "trouble"]
@@ -24,9 +26,13 @@ Signal: TypeAlias = Literal["ok", "refused", "trouble"]
 START, MOST = 8, 512
 """Calls in flight of an adaptive batch: at the beginning, and at most."""
 
-_WINDOW, _LONGEST_WINDOW = 1.0, 10.0
+_WINDOW, _LONGEST_WINDOW, _LONGEST_TRIAL = 1.0, 10.0, 30.0
 _ENOUGH = 20
 _CERTAIN = 0.3  # nobody refuses a larger share of all calls at random
+_SIGMAS = 4.0  # a window is judged every second, so three would be reached by chance every few minutes
+_MEMORY = 500  # calls over which the usual share of refusals is averaged
+_BELOW_LIMIT, _ON_TRIAL = 0.97, 0.7  # shares of the accepted rate: to stay at; surely below what the gateway allows
+_FIRST_TEST = 60.0
 _SLOWEST = 0.05
 _LATE = 0.05
 _PLATEAU = 15.0
@@ -53,8 +59,8 @@ class _Window:
     refused: int = 0
     trouble: int = 0
     started: int = 0
-    seconds: float = 0.0
     most_in_flight: int = 0
+    durations: list[float] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -66,14 +72,14 @@ class _Trial:
     """A cut of the rate that has to show that it helps.
 
     Attributes:
-        refused, rate, is_slow_start: the share of refusals before it, and what to go back to if it stays.
-        settled: the rate to go on with if it falls.
+        refused: the share of refusals before it.
+        settled: the rate to go on with if it helps.
+        is_first: whether the load is only suspected; later cuts are known to help and are checked in passing.
     """
 
     refused: float
-    rate: float | None
-    is_slow_start: bool
     settled: float
+    is_first: bool
 
 
 @dataclass
@@ -101,10 +107,11 @@ class Pace:
     in_flight: int = 0
     held_until: float = 0.0
     outage_since: float | None = None
-    _background: float = 0.0
+    _usual: float = 0.0
     _trial: _Trial | None = None
     _cuts_help: bool = False
     _tested_at: float = 0.0
+    _test_wait: float = _FIRST_TEST
     _top: float = 0.0
     _is_slow_start: bool = True
     _next_start: float = 0.0
@@ -123,6 +130,7 @@ class Pace:
         self.failing_since: float | None = None
         self.has_answered = False
         self._window = _Window(self.now)
+        self._starts: deque[float] = deque(maxlen=MOST)  # when the latest calls started
         self._tokens = (self.tokens_per_minute or 0.0) / 60 * _TOKEN_SECONDS
         self._tokens_at = self.now
 
@@ -144,6 +152,7 @@ class Pace:
             # Timers fire a little late; what they miss is made up for.
             self._next_start = max(self._next_start, now - _LATE) + 1 / min(rates)
         self.in_flight += 1
+        self._starts.append(now)
         self._window.started += 1
         self._window.most_in_flight = max(self._window.most_in_flight, self.in_flight)
         self._is_probing = self.outage_since is not None
@@ -211,7 +220,7 @@ class Pace:
         window = self._window
         if signal == "ok":
             window.ok += 1
-            window.seconds += now - ticket.started
+            window.durations.append(now - ticket.started)
         elif signal == "refused":
             window.refused += 1
         else:
@@ -220,70 +229,86 @@ class Pace:
     def _heed_hint(self, now: float) -> None:
         """Slow down at once: a gateway that names a time counts calls. A few calls do not show how many it allows."""
         if self.rate is not None or self._window.started >= _ENOUGH:
-            self._cuts_help = True
             self._cut_rate(now)
+            self._cut_at += _PLATEAU  # a refusal that holds all calls is dear: feel for more half as often
         else:
             self._window = _Window(max(now, self.held_until))
 
     def _judge(self, now: float) -> None:
         """At the end of a window, adjust rate and limit to what happened in it."""
-        window, seconds = self._window, now - self._window.began
-        refused = window.refused / window.total
+        window = self._window
         if window.refused >= 8 and window.refused > _CERTAIN * window.started and now - self._cut_at >= _WINDOW:
             self.held_until = max(self.held_until, now + _WINDOW)  # until the gateway counts anew
             self._cut_rate(now)
-        elif seconds < _WINDOW or (window.total < self._enough() and seconds < _LONGEST_WINDOW):
+        elif not self._has_ended(window, now):
             return
         elif self._trial is not None:
-            self._end_trial(self._trial, refused, now)
-        elif refused > self._background + 3 * sqrt(max(self._background, 0.01) / window.total):
-            before = (refused, self.rate, self._is_slow_start)
-            self._cut_rate(now)
-            if not self._cuts_help and self.rate is not None:
-                self._trial = _Trial(*before, settled=self.rate)
-                self.rate *= 0.75  # surely below what the gateway allows, also if it saves calls up for bursts
-            self._cuts_help = False  # until the next window shows it
+            self._end_trial(self._trial, now)
+        elif window.refused > self._usual * window.total + _SIGMAS * sqrt(max(self._usual, 0.01) * window.total):
+            self._try_cut(window.refused / window.total, now)
+        elif self._usual and self.rate is None and now - self._tested_at > self._test_wait:
+            self._try_cut(self._usual, now)
         else:
-            self._cuts_help = self._cuts_help or (self.rate is not None and not refused)
-            self._background += 0.1 * min(0.0, refused - self._background)
-            self._raise_rate(now, window.started / seconds)
+            if self.rate is None:  # refusals while feeling for the limit are not the usual ones
+                self._usual += (window.refused - self._usual * window.total) / (window.total + _MEMORY)
+            self._raise_rate(now, window.started / (now - window.began))
             self._adjust_limit(window)
             self._window = _Window(now)
 
-    def _enough(self) -> float:
-        """Return how many calls a window needs: more on trial, fewer where calls are few."""
-        enough = _ENOUGH if self._trial is None else 2 * _ENOUGH
-        return min(enough, 5 * self.limit, max(3.0, self.rate or enough))
+    def _has_ended(self, window: _Window, now: float) -> bool:
+        """Whether *window* is long enough, and holds enough calls; more on trial, fewer where calls are few."""
+        seconds, trial = now - window.began, self._trial
+        if trial is not None:
+            enough = max(2 * _ENOUGH, 5 / trial.refused) if trial.is_first else 2 * _ENOUGH
+            return seconds >= _WINDOW and (window.total >= enough or seconds >= _LONGEST_TRIAL)
+        enough = min(_ENOUGH, 5 * self.limit, max(3.0, self.rate or _ENOUGH))
+        return seconds >= _WINDOW and (window.total >= enough or seconds >= _LONGEST_WINDOW)
+
+    def _try_cut(self, refused: float, now: float) -> None:
+        """Send fewer calls, and see whether a smaller share of them is refused."""
+        is_first = not self._cuts_help
+        self._cut_rate(now)
+        assert self.rate is not None  # noqa: S101 - it was cut
+        self._trial = _Trial(refused, self.rate, is_first)
+        if is_first:
+            self.rate *= _ON_TRIAL
 
     def _cut_rate(self, now: float) -> None:
         """Send a little less than was accepted."""
         window, seconds = self._window, now - self._window.began
-        sent = window.started / seconds if seconds >= _WINDOW else self.rate or window.started
+        if seconds >= _WINDOW:
+            sent = window.started / seconds
+        else:
+            sent = sum(start > now - _WINDOW for start in self._starts)
+            # Few calls show only that there were too many.
+            sent = self.rate if self.rate is not None and sent < _ENOUGH else sent
         # Of all that a window starts, not of all that ended: refusals come back faster than answers.
         accepted = max(0.5, 1 - window.refused / max(window.started, sent * _WINDOW))
         self._top, self._cut_at, self._raises = sent, now, 0
-        self.rate = max(0.95 * accepted * sent, _SLOWEST)
+        self.rate = max(_BELOW_LIMIT * accepted * sent, _SLOWEST)
         self._next_start = max(self._next_start, now, self.held_until) + 1 / self.rate
         self._window = _Window(max(now, self.held_until))
-        self._is_slow_start, self._trial = False, None
+        self._is_slow_start, self._trial, self._cuts_help = False, None, True
 
-    def _end_trial(self, trial: _Trial, refused: float, now: float) -> None:
+    def _end_trial(self, trial: _Trial, now: float) -> None:
         """If fewer calls were not refused less often, the load is not the cause: take the cut back."""
-        if 0.3 * trial.refused <= refused <= _CERTAIN:
-            self.rate, self._is_slow_start = trial.rate, trial.is_slow_start
-            self._background, self._tested_at = max(refused, trial.refused), now
-        elif refused <= _CERTAIN:
-            self.rate = trial.settled
-        self._cuts_help = refused < 0.3 * trial.refused
+        window = self._window
+        refused = window.refused / window.total
         self._trial, self._window = None, _Window(now)
+        if not trial.is_first:
+            self._cuts_help = refused <= 0.5 * trial.refused  # if it does not, the next cut is on trial
+        elif refused <= 0.3 * trial.refused:
+            self.rate, self._cut_at = trial.settled, now
+        else:
+            self.rate, self._cuts_help = None, False
+            self._usual = max(self._usual, (refused + trial.refused) / 2)
+            self._tested_at, self._test_wait = now, 2 * self._test_wait
 
     def _raise_rate(self, now: float, sent: float) -> None:
         """Climb back to just below where calls were refused, stay for a while, then feel for more.
 
-        A rate that limits nothing is forgotten, and what is taken for usual is tested again now and then.
+        A rate that limits nothing is forgotten.
         """
-        if self._background and now - self._tested_at > 2 * _PLATEAU:
-            self._background, self._tested_at = 0.5 * self._background, now
         if self.rate is None:
             return
         if self.rate > 2 * max(1.0, sent):
@@ -299,12 +324,12 @@ class Pace:
             self.limit = max(1.0, 0.7 * self.limit)
             self._is_slow_start = False
             return
-        if not window.ok:
+        if not window.durations:
             return
-        latency = window.seconds / window.ok
+        latency = median(window.durations)  # one call that hangs says nothing of the others
         # The baseline rises slowly: models and prompts change, and then twice as long is the new normal.
         self._baseline = latency if self._baseline is None else min(latency, 1.02 * self._baseline)
-        if latency > 2 * self._baseline + 0.05:
+        if self.concurrency == "adaptive" and latency > 2 * self._baseline + 0.05:
             self.limit = max(min(self.limit, START), 0.9 * self.limit)
             self._is_slow_start = False
         elif window.most_in_flight >= int(0.9 * self.limit):
