@@ -1,4 +1,4 @@
-"""Ask, ask again with the conversation so far, and see what it cost."""
+"""Ask, ask again with the conversation so far, and count the tokens."""
 
 from gateway import MODEL, configure
 from gemway import Client

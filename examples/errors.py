@@ -1,4 +1,4 @@
-"""What goes wrong, and what you can do about it: errors say their kind, the status, and the next step."""
+"""Typical errors, and how to react: each names its kind, the status, and the next step."""
 
 import os
 
@@ -25,7 +25,7 @@ ADVICE = {
 
 
 def show(what: str, client_options: dict[str, object], model: str = MODEL) -> None:
-    """Try a call that fails, and print what a program learns from it."""
+    """Try a call that fails, and print the details that a program gets."""
     try:
         Client(max_retries=0, **client_options).generate_content(model, HELLO)
     except GemwayError as error:

@@ -21,10 +21,10 @@ def configure(*, chunk_delay: float = 0.0) -> str:
         chunk_delay: seconds that the emulator waits between the pieces of a streamed answer, so that it can be seen.
     """
     global _emulator  # noqa: PLW0603 - one for the whole program
-    given = [name for name in ("GEMWAY_BASE_URL", "GEMWAY_API_KEY") if os.environ.get(name)]
-    if len(given) == 1:
-        raise SystemExit(f"{given[0]} is set alone; set GEMWAY_BASE_URL and GEMWAY_API_KEY, or neither")
-    if not given:
+    names = [name for name in ("GEMWAY_BASE_URL", "GEMWAY_API_KEY") if os.environ.get(name)]
+    if len(names) == 1:
+        raise SystemExit(f"{names[0]} is set alone; set GEMWAY_BASE_URL and GEMWAY_API_KEY, or neither")
+    if not names:
         _emulator = Emulator(chunk_delay=chunk_delay).start()
         atexit.register(_emulator.stop)
         os.environ.update(GEMWAY_BASE_URL=_emulator.base_url, GEMWAY_API_KEY=_emulator.api_key)

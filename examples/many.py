@@ -9,7 +9,7 @@ IN_FLIGHT = 8
 
 
 async def ask(client: AsyncClient, number: int, gate: asyncio.Semaphore) -> str:
-    """Return one answer, or what went wrong: one failure must not lose the others."""
+    """Return one answer, or its error: one failure must not lose the others."""
     question = f"Item {number} costs {number * 3} euros. How much does item {number} cost?"
     async with gate:
         try:

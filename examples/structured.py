@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class Recipe(BaseModel):
-    """A dish, and what is needed for it."""
+    """A dish and its ingredients."""
 
     name: str
     minutes: int

@@ -150,13 +150,13 @@ class GemwayModel(Model):
 
 
 def _to_profile(model: str) -> ModelProfile:
-    """Tell pydantic-ai what the model can do; gemway converts schemas itself, so no transformer is named."""
-    known = gemway.capabilities(model)
+    """Describe the model's abilities to pydantic-ai; gemway converts schemas itself, so no transformer is named."""
+    limits = gemway.capabilities(model)
     return ModelProfile(
-        supports_tools=known.tools,
-        supports_json_schema_output=known.structured_output,
-        supports_image_output="image" in known.outputs,
-        supports_thinking=known.thinking is not None,
+        supports_tools=limits.tools,
+        supports_json_schema_output=limits.structured_output,
+        supports_image_output="image" in limits.outputs,
+        supports_thinking=limits.thinking is not None,
     )
 
 
@@ -211,7 +211,7 @@ def _to_function_response(name: str, call_id: str, response: JSONObject) -> JSON
 
 
 def _from_response_part(part: ai.ModelResponsePart) -> Iterator[JSONObject]:
-    """Yield what the model sent, with its signature: Gemini 3 rejects a history that has lost one."""
+    """Yield the model's own parts, with their signatures: Gemini 3 rejects a history that has lost one."""
     details = getattr(part, "provider_details", None) or {}
     signature = details.get("thought_signature") or getattr(part, "signature", None)
     signed = {"thoughtSignature": signature} if signature else {}

@@ -1,4 +1,4 @@
-"""What the demo shows in the terminal. Knows rich, and nothing of models."""
+"""The output of the demo in the terminal. Knows rich, and nothing of models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Screen:
         self._console = Console(highlight=False)
 
     def title(self, address: str, what: str, models: tuple[str, str]) -> None:
-        """Say what the demo talks to."""
+        """Show the gateway and the models."""
         text = f"gateway   {address} ({what})\nmodel     {models[0]}\npictures  {models[1]}"
         self._console.print(Panel(text, title="gemway", expand=False))
 
@@ -34,7 +34,7 @@ class Screen:
         self._console.rule(f"[bold]{number}/{of}  {title}", align="left")
 
     def prompt(self, text: str) -> None:
-        """Show what is asked."""
+        """Show a question."""
         self._console.print("> ", style="bold cyan", end="")
         self._console.print(text, style="cyan", markup=False)
 

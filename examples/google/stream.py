@@ -1,4 +1,4 @@
-"""A story while it is told."""
+"""A story, streamed."""
 
 from gemway.google import google_options
 from google import genai

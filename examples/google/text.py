@@ -1,4 +1,4 @@
-"""A question with a system instruction, and what it cost."""
+"""A question with a system instruction, and its token counts."""
 
 from gemway.google import google_options
 from google import genai

@@ -26,7 +26,7 @@ async def get_company_news(company: str) -> str:
 
 @dataclass
 class Screen:
-    """What the user sees. A real one would push to a websocket."""
+    """The user's screen. A real one would push to a websocket."""
 
     thoughts: str = ""
     text: str = ""
@@ -35,7 +35,7 @@ class Screen:
 
 
 class TokenCounter(AsyncCallbackHandler):
-    """Counts what arrives, for the progress bar."""
+    """Counts events, for the progress bar."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen

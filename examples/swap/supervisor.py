@@ -28,8 +28,8 @@ class Route(BaseModel):
 @tool
 def look_up_fact(topic: str) -> str:
     """Look up a fact about a topic in the knowledge base."""
-    found = [fact for name, fact in FACTS.items() if name in topic.lower()]
-    return " ".join(found) or f"nothing is known about {topic}"
+    facts = [fact for name, fact in FACTS.items() if name in topic.lower()]
+    return " ".join(facts) or f"nothing is known about {topic}"
 
 
 @tool
