@@ -41,6 +41,8 @@ class Emulator(Options):
     - *misbehave*: names from `MISBEHAVIOURS`.
     - *upstream*: the address of an OpenAI-compatible server (`http://127.0.0.1:11434/v1`) that answers in text, calls and JSON;
       *upstream_model* is asked there (by default the request's if it is there, else the first), with *upstream_key*.
+
+    All but *port*, *host*, *prefix*, *latency* and *upstream* are attributes too: set one to change it from the next request on.
     """
 
     def __post_init__(self) -> None:
