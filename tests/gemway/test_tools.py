@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Annotated, Any, Literal
 
 import pytest
 from gemway import Client, ConfigurationError
-from gemway.adapters import restore_arguments, sanitize_tool_name, split_result_media
+from gemway.adapters import restore_arguments, sanitize_tool_name, split_result_media, stamp_class
 from gemway_emulator import Emulator, reply
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 
 class Node(BaseModel):
@@ -183,3 +185,31 @@ def test_media_of_a_result_can_be_sent_to_one_place():
         [],
     )
     assert split_result_media([part], model="gemini-3-pro-preview", where="beside") == ([], [part])
+
+
+def test_every_rebuild_of_a_class_changes_its_stamp():
+    """Also if the old schema is freed before the new one is made, so that the new one could take its place."""
+    cls = create_model("Rebuilt", size=(int, ...))
+    kinds = (int, str, float, bool)
+    stamps = [stamp_class(cls)]
+
+    for number in range(200):
+        cls.model_fields["size"].annotation = kinds[number % 4]
+        cls.model_rebuild(force=True)
+        stamps.append(stamp_class(cls))
+
+    assert all(before != after for before, after in zip(stamps, stamps[1:], strict=False))
+    assert stamp_class(cls) == stamps[-1]
+
+
+def test_a_stamp_does_not_keep_its_class():
+    """Programs make classes as they go, and each is collected as before."""
+    cls = create_model("Passing", size=(int, ...))
+    stamp = stamp_class(cls)
+    alive = weakref.ref(cls)
+
+    del cls
+    gc.collect()
+
+    assert alive() is None
+    assert stamp

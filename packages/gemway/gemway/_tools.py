@@ -15,6 +15,7 @@ from gemway._exceptions import ConfigurationError
 from gemway._json import JsonMapping, JsonObject
 
 _DESCRIPTION: Final = attrgetter("description")
+_STAMPED: Final = "__gemway_stamped_schema__"
 _LONGEST: Final = 64  # 128 in the current docs; 64 in older ones and for other providers' models
 
 
@@ -48,11 +49,15 @@ def stamp_class(schema: object) -> tuple[object, ...]:
     Programs patch descriptions, or add fields before `model_rebuild()`, which makes a new core schema. The value holds
     that schema's id, since a reference to the schema would keep the class alive.
     """
+    # `model_rebuild()` drops the old schema before it makes the new one, which may then get the same id. So the class
+    # itself keeps the schema that was stamped: both are collected together, and no other schema can have its id.
     fields = getattr(schema, "model_fields", None)
     if not isinstance(fields, Mapping):
         return getattr(schema, "__doc__", None), repr(fields)
-    built = id(getattr(schema, "__pydantic_core_schema__", None))
-    return (schema.__doc__, built, *fields, *map(_DESCRIPTION, fields.values()))
+    built = getattr(schema, "__pydantic_core_schema__", None)
+    if isinstance(schema, type) and vars(schema).get(_STAMPED) is not built:
+        setattr(schema, _STAMPED, built)
+    return (schema.__doc__, id(built), *fields, *map(_DESCRIPTION, fields.values()))
 
 
 def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
