@@ -376,9 +376,20 @@ class AsyncClient:
                 return state.succeed(response, parser, first, messages)
             except APIError as error:
                 failure = error.with_traceback(None)
+            if options_of_look := state.options_to_list_models(failure, transport.now()):
+                await self._learn_models(state, options_of_look)
             # Decided in the pure core; only the waiting is done here.
             if delay := state.next_delay(failure, transport.now()):
                 await transport.sleep(delay)
+
+    async def _learn_models(self, state: CallState, options: CallOptions) -> None:
+        """Ask the gateway for the names of its models. A failure is left out: the user is to see the first error."""
+        try:
+            call = protocol.list_models_at_once()
+            names, _ = protocol.to_models(call, await self._send_for_json(call, options))
+        except Exception:  # noqa: BLE001 - whatever keeps the list from coming, it is not what the user asked for
+            return
+        state.learn_models(names)
 
     async def __aenter__(self) -> Self:
         return self

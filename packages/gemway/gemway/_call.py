@@ -14,6 +14,7 @@ from gemway._checks import DEFAULT_TIMEOUTS, Timeouts
 from gemway._config import Settings
 from gemway._conversation import with_sentinels
 from gemway._embeddings import EmbedRoute
+from gemway._error_bodies import is_unknown_model, suggest_models
 from gemway._exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
 from gemway._log import log_repetition
 from gemway._option_reader import hide_secrets
@@ -23,6 +24,8 @@ from gemway._rate_limits import read_rate_limits
 from gemway._redaction import Secret
 from gemway._retry import RetryBudget, RetryEvent, RetryPolicy
 from gemway.types import CallRecord, GenerateContentResponse
+
+_LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,16 @@ _CALL_ADVICE: Final = {
 
 @dataclass
 class GatewayFacts:
-    """Facts that a client has learned about its gateway."""
+    """Facts that a client has learned about its gateway.
+
+    Attributes:
+        no_stream_route: whether it answers streams in one piece only.
+        embed_route: the route for embeddings that it serves.
+        model_names: the models that it listed when one was not found; None if it was not asked.
+    """
 
     no_stream_route: bool = False
+    model_names: tuple[str, ...] | None = None
     embed_route: EmbedRoute | None = None
 
 
@@ -186,6 +196,25 @@ class CallState:
             first.with_call_record(parser.record)
         return OpenResponse(response, parser, first, rest)
 
+    def options_to_list_models(self, error: APIError, now: float) -> CallOptions | None:
+        """Return the options for a look at the gateway's models if that helps to explain *error*, or None.
+
+        A wrong name is often a near one. The look is one short request for each client, and never takes a share of a
+        limit, which is for the user's own requests.
+        """
+        is_useful = self.call.wire is not None and is_unknown_model(error)
+        if not is_useful or self._facts.model_names is not None or self._settings.limiter is not None:
+            return None
+        self._facts.model_names = ()  # whatever comes of it, and though other calls may fail in the meantime
+        seconds = _LOOK_SECONDS if self.expires is None else min(_LOOK_SECONDS, self.expires - now)
+        if seconds <= 0:
+            return None
+        return CallOptions(Timeouts(seconds, seconds, seconds), 0, seconds, self.headers)
+
+    def learn_models(self, names: Iterable[str]) -> None:
+        """Remember the names of the gateway's models."""
+        self._facts.model_names = tuple(names)
+
     def next_delay(self, error: APIError, now: float) -> float:
         """Return the seconds to wait before the next attempt; raise *error* if there is none."""
         remaining = None if self.expires is None else self.expires - now
@@ -196,6 +225,8 @@ class CallState:
         change = self._change_request(error)
         delay = 0.0 if change else self._delay_before_retry(error, remaining)
         if delay is None:
+            if self._facts.model_names and is_unknown_model(error):
+                suggest_models(error, self.call.model, self._facts.model_names)
             raise self._with_attempt_count(error)
         log_repetition(sent, self.count, error, delay, change)
         if self._context.on_retry is not None:

@@ -7,13 +7,15 @@ balance and a 503 an unknown model (QuantumNous/new-api, service/pre_consume_quo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 
 from gemway._exceptions import (
+    APIError,
     APIStatusError,
     AuthenticationError,
     BadRequestError,
@@ -138,12 +140,18 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], type[APIStatusError]], ...] = (
     ),
 )
 _LONGEST_CLASSIFIED = 8192
+_CHECK_MODEL = (
+    "Check model=: client.list_models() returns the names that this gateway knows; if the name is right, check"
+    " base_url="
+)
+# A 404 that means the model, in the words of Google, OpenAI, new-api and others; any other may mean the route.
+_UNKNOWN_MODEL = re.compile(
+    r"\bmodels?[/ '\"`:][^ ]{0,200} (?:is )?(?:not found|does not exist)|\bmodel not found|unknown model"
+    r"|no available channel|无可用渠道|模型.{0,80}不存在",
+    re.I,
+)
 _NEXT_STEP: tuple[tuple[type[APIStatusError], str], ...] = (
-    (
-        NotFoundError,
-        "Check model=: client.list_models() returns the names that this gateway knows; if the name is right, check"
-        " base_url=",
-    ),
+    (NotFoundError, _CHECK_MODEL),
     (AuthenticationError, "The gateway expects an API key as Bearer token; set GEMWAY_API_KEY or pass api_key="),
     (QuotaExceededError, "The balance or quota of this key is used up; top it up or use another key"),
     (RequestTooLargeError, "Send less inline data, or send media by reference"),
@@ -209,7 +217,7 @@ def error_from_payload(
         message = page_summary(message)
     request_id, message = _request_id(headers, message or "the answer has no body")
     error = kind(
-        redact(_compose(kind, status, url, message)),
+        redact(_compose(kind, message)),
         status_code=status,
         code=next((code for code in body.codes if not code.isdigit()), None) or next(iter(body.codes), None),
         request_id=redact(request_id) if request_id else None,
@@ -217,6 +225,7 @@ def error_from_payload(
         retry_after=retry_hint(headers, body, now),
         is_retryable=_is_retryable(kind, status, body, headers),
     )
+    error.url = redact(url)
     error.rate_limits = read_rate_limits(headers, now)
     return error
 
@@ -482,11 +491,31 @@ def _without_tags(page: str, lower: str) -> str:
 _SKIPPED = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"))
 
 
-def _compose(kind: type[APIStatusError], status: int | None, url: str, message: str) -> str:
-    lines = f"{status or 'error in a 200'} from {url}: {message[:SHOWN_CHARACTERS].rstrip()}"
+def is_unknown_model(error: APIError) -> bool:
+    """Whether *error* says that there is no such model, rather than no such route."""
+    return isinstance(error, NotFoundError) and (
+        error.code == "model_not_found" or _UNKNOWN_MODEL.search(error.message[:_LONGEST_CLASSIFIED]) is not None
+    )
+
+
+def suggest_models(error: APIError, model: str, names: Iterable[str]) -> None:
+    """Let *error* name the models whose names are near *model*, if there are any."""
+    wanted, known = model.removeprefix("models/"), list(names)
+    near = [] if wanted in known else get_close_matches(wanted, known, n=3)
+    if near:
+        advice = (
+            f"Did you mean {' or '.join(f'model={name!r}' for name in near)}? client.list_models() returns all names"
+        )
+        error.message = error.message.replace(_CHECK_MODEL, advice)
+        error.args = (error.message,)
+
+
+def _compose(kind: type[APIStatusError], message: str) -> str:
+    """Return the server's words and the next step."""
+    lines = message[:SHOWN_CHARACTERS].strip()
     if kind is AuthenticationError and "x-goog-api-key" in message:
-        return f"{lines.rstrip('.')}. {_OTHER_HEADER}."
+        return f"{lines.rstrip('.')}. {_OTHER_HEADER}"
     for error_type, advice in _NEXT_STEP:
         if issubclass(kind, error_type):
-            return f"{lines.rstrip('.')}. {advice}."
+            return f"{lines.rstrip('.')}. {advice}"
     return lines

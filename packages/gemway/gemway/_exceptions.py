@@ -119,12 +119,14 @@ class APIError(GemwayError):
         budget_exhausted: whether the retry budget stopped further attempts.
         partial: the beginning of a stream, folded into one response; for embeddings the result
             with the vectors that had arrived; or None.
+        url: the address that was asked, or None.
         rate_limits: the limits that the gateway's headers state (`types.RateLimits`), or None.
         input_index: the place of the input that an embedding request failed for, or None.
     """
 
     is_retryable = False
     input_index: int | None = None
+    url: str | None = None
     rate_limits: RateLimits | None = None
 
     def __init__(
@@ -153,6 +155,7 @@ class APIError(GemwayError):
         self.partial: Any = None
 
     def __str__(self) -> str:
+        # The reason first and the address last: logs and terminals cut long lines off at their end.
         notes = []
         if self.request_id:
             notes.append(f"request id {self.request_id}")
@@ -163,7 +166,15 @@ class APIError(GemwayError):
         # Without this note, a call that failed at once looks as if retries did not work.
         if self.retry_after is not None and self.retry_after > MAX_HINT:
             notes.append(f"not repeated: the gateway asks for a wait of {self.retry_after:,.0f} s")
+        if self.url:
+            notes.append(f"{self._outcome()} {self.url}")
         return f"{self.message} ({'; '.join(notes)})" if notes else self.message
+
+    def _outcome(self) -> str:
+        """Return what came from the address, to be read before it."""
+        if self.status_code is not None:
+            return f"{self.status_code} from"
+        return "error in a 200 from" if isinstance(self, APIStatusError) else "request to"
 
 
 class APIConnectionError(APIError):
@@ -220,7 +231,7 @@ class UnprocessableEntityError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests; later they will be served."""
+    """429: too many requests. Retry later."""
 
     is_retryable = True
 

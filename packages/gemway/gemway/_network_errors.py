@@ -62,14 +62,17 @@ def to_connection_error(failure: BaseException, url: str, redact: Callable[[str]
     phase = "deadline" if type(failure) is TimeoutError else next((_PHASES[n] for n in _PHASES if n in names), None)
     error: APIConnectionError
     if phase is not None:
-        error = APITimeoutError(f"no answer from {url} in time ({phase}: {text})")
+        error = APITimeoutError(f"no answer in time ({phase}: {text})")
         error.phase = phase
     # A wrong certificate does not become right by repetition.
     elif "CERTIFICATE_VERIFY_FAILED" in text:
-        error = APIConnectionError(f"{url} is not trusted: {text}. Set SSL_CERT_FILE or pass verify=")
+        error = APIConnectionError(f"the certificate is not trusted: {text}. Set SSL_CERT_FILE or pass verify=")
         error.is_retryable = False
+    elif "ProxyError" in names:
+        error = APIConnectionError(text)
     else:
-        error = APIConnectionError(f"no answer from {url}: {text}")
+        error = APIConnectionError(f"no {'connection' if names & _NOT_SENT else 'answer'}: {text}")
+    error.url = redact(url)
     # Decides whether a picture may have been made: a request that never left cannot be billed.
     error.sent = not names & _NOT_SENT
     # h11 refuses an illegal header each time; other protocol errors of ours are those of a dying connection.

@@ -18,6 +18,7 @@ from pydantic_core import PydanticSerializationError
 from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
 from gemway._config import Settings
+from gemway._error_bodies import is_unknown_model
 from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
 from gemway._json import JsonMapping, JsonObject, merge_deep
 from gemway._request_forms import is_request_form, to_request
@@ -139,6 +140,11 @@ def count_tokens(model: str, request: object, settings: Settings) -> Call:
 def list_models() -> Call:
     """Return the call that lists models."""
     return Call("", "/v1beta/models", None, method="GET")
+
+
+def list_models_at_once() -> Call:
+    """Return the call that lists models in pages as large as Google makes them (ai.google.dev/api/models: 1,000)."""
+    return Call("", "/v1beta/models?pageSize=1000", None, method="GET")
 
 
 def under_v1(call: Call) -> Call:
@@ -321,10 +327,7 @@ def is_missing_stream_route(error: APIError) -> bool:
         return True
     if error.status_code != 404 or not isinstance(error, NotFoundError):
         return False
-    text = f"{error.code} {error.message}".lower()
-    return "model_not_found" not in text and not re.search(
-        r"models?[/ '\"][^ ]* (is )?(not found|does not exist)", text
-    )
+    return not is_unknown_model(error)
 
 
 def is_signature_error(error: APIError) -> bool:

@@ -22,6 +22,7 @@ from gemway._error_bodies import (
     KEPT_BODY_BYTES,
     error_from_payload,
     is_error,
+    page_summary,
     parse_json,
     to_status_error,
 )
@@ -38,6 +39,7 @@ from gemway._exceptions import (
 from gemway._headers import request_id_of
 from gemway._json import JsonObject, camel, repair_response
 from gemway._protocol import Call
+from gemway._rate_limits import read_rate_limits
 from gemway._sse import EventDecoder, EventTooLargeError, JsonBalance
 from gemway._warnings import warn
 from gemway.types import CallRecord, Candidate, GenerateContentResponse
@@ -57,6 +59,7 @@ _SHORTEST_OBJECT: Final = 12
 # Below this size nothing can hold enough values to matter.
 _HARMLESS_SIZE: Final = 4096
 _COUNTED_AT_A_GLANCE: Final = 2**16
+_SHOWN_OF_PAGE: Final = 100
 _HEARTBEATS: Final = frozenset({b"{}", b"[]", b"null", b'""'})
 # The only fields of a chunk without content, for example `{"type": "ping"}` or `{"createTime": ...}`.
 _FIELDS_OF_HEARTBEATS: Final = frozenset(
@@ -130,12 +133,10 @@ class ResponseParser:
             raise self._status_error(body)
         # gzip knows its own end, which shows a cut that a body without Content-Length hides.
         if self._inflater is not None and not self._inflater.complete:
-            raise self._invalid_answer_error(f"the compressed answer of {self._url} was cut short", is_retryable=True)
+            raise self._invalid_answer_error("the compressed answer was cut short", is_retryable=True)
         # Google's own client returns an empty 200 as a successful answer without text.
         if not body or body.isspace():
-            raise self._invalid_answer_error(
-                f"{self._url} answered {self._status} with an empty body", is_retryable=True
-            )
+            raise self._invalid_answer_error("the gateway answered with an empty body", is_retryable=True)
         # Lists of models, counts and embeddings are read by their callers.
         if self._call.wire is None:
             return iter((self._parse_other_json(body),))
@@ -143,7 +144,8 @@ class ResponseParser:
         # Not an error only if the prompt was blocked: then Gemini leaves the candidates out and gives the reason.
         if not message.candidates and message.block_reason is None:
             raise EmptyResponseError(
-                f"{self._url} answered with neither candidates nor a reason for their absence", response=message
+                f"the answer has neither candidates nor a reason for their absence ({self._status} from {self._url})",
+                response=message,
             )
         if message.candidates and not message.candidates[0].finish_reason and message.block_reason is None:
             warn(
@@ -170,7 +172,7 @@ class ResponseParser:
             problem = str(error)
         if self._status >= 300:
             raise self._status_error(self._body.getvalue())
-        raise self._invalid_answer_error(f"{self._url} {problem}", is_retryable=inflater.has_begun)
+        raise self._invalid_answer_error(f"the gateway {problem}", is_retryable=inflater.has_begun)
 
     def _parse_message(self, data: bytes, *, is_chunk: bool = False) -> Any:
         """Return the message that *data* is the JSON of; None for a chunk that is only a heartbeat."""
@@ -217,7 +219,7 @@ class ResponseParser:
         if not messages:
             raise self._no_answer_error(body)
         if decoder.is_cut_array:
-            raise self._invalid_answer_error(f"the list of answers from {self._url} was cut short", is_retryable=True)
+            raise self._invalid_answer_error("the list of answers was cut short", is_retryable=True)
         return accumulator.response()
 
     def _parse_event(self, event: bytes) -> Iterator[GenerateContentResponse]:
@@ -254,7 +256,7 @@ class ResponseParser:
             balance.feed(data[at : at + _COUNTED_AT_A_GLANCE])
             if not self._fits_into_memory(len(data), balance.objects, balance.values):
                 raise self._invalid_answer_error(
-                    f"the answer of {self._url} holds more objects or values than {self._limit:,} bytes allow;"
+                    f"the answer holds more objects or values than {self._limit:,} bytes allow;"
                     " raise max_response_bytes= if that is expected"
                 )
 
@@ -276,7 +278,7 @@ class ResponseParser:
         return self._invalid_answer_error(f"{problem}; raise max_response_bytes= if that is expected")
 
     def _deadline_error(self) -> APIError:
-        return _timeout_error(f"the deadline passed while {self._url} was still answering", "deadline")
+        return self._timeout_error("the deadline passed while the gateway was still answering", "deadline")
 
     def _status_error(self, body: bytes) -> APIError:
         if self._status < 400:
@@ -286,8 +288,8 @@ class ResponseParser:
     def _redirect_error(self) -> APIError:
         target = self._redact(self._headers.get("location", ""))
         return self._invalid_answer_error(
-            f"{self._status} from {self._url}: the gateway redirects to {target or 'nowhere'}; redirects are never"
-            " followed, so that neither key nor prompt travels. Set base_url to the final address."
+            f"the gateway redirects to {target or 'nowhere'}; redirects are never followed, so that neither key nor"
+            " prompt travels. Set base_url to the final address"
         )
 
     def _no_answer_error(self, data: bytes, problem: ValidationError | None = None) -> APIError:
@@ -300,23 +302,23 @@ class ResponseParser:
             )
         # new-api serves its dashboard with status 200 for every path that it does not know.
         if text.lstrip()[:1] == "<":
-            advice = "an HTML page; is the base URL right? It must lead to the gateway's API, without /v1beta"
-            return self._invalid_answer_error(f"{self._url} answered {self._status} with {advice}", body=text)
+            return self._invalid_answer_error(
+                f"the gateway answered with an HTML page ({page_summary(text)[:_SHOWN_OF_PAGE]!r}); is the base URL right? It must"
+                " lead to the gateway's API, without /v1beta",
+                body=text,
+            )
         first_error = problem.errors(include_input=False, include_url=False)[0] if problem else None
         if first_error is None or (first_error["type"] != "json_invalid" and not first_error["loc"]):
-            return self._invalid_answer_error(
-                f"{self._url} answered {self._status} with JSON that is no Gemini answer", body=text
-            )
+            return self._invalid_answer_error("the gateway answered with JSON that is no Gemini answer", body=text)
         # Pydantic's only sign that JSON ended too early; such an answer was cut on its way, so a retry may help.
         cut = "EOF while parsing" in first_error["msg"]
         if cut and self._event_count:
-            return StreamInterruptedError(
-                f"the stream from {self._url} ended in the middle of an event, after {self._event_count} whole ones",
-                request_id=self.request_id,
+            return self._interruption(
+                f"the stream ended in the middle of an event, after {self._event_count} whole ones"
             )
         where = ".".join(map(str, first_error["loc"]))
         return self._invalid_answer_error(
-            f"{self._url} answered {self._status} with no valid answer ({where}{': ' if where else ''}{first_error['msg']})",
+            f"the gateway's answer is not valid ({where}{': ' if where else ''}{first_error['msg']})",
             body=text,
             is_retryable=cut,
         )
@@ -324,9 +326,22 @@ class ResponseParser:
     def _invalid_answer_error(
         self, message: str, *, body: object = None, is_retryable: bool = False
     ) -> ResponseValidationError:
-        return ResponseValidationError(
+        error = ResponseValidationError(
             message, status_code=self._status, request_id=self.request_id, body=body, is_retryable=is_retryable
         )
+        error.url = self._redact(self._url)
+        error.rate_limits = read_rate_limits(self._headers, self._arrived)
+        return error
+
+    def _interruption(self, message: str, kind: type[StreamInterruptedError] = StreamInterruptedError) -> APIError:
+        error = kind(message, request_id=self.request_id)
+        error.url = self._redact(self._url)
+        return error
+
+    def _timeout_error(self, message: str, phase: str) -> APITimeoutError:
+        error = APITimeoutError(message)
+        error.url, error.phase = self._redact(self._url), phase
+        return error
 
 
 class StreamParser(ResponseParser):
@@ -377,7 +392,7 @@ class StreamParser(ResponseParser):
         if self._event_count > count or self._alive_at is None or pending - self._pending >= _SIGN_OF_LIFE:
             self._alive_at, self._pending = now, pending
         elif now - self._alive_at > self._silence:
-            raise _timeout_error(f"no data from {self._url} for {self._silence:g} s, only comments", "read")
+            raise self._timeout_error(f"no data for {self._silence:g} s, only comments", "read")
 
     def finish(self) -> Iterator[GenerateContentResponse | TextChunk]:
         """The stream has ended: yield what is left, and raise an error if that cannot be its end."""
@@ -385,17 +400,14 @@ class StreamParser(ResponseParser):
         yield from self._read_events(self._decoder.finish())
         if not self._event_count:
             if self._decoder.said_nothing:
-                raise self._invalid_answer_error(
-                    f"{self._url} answered {self._status} with an empty stream", is_retryable=True
-                )
+                raise self._invalid_answer_error("the gateway answered with an empty stream", is_retryable=True)
             raise self._no_answer_error(self._decoder.head)
         # Gemini ends every answer with a finishReason. new-api closes the stream without one when its upstream times
         # out.
         if not self._has_end or (self._has_content_after_end and not self._decoder.is_done):
-            raise StreamInterruptedError(
-                f"the stream from {self._url} ended after {self._event_count} events without a finishReason"
-                f"{' after its last content' if self._has_end else ''}, so the answer is incomplete",
-                request_id=self.request_id,
+            raise self._interruption(
+                f"the stream ended after {self._event_count} events without a finishReason"
+                f"{' after its last content' if self._has_end else ''}, so the answer is incomplete"
             )
         # Some converters give every chunk an id of its own, which means nothing.
         has_id_per_chunk = self._ids > 2 and self._id_changes == self._ids - 1
@@ -413,9 +425,7 @@ class StreamParser(ResponseParser):
         error = cause
         if isinstance(cause, APIConnectionError):
             kind = StreamTimeoutError if isinstance(cause, APITimeoutError) else StreamInterruptedError
-            error = kind(
-                f"the stream broke off after {self._event_count} events: {cause.message}", request_id=self.request_id
-            )
+            error = self._interruption(f"the stream broke off after {self._event_count} events: {cause.message}", kind)
             error.__cause__ = cause.__cause__
         error.partial = fold(self._received_messages()).with_call_record(self.record)
         return error
@@ -575,12 +585,6 @@ def _has_visible_content(candidate: Candidate) -> bool:
     """Whether a candidate brings anything but the signature of earlier parts."""
     parts = (candidate.content and candidate.content.parts) or ()
     return any(part.text or part.model_fields_set - {"text", "thought", "thought_signature"} for part in parts)
-
-
-def _timeout_error(message: str, phase: str) -> APITimeoutError:
-    error = APITimeoutError(message)
-    error.phase = phase
-    return error
 
 
 _TOP: Final = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId"})

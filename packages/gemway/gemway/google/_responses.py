@@ -125,7 +125,7 @@ class ResponseTranslator:
             yield from inflater.feed(data)
             return
         except UnreadableEncodingError as error:
-            message = f"{self._url} {error}"
+            message = f"the gateway {error}"
         raise self._invalid(message)
 
     def finish(self) -> bytes:
@@ -185,7 +185,7 @@ class ResponseTranslator:
         if payload is not None:
             return self._error(payload) if is_error(payload) else None
         if self._count and event.lstrip()[:1] == b"{":
-            return self._invalid(f"the stream from {self._url} ended in the middle of an event")
+            return self._invalid("the stream ended in the middle of an event")
         return self._no_answer(event)
 
     def _whole(self, body: bytes) -> bytes:
@@ -196,8 +196,8 @@ class ResponseTranslator:
             )
         if self._status >= 300:
             raise self._invalid(
-                f"{self._status} from {self._url}: the gateway redirects, and redirects are never followed, so that"
-                " neither key nor prompt travels. Set base_url to the final address."
+                "the gateway redirects, and redirects are never followed, so that neither key nor prompt travels."
+                " Set base_url to the final address"
             )
         if self._is_verbatim or (not body and self._call.method == "DELETE"):
             return body
@@ -238,17 +238,19 @@ class ResponseTranslator:
             return self._error(payload)
         text = self._redact(body[:KEPT_BODY_BYTES].decode("utf-8", "replace")).strip()
         if not text:
-            return self._invalid(f"{self._url} answered {self._status} with an empty body", is_retryable=True)
+            return self._invalid("the gateway answered with an empty body", is_retryable=True)
         if text[:1] == "<":
             advice = "an HTML page; is the base URL right? It must lead to the gateway's API, without /v1beta"
-            return self._invalid(f"{self._url} answered {self._status} with {advice}", body=text)
-        return self._invalid(f"{self._url} answered {self._status} with no Gemini answer: {text[:200]}", body=text)
+            return self._invalid(f"the gateway answered with {advice}", body=text)
+        return self._invalid(f"the gateway answered with no Gemini answer: {text[:200]}", body=text)
 
     def _error(self, payload: Any) -> APIStatusError:
         return error_from_payload(payload, None, self._headers, url=self._url, now=self._arrived, redact=self._redact)
 
     def _invalid(self, message: str, *, body: Any = None, is_retryable: bool = False) -> ResponseValidationError:
-        return ResponseValidationError(message, status_code=self._status, body=body, is_retryable=is_retryable)
+        error = ResponseValidationError(message, status_code=self._status, body=body, is_retryable=is_retryable)
+        error.url = self._redact(self._url)
+        return error
 
 
 def to_frame(event: bytes) -> bytes:
@@ -338,8 +340,8 @@ def _words_of(error: APIError) -> str:
     """Return the gateway's own words, or ours where it has none that one can read."""
     if isinstance(error.body, str):
         text = error.body.strip()
-        return error.message if not text or text[:1] == "<" else text
-    return read_error_body(error.body).message or error.message
+        return str(error) if not text or text[:1] == "<" else text
+    return read_error_body(error.body).message or str(error)
 
 
 def _with_googles_models(body: bytes) -> bytes:
@@ -358,5 +360,5 @@ def failure_in(library: Any, error: APIConnectionError) -> Exception:
     kind = getattr(library, name, None)
     if not (isinstance(kind, type) and issubclass(kind, library.TransportError)):
         kind = library.ReadTimeout if isinstance(error, TimeoutError) else library.ReadError
-    failure: Exception = kind(error.message)
+    failure: Exception = kind(str(error))
     return failure
