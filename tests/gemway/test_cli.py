@@ -128,7 +128,7 @@ def test_a_gallery_leaves_strangers_alone(gemway, tmp_path):
         (("image", "x", "--edit", "missing.png"), {}, "missing.png: No such file"),
         (("image", "x", "-o", "nowhere/x.png"), {}, "nowhere: there is no such folder"),
         (("image", "x", "-o", "."), {}, "is a folder"),
-        (("image", "x"), {"GEMWAY_API_KEY": "wrong-key-1234"}, "401 .*GEMWAY_API_KEY"),
+        (("image", "x"), {"GEMWAY_API_KEY": "wrong-key-1234"}, "401: .*GEMWAY_API_KEY"),
         (("image", "x"), {"GEMWAY_API_KEY": ""}, "no API key.*GEMWAY_API_KEY"),
         (("image", "x"), {"GEMWAY_BASE_URL": ""}, "no gateway address.*GEMWAY_BASE_URL"),
         (("image", "x", "--base-url", "http://127.0.0.1:9"), {}, "is the address right"),
@@ -510,7 +510,7 @@ def test_failures_do_not_end_a_conversation(emulator, tmp_path):
     done = chat(emulator, "one\n/nonsense\ntwo\n", folder=tmp_path)
 
     assert done.returncode == 0
-    assert "error: 400" in done.stderr
+    assert "error: 400: Not like this." in done.stderr
     assert "there is no /nonsense" in done.stderr
     assert [content["parts"][0]["text"] for content in emulator.requests[-1].json["contents"]] == ["two"]
 

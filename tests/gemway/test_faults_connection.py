@@ -17,13 +17,22 @@ from fault_server import (
     answer,
     both,
     event,
+    failure,
     full,
     head,
     message,
     piece,
     play,
+    reply,
 )
-from gemway import APIConnectionError, APITimeoutError, ConfigurationError, StreamInterruptedError
+from gemway import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    ConfigurationError,
+    PermissionDeniedError,
+    StreamInterruptedError,
+)
 
 CUT_JSON = b'{"candidates":[{"content":{"parts":[{"text":"o'
 BAD_BEGINNINGS = {
@@ -237,6 +246,39 @@ def test_a_proxy_that_opens_no_tunnel_is_named(driver, status, attempts):
 
     assert f"the proxy {refusing.base_url} (from proxy=) refused to connect to the gateway: {status}" in str(error)
     assert error.attempts == attempts
+
+
+@core_drivers
+def test_a_proxy_that_answers_for_the_gateway_is_named(driver, monkeypatch):
+    """Without TLS nobody can tell whose error it is, so the message names the proxy and its variable, too."""
+    with FaultServer() as refusing:
+        refusing.script(default=reply(b"<html><title>Access Denied</title></html>", 403))
+        monkeypatch.setenv("HTTP_PROXY", refusing.base_url)
+        error = driver.fail("http://gateway.example", PermissionDeniedError)
+
+    assert str(error).startswith("403: Access Denied")
+    assert str(error).endswith(f"through the proxy {refusing.base_url} (from HTTP_PROXY))")
+
+
+KINDS = {
+    "status": (failure(403, "not yours"), "403: not yours"),
+    "page": (reply(b"<html><title>New API</title></html>"), "the gateway answered with an HTML page ('New API')"),
+    "empty": (reply(b""), "the gateway answered with an empty "),
+    "closed": (play(CLOSE), "no answer: "),
+}
+
+
+@every_driver
+@pytest.mark.parametrize(("fault", "reason"), KINDS.values(), ids=KINDS)
+def test_errors_begin_with_the_reason_and_end_with_the_address(server, driver, fault, reason):
+    """Logs and terminals cut off the end of a line, and the address is long."""
+    server.script(default=fault)
+
+    error = driver.fail(server.base_url, APIError, max_retries=0)
+
+    assert str(error).startswith(reason)
+    assert error.url.startswith(f"{server.base_url}/v1beta/models/")
+    assert str(error).endswith(f"{error.url})")
 
 
 def _keepalive_of_sockets_to(port: int) -> list[tuple[bool, int | None]]:

@@ -32,7 +32,7 @@ def test_near_names_are_in_the_error(server, driver):
 
     assert "Did you mean model='gemini-2.5-flash-002' or model='gemini-2.5-flash-lite'?" in str(error)
     assert "imagen-4" not in str(error)
-    assert str(error).startswith("models/gemini-2.5-flash is not found")
+    assert str(error).startswith("404: models/gemini-2.5-flash is not found")
     assert [request.path.partition("?")[0].rpartition("/")[2] for request in server.requests][1:] == ["models"]
     assert server.requests[1].headers["authorization"] == server.requests[0].headers["authorization"]
     assert error.attempts == 1

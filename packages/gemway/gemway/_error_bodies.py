@@ -217,7 +217,7 @@ def error_from_payload(
         message = page_summary(message)
     request_id, message = _request_id(headers, message or "the answer has no body")
     error = kind(
-        redact(_compose(kind, message)),
+        redact(_compose(kind, status, message)),
         status_code=status,
         code=next((code for code in body.codes if not code.isdigit()), None) or next(iter(body.codes), None),
         request_id=redact(request_id) if request_id else None,
@@ -510,9 +510,9 @@ def suggest_models(error: APIError, model: str, names: Iterable[str]) -> None:
         error.args = (error.message,)
 
 
-def _compose(kind: type[APIStatusError], message: str) -> str:
-    """Return the server's words and the next step."""
-    lines = message[:SHOWN_CHARACTERS].strip()
+def _compose(kind: type[APIStatusError], status: int | None, message: str) -> str:
+    """Return the status, the server's words and the next step."""
+    lines = f"{status or 'error in a 200'}: {message[:SHOWN_CHARACTERS].rstrip()}"
     if kind is AuthenticationError and "x-goog-api-key" in message:
         return f"{lines.rstrip('.')}. {_OTHER_HEADER}"
     for error_type, advice in _NEXT_STEP:

@@ -125,6 +125,7 @@ class APIError(GemwayError):
     """
 
     is_retryable = False
+    _came_from = "answer from"
     input_index: int | None = None
     url: str | None = None
     rate_limits: RateLimits | None = None
@@ -167,14 +168,8 @@ class APIError(GemwayError):
         if self.retry_after is not None and self.retry_after > MAX_HINT:
             notes.append(f"not repeated: the gateway asks for a wait of {self.retry_after:,.0f} s")
         if self.url:
-            notes.append(f"{self._outcome()} {self.url}")
+            notes.append(f"{self._came_from} {self.url}")
         return f"{self.message} ({'; '.join(notes)})" if notes else self.message
-
-    def _outcome(self) -> str:
-        """Return what came from the address, to be read before it."""
-        if self.status_code is not None:
-            return f"{self.status_code} from"
-        return "error in a 200 from" if isinstance(self, APIStatusError) else "request to"
 
 
 class APIConnectionError(APIError):
@@ -185,6 +180,7 @@ class APIConnectionError(APIError):
     """
 
     is_retryable = True
+    _came_from = "request to"
     sent = True
 
 
@@ -200,6 +196,8 @@ class APITimeoutError(APIConnectionError, TimeoutError):
 
 class APIStatusError(APIError):
     """The gateway answered with an error."""
+
+    _came_from = "from"
 
 
 class BadRequestError(APIStatusError):

@@ -466,6 +466,9 @@ class Connector:
         if self._proxy is not None and self._proxy.url.scheme.startswith("socks") and not find_spec("socksio"):
             raise ConfigurationError("a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'")
         self.context = _ssl_context_for(key, self._proxy)
+        # Without TLS, an error may be the answer of the proxy as well as the gateway's: a 403 of a company's proxy.
+        is_readable = self._proxy is not None and url.scheme == "http"
+        self.detour = f" through {self._proxy_for_messages}" if is_readable else ""
 
     def sync_http(self, network: SyncNetwork) -> httpcore.ConnectionInterface:
         """Return the HTTP on a connection that is made when the first request is sent."""

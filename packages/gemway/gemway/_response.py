@@ -144,7 +144,7 @@ class ResponseParser:
         # Not an error only if the prompt was blocked: then Gemini leaves the candidates out and gives the reason.
         if not message.candidates and message.block_reason is None:
             raise EmptyResponseError(
-                f"the answer has neither candidates nor a reason for their absence ({self._status} from {self._url})",
+                f"the answer has neither candidates nor a reason for their absence (answer from {self._url})",
                 response=message,
             )
         if message.candidates and not message.candidates[0].finish_reason and message.block_reason is None:
@@ -406,7 +406,7 @@ class StreamParser(ResponseParser):
         # out.
         if not self._has_end or (self._has_content_after_end and not self._decoder.is_done):
             raise self._interruption(
-                f"the stream ended after {self._event_count} events without a finishReason"
+                f"the stream ended after {self._counted_events} without a finishReason"
                 f"{' after its last content' if self._has_end else ''}, so the answer is incomplete"
             )
         # Some converters give every chunk an id of its own, which means nothing.
@@ -425,10 +425,14 @@ class StreamParser(ResponseParser):
         error = cause
         if isinstance(cause, APIConnectionError):
             kind = StreamTimeoutError if isinstance(cause, APITimeoutError) else StreamInterruptedError
-            error = self._interruption(f"the stream broke off after {self._event_count} events: {cause.message}", kind)
+            error = self._interruption(f"the stream broke off after {self._counted_events}: {cause.message}", kind)
             error.__cause__ = cause.__cause__
         error.partial = fold(self._received_messages()).with_call_record(self.record)
         return error
+
+    @property
+    def _counted_events(self) -> str:
+        return f"{self._event_count} event{'' if self._event_count == 1 else 's'}"
 
     def _read_events(self, events: list[bytes]) -> Iterator[GenerateContentResponse | TextChunk]:
         """Yield the messages of *events*, and remember them. Empties *events*."""

@@ -75,7 +75,9 @@ class SyncTransport:
                 slot = pool.open(request, wait=timeouts.read, expires=state.expires, is_fresh=is_fresh)
                 head = slot.response
                 headers = to_headers(head.headers)
-                response = OpenSyncResponse(slot, head.status, headers, head.stream, url, redact)
+                response = OpenSyncResponse(
+                    slot, head.status, headers, head.stream, url + pool.connector.detour, redact
+                )
             else:
                 response = self._send_their_way(state, url, lines, timeouts, redact)
         except BaseException as error:  # noqa: BLE001 - raised below, without the frames that hold the key
