@@ -14,12 +14,12 @@ from gemway._checks import DEFAULT_TIMEOUTS, Timeouts
 from gemway._config import Settings
 from gemway._conversation import with_sentinels
 from gemway._embeddings import EmbedRoute
-from gemway._error_bodies import is_unknown_model, suggest_models
+from gemway._error_bodies import is_missing_stream_route, is_signature_error, is_unknown_model, suggest_models
 from gemway._exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
 from gemway._log import log_repetition
 from gemway._option_reader import hide_secrets
 from gemway._options import check_options, unexpected
-from gemway._protocol import Call, is_missing_stream_route, is_signature_error, with_wire, without_stream
+from gemway._protocol import Call, with_wire, without_stream
 from gemway._rate_limits import read_rate_limits
 from gemway._redaction import Secret
 from gemway._retry import RetryBudget, RetryEvent, RetryPolicy

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from gemway._body import encode
+from gemway._error_bodies import is_missing_stream_route
 from gemway._exceptions import (
     APIError,
     APIStatusError,
@@ -34,7 +35,7 @@ from gemway._exceptions import (
 )
 from gemway._json import members, merge_deep, snake
 from gemway._media import to_part
-from gemway._protocol import Call, is_missing_stream_route, model_path
+from gemway._protocol import Call, model_path
 from gemway._warnings import warn_once
 from gemway.types import UsageMetadata
 

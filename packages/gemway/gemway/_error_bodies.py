@@ -498,6 +498,24 @@ def is_unknown_model(error: APIError) -> bool:
     )
 
 
+def is_missing_stream_route(error: APIError) -> bool:
+    """Whether an error of the stream route may mean that the gateway has no such route.
+
+    A 404 that names an unknown model means the model.
+    """
+    # 405: the path exists for another method, such as a web page; 501: the gateway knows that it cannot stream.
+    if error.status_code in (405, 501):
+        return True
+    if error.status_code != 404 or not isinstance(error, NotFoundError):
+        return False
+    return not is_unknown_model(error)
+
+
+def is_signature_error(error: APIError) -> bool:
+    """Whether a 400 complains about thought signatures (a gateway changed the channel)."""
+    return error.status_code == 400 and bool(re.search(r"thought.?signature", error.message, re.I))
+
+
 def suggest_models(error: APIError, model: str, names: Iterable[str]) -> None:
     """Let *error* name the models whose names are near *model*, if there are any."""
     wanted, known = model.removeprefix("models/"), list(names)

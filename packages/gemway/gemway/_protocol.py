@@ -18,8 +18,7 @@ from pydantic_core import PydanticSerializationError
 from gemway._body import LargeBody, encode
 from gemway._capabilities import capabilities
 from gemway._config import Settings
-from gemway._error_bodies import is_unknown_model
-from gemway._exceptions import APIError, ConfigurationError, NotFoundError, ResponseValidationError
+from gemway._exceptions import ConfigurationError, ResponseValidationError
 from gemway._json import JsonMapping, JsonObject, merge_deep
 from gemway._request_forms import is_request_form, to_request
 from gemway._tools import unique_declarations
@@ -315,21 +314,3 @@ def to_models(call: Call, payload: Any) -> tuple[list[str], Call | None]:
     if isinstance(token, str) and token and names:
         following = replace(call, path=f"{call.path.split('?')[0]}?pageToken={quote(token, safe='')}")
     return [str(name).removeprefix("models/") for name in names if name], following
-
-
-def is_missing_stream_route(error: APIError) -> bool:
-    """Whether an error of the stream route may mean that the gateway has no such route.
-
-    A 404 that names an unknown model means the model.
-    """
-    # 405: the path exists for another method, such as a web page; 501: the gateway knows that it cannot stream.
-    if error.status_code in (405, 501):
-        return True
-    if error.status_code != 404 or not isinstance(error, NotFoundError):
-        return False
-    return not is_unknown_model(error)
-
-
-def is_signature_error(error: APIError) -> bool:
-    """Whether a 400 complains about thought signatures (a gateway changed the channel)."""
-    return error.status_code == 400 and bool(re.search(r"thought.?signature", error.message, re.I))

@@ -14,6 +14,7 @@ from gemway._error_bodies import (
     KEPT_BODY_BYTES,
     error_from_payload,
     is_error,
+    is_missing_stream_route,
     parse_json,
     read_error_body,
     to_status_error,
@@ -34,7 +35,6 @@ from gemway._exceptions import (
     ResponseValidationError,
     UnprocessableEntityError,
 )
-from gemway._protocol import is_missing_stream_route
 from gemway._response import Inflater, UnreadableEncodingError
 from gemway._sse import EventDecoder, EventTooLargeError
 from gemway.google._requests import GoogleCall, model_resource, under_v1
