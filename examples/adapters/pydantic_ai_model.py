@@ -19,12 +19,12 @@ from uuid import uuid4
 import gemway
 from gemway import AsyncClient
 from gemway.adapters import (
-    BLOCKED,
+    BLOCKED_FINISH_REASONS,
     Accumulator,
     TextChunk,
     WireRequest,
     arrange,
-    canonical,
+    canonical_options,
     inline_part,
     resolve_model,
     sanitize_tool_name,
@@ -45,9 +45,9 @@ PROVIDER = "google"
 FINISH_REASONS: dict[str, ai.FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
-    **dict.fromkeys(BLOCKED, "content_filter"),
+    **dict.fromkeys(BLOCKED_FINISH_REASONS, "content_filter"),
 }
-# The settings of pydantic-ai that Gemini understands; `canonical` translates their names.
+# The settings of pydantic-ai that Gemini understands; `canonical_options` translates their names.
 GENERATION_SETTINGS = (
     *("max_tokens", "temperature", "top_p", "top_k", "seed"),
     *("stop_sequences", "presence_penalty", "frequency_penalty"),
@@ -126,7 +126,7 @@ class GemwayModel(Model):
     ) -> tuple[WireRequest, JSONObject]:
         """Return the body of a request, and the options of the call: timeouts are no part of the body."""
         named = {name: value for name, value in settings.items() if name in GENERATION_SETTINGS}
-        config = to_generation_config(canonical(named, where="GemwayModel"), model=self._model_name)
+        config = to_generation_config(canonical_options(named, where="GemwayModel"), model=self._model_name)
         if parameters.output_mode == "native" and parameters.output_object:
             config |= gemway.response_schema(parameters.output_object.json_schema)
         contents, system = _to_contents(messages)

@@ -17,9 +17,9 @@ from gemway._warnings import _warned
 from gemway._wire_options import to_response_format
 from gemway.adapters import (
     OPTIONS,
-    canonical,
+    canonical_options,
     merge_deep,
-    override,
+    merge_options,
     sanitize_tool_name,
     to_generation_config,
     to_safety_settings,
@@ -43,7 +43,7 @@ def _forget_warnings():
 
 def config(model: str = FLASH_25, **options: Any) -> dict[str, Any]:
     """Return the generationConfig for options as a user writes them."""
-    return to_generation_config(canonical(options, where="ChatGemway"), model=model)
+    return to_generation_config(canonical_options(options, where="ChatGemway"), model=model)
 
 
 class Answer(BaseModel):
@@ -99,7 +99,7 @@ AS_JSON = {"responseMimeType": "application/json", "responseJsonSchema": ANSWER}
     ],
 )
 def test_every_spelling(written, expected):
-    assert canonical(written, where="ChatGemway") == expected
+    assert canonical_options(written, where="ChatGemway") == expected
 
 
 def test_tables_agree():
@@ -120,44 +120,44 @@ def test_tables_agree():
 )
 def test_unknown_options_name_the_nearest(name, advice):
     with pytest.raises(TypeError, match=f"ChatGemway.*{name!r}.*{advice}"):
-        canonical({name: 1}, known={"callbacks"}, where="ChatGemway")
+        canonical_options({name: 1}, known={"callbacks"}, where="ChatGemway")
 
 
 def test_an_option_like_nothing_still_names_one():
     with pytest.raises(TypeError, match="nearest option is"):
-        canonical({"zzz": 1}, where="ChatGemway")
+        canonical_options({"zzz": 1}, where="ChatGemway")
 
 
 def test_known_names_pass_unchanged():
     """An adapter's own names go before ours, also where they are ignored or composed elsewhere."""
     options = {"metadata": {"a": 1}, "client": 1, "timeout": 3}
 
-    assert canonical(options, known=frozenset({"metadata", "client"}), where="x") == options
+    assert canonical_options(options, known=frozenset({"metadata", "client"}), where="x") == options
 
 
 def test_two_names_with_different_values_are_refused():
     with pytest.raises(ConfigurationError, match=r"'max_output_tokens'.*'max_tokens'"):
-        canonical({"max_tokens": 5, "max_output_tokens": 6}, where="ChatGemway")
+        canonical_options({"max_tokens": 5, "max_output_tokens": 6}, where="ChatGemway")
 
 
 def test_meaningless_options_warnings_each():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(3):
-            assert canonical({"organization": "o", "use_responses_api": True}, where="ChatGemway") == {}
+            assert canonical_options({"organization": "o", "use_responses_api": True}, where="ChatGemway") == {}
 
     assert [str(warning.message).split("'")[1] for warning in caught] == ["organization", "use_responses_api"]
     assert caught[0].filename == __file__
 
 
 def test_a_call_goes_over_the_model():
-    assert override({"thinking_budget": 5, "seed": 1}, {"thinking_level": "low"}) == {
+    assert merge_options({"thinking_budget": 5, "seed": 1}, {"thinking_level": "low"}) == {
         "thinking_level": "low",
         "seed": 1,
     }
-    assert override({"response_schema": {}}, {"response_format": Answer}) == {"response_format": Answer}
-    assert override({"extra_body": {"a": 1}}, {"extra_body": {"b": 2}}) == {"extra_body": {"a": 1, "b": 2}}
-    assert override({"image_size": "1K"}, {"image_config": {"imageSize": "2K"}}) == {
+    assert merge_options({"response_schema": {}}, {"response_format": Answer}) == {"response_format": Answer}
+    assert merge_options({"extra_body": {"a": 1}}, {"extra_body": {"b": 2}}) == {"extra_body": {"a": 1, "b": 2}}
+    assert merge_options({"image_size": "1K"}, {"image_config": {"imageSize": "2K"}}) == {
         "image_config": {"imageSize": "2K"}
     }
 
@@ -208,7 +208,7 @@ def test_generation_config(options, expected):
 
 def test_options_in_generation_config_conflict_like_aliases():
     with pytest.raises(ConfigurationError, match="temperature"):
-        canonical({"temperature": 1, "generation_config": {"temperature": 0.5}}, where="x")
+        canonical_options({"temperature": 1, "generation_config": {"temperature": 0.5}}, where="x")
 
 
 @pytest.mark.parametrize(
@@ -521,7 +521,7 @@ def test_googles_objects():
         audio_timestamp=True,
     )
 
-    options = canonical({"generation_config": google}, where="Gemway")
+    options = canonical_options({"generation_config": google}, where="Gemway")
 
     assert to_generation_config(options, model=FLASH_25) == {
         "temperature": 0.5,
@@ -551,7 +551,7 @@ def test_members_of_googles_config_that_belong_elsewhere(member, advice):
     value = "hi" if member == "system_instruction" else [types.Tool(google_search=types.GoogleSearch())]
 
     with pytest.raises(ConfigurationError, match=advice):
-        canonical({"generation_config": types.GenerateContentConfig(**{member: value})}, where="Gemway")
+        canonical_options({"generation_config": types.GenerateContentConfig(**{member: value})}, where="Gemway")
 
 
 def test_googles_schema_object():
@@ -568,11 +568,11 @@ def test_googles_schema_object():
 
 def test_options_cost_microseconds():
     options = {"temperature": 0.5, "max_output_tokens": 100, "stop": ["x"], "thinking_budget": 1024}
-    named = canonical(options, where="x")
+    named = canonical_options(options, where="x")
 
     best = {
         call: min(timeit.repeat(call, number=1000, repeat=5)) * 1000
-        for call in (lambda: canonical(options, where="x"), lambda: to_generation_config(named, model=FLASH_25))
+        for call in (lambda: canonical_options(options, where="x"), lambda: to_generation_config(named, model=FLASH_25))
     }
 
     assert max(best.values()) < 25, "microseconds; measured 1 and 2 on a quiet machine"

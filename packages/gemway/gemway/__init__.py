@@ -94,13 +94,25 @@ __all__ = [
 # Where they were in the first versions. They can be imported from there until 0.2.
 _MOVED_TO_ADAPTERS = frozenset(
     {
-        *("Accumulator", "BLOCKED", "FINISH_PROBLEMS", "OPTIONS", "TextChunk", "WireRequest", "arrange", "canonical"),
-        *("decode_base64", "environment_key", "from_store", "inline_part", "inline_root_reference", "merge_deep"),
-        *("override", "refuse_blocked", "remote_urls", "resolve_base_url", "resolve_model", "restore_arguments"),
-        *("sanitize_tool_name", "sniff_mime_type", "split_result_media", "to_generation_config", "to_part"),
-        *("to_safety_settings", "to_tool_config", "with_media"),
+        *("Accumulator", "FINISH_PROBLEMS", "OPTIONS", "TextChunk", "WireRequest", "arrange", "decode_base64"),
+        *("environment_key", "from_store", "inline_part", "inline_root_reference", "merge_deep", "remote_urls"),
+        *("resolve_base_url", "resolve_model", "restore_arguments", "sanitize_tool_name", "sniff_mime_type"),
+        *(
+            "split_result_media",
+            "to_generation_config",
+            "to_part",
+            "to_safety_settings",
+            "to_tool_config",
+            "with_media",
+        ),
     }
 )
+_RENAMED = {
+    "BLOCKED": "BLOCKED_FINISH_REASONS",
+    "canonical": "canonical_options",
+    "override": "merge_options",
+    "refuse_blocked": "raise_if_blocked",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -108,9 +120,10 @@ def __getattr__(name: str) -> object:
     import warnings
     from importlib import import_module
 
-    if name not in _MOVED_TO_ADAPTERS:
+    if name not in _MOVED_TO_ADAPTERS and name not in _RENAMED:
         raise AttributeError(f"module 'gemway' has no attribute {name!r}")
-    message = f"import {name} from gemway.adapters; gemway.{name} will be removed in 0.2"
+    new_name = _RENAMED.get(name, name)
+    message = f"import {new_name} from gemway.adapters; gemway.{name} will be removed in 0.2"
     warnings.warn(message, DeprecationWarning, stacklevel=2)
-    moved: object = getattr(import_module("gemway.adapters"), name)
+    moved: object = getattr(import_module("gemway.adapters"), new_name)
     return moved

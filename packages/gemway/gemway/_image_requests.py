@@ -14,7 +14,7 @@ from gemway._exceptions import EmptyResponseError, UnsupportedContentError
 from gemway._json import JsonObject
 from gemway._media import to_part
 from gemway._protocol import WireRequest, model_path
-from gemway._response import FINISH_PROBLEMS, refuse_blocked, words_of
+from gemway._response import FINISH_PROBLEMS, raise_if_blocked, words_of
 from gemway._warnings import warn
 from gemway._wire_options import to_generation_config
 from gemway.types import Content, GenerateContentResponse, Part
@@ -99,7 +99,7 @@ def _is_unsigned_thought(part: Part) -> bool:
 def require_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -> GenerateContentResponse:
     """Return *response* if it holds a picture, else raise an error that says why there is none."""
     # First the refusal: a blocked answer has no picture either, but trying again would not help.
-    refuse_blocked(response)
+    raise_if_blocked(response)
     if not response.images:
         advice = FINISH_PROBLEMS.get(str(response.finish_reason), _TRY_AGAIN)
         if url := _url_instead_of_picture(response):

@@ -26,7 +26,7 @@ from gemway._embeddings import EmbedRoute, read_embedding_options
 from gemway._exceptions import ConfigurationError
 from gemway._json import JsonObject, merge_deep
 from gemway._media import remote_urls, with_media
-from gemway._option_reader import canonical, hide_secrets, override
+from gemway._option_reader import canonical_options, hide_secrets, merge_options
 from gemway._options import OPTIONS, ROWS, AdapterOptions, RequestOptions
 from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping
@@ -93,7 +93,7 @@ class ClientHolder(AdapterOptions):
     @classmethod
     def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options of the constructor by the names of the fields."""
-        given = canonical(options, known=cls.model_fields.keys() - OPTIONS.keys(), where=cls.__name__)
+        given = canonical_options(options, known=cls.model_fields.keys() - OPTIONS.keys(), where=cls.__name__)
         for name in given:
             if name not in cls.model_fields and name != "model":
                 raise TypeError(f"{cls.__name__} got the option {name!r}, which belongs to a chat model")
@@ -287,7 +287,7 @@ class ModelOptions(ClientHolder, RequestOptions):
         merged = self._request_options()
         if not options:
             return CallChanges(self.model, self.schema_dialect, merged, {}, {})
-        given = canonical(options, known=known, where=where or type(self).__name__)
+        given = canonical_options(options, known=known, where=where or type(self).__name__)
         dialect = given.get("schema_dialect") or self.schema_dialect
         if "schema_dialect" in given and (check := ROWS["schema_dialect"].check) is not None:
             check("schema_dialect", dialect)
@@ -296,7 +296,7 @@ class ModelOptions(ClientHolder, RequestOptions):
         if headers := given.get("default_headers"):
             call["headers"] = headers
         if changes:
-            merged = override(merged, changes)
+            merged = merge_options(merged, changes)
         return CallChanges(given.get("model") or self.model, dialect, merged, call, given)
 
     def _generation_config(self, options: Mapping[str, Any], model: str, dialect: Dialect) -> JsonObject:

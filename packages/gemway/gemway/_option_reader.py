@@ -107,7 +107,7 @@ SECRET_OPTIONS: Final = frozenset({*_HIDING, *(alias for alias, name in ALIASES.
 """Every name under which an option may hold a secret."""
 
 
-def canonical(options: Mapping[str, Any], *, known: Collection[str] = (), where: str) -> dict[str, Any]:
+def canonical_options(options: Mapping[str, Any], *, known: Collection[str] = (), where: str) -> dict[str, Any]:
     """Return *options* under their canonical names; None means "not given" and is left out.
 
     Args:
@@ -139,7 +139,7 @@ def canonical(options: Mapping[str, Any], *, known: Collection[str] = (), where:
     return {**implied, **result} if implied else result
 
 
-def override(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge_options(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return canonical *options* with canonical *changes* made on top, as a call's options go over a model's.
 
     A new thinking level replaces an old budget, and the other way round; so do the ways to say a response schema.

@@ -519,7 +519,7 @@ _LARGE_EVENT: Final = 2**20
 # How an answer may end
 
 
-BLOCKED: Final = frozenset(
+BLOCKED_FINISH_REASONS: Final = frozenset(
     {
         *("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "ESCALATION", "MODEL_ARMOR"),
         *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
@@ -543,10 +543,10 @@ FINISH_PROBLEMS: Final[Mapping[str, str]] = MappingProxyType(
 _MOST_WORDS: Final = 1000
 
 
-def refuse_blocked(response: GenerateContentResponse) -> None:
+def raise_if_blocked(response: GenerateContentResponse) -> None:
     """Raise `ContentBlockedError` if the prompt or the answer was blocked."""
     reason = response.block_reason or response.finish_reason
-    if response.block_reason or (reason in BLOCKED and not response.images):
+    if response.block_reason or (reason in BLOCKED_FINISH_REASONS and not response.images):
         subject = "prompt" if response.block_reason else "answer"
         raise ContentBlockedError(
             f"the {subject} was blocked ({reason}){words_of(response)}", reason=str(reason), response=response

@@ -7,11 +7,11 @@ from gemway._conversation import arrange
 from gemway._json import from_store, merge_deep
 from gemway._media import inline_part, remote_urls, to_part, with_media
 from gemway._model_options import CallChanges, ClientHolder, EmbeddingModelOptions, ModelOptions
-from gemway._option_reader import SECRET_OPTIONS, canonical, hide_secrets, override
+from gemway._option_reader import SECRET_OPTIONS, canonical_options, hide_secrets, merge_options
 from gemway._options import OPTIONS, OtherNames, accepts, option
 from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping, fingerprint
-from gemway._response import BLOCKED, FINISH_PROBLEMS, refuse_blocked
+from gemway._response import BLOCKED_FINISH_REASONS, FINISH_PROBLEMS, raise_if_blocked
 from gemway._schema import inline_root_reference
 from gemway._sniff import decode_base64, sniff_mime_type
 from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media, stamp_class
@@ -21,7 +21,7 @@ from gemway.types import find_answered_call
 
 __all__ = [
     "Accumulator",
-    "BLOCKED",
+    "BLOCKED_FINISH_REASONS",
     "CallChanges",
     "ClientHolder",
     "EmbeddingModelOptions",
@@ -36,7 +36,7 @@ __all__ = [
     "WireRequest",
     "accepts",
     "arrange",
-    "canonical",
+    "canonical_options",
     "decode_base64",
     "environment_key",
     "find_answered_call",
@@ -46,9 +46,9 @@ __all__ = [
     "inline_part",
     "inline_root_reference",
     "merge_deep",
+    "merge_options",
     "option",
-    "override",
-    "refuse_blocked",
+    "raise_if_blocked",
     "refuse_invalid",
     "remote_urls",
     "resolve_base_url",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from gemway import EmptyResponseError, capabilities
-from gemway.adapters import BLOCKED, FINISH_PROBLEMS, Accumulator, ModelTemplate, TextChunk, warn
+from gemway.adapters import BLOCKED_FINISH_REASONS, FINISH_PROBLEMS, Accumulator, ModelTemplate, TextChunk, warn
 from gemway.types import Candidate, GenerateContentResponse, ModalityTokenCount, Part, UsageMetadata, finish_reason_name
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 from langchain_core.messages.ai import UsageMetadata as LangChainUsage
@@ -389,7 +389,7 @@ def read_ending(
     feedback = metadata.get("prompt_feedback") or {}
     block_reason = feedback.get("block_reason")
     # LangChain has a block for refusals, so a blocked answer is a message, and the text before the block stays readable.
-    if block_reason or finish in BLOCKED:
+    if block_reason or finish in BLOCKED_FINISH_REASONS:
         words = metadata.get("finish_message") or feedback.get("block_reason_message")
         what, reason = ("prompt", block_reason) if block_reason else ("answer", finish)
         words = words or f"The {what} was blocked: {reason}."
@@ -488,7 +488,7 @@ _FINISH_FIELDS: Final[Mapping[str, Metadata]] = {
     "STOP": {"normalized_finish_reason": "stop"},
     "MAX_TOKENS": {"normalized_finish_reason": "length", "finish_state": "incomplete"},
     "CONTINUATION": {"finish_state": "incomplete"},
-    **{reason: {"normalized_finish_reason": "refusal"} for reason in BLOCKED},
+    **{reason: {"normalized_finish_reason": "refusal"} for reason in BLOCKED_FINISH_REASONS},
 }
 
 

@@ -11,7 +11,7 @@ from enum import Enum
 from operator import itemgetter
 from typing import Any, Final, Literal, TypeAlias, cast, get_origin
 
-from gemway.adapters import BLOCKED, inline_root_reference, restore_arguments
+from gemway.adapters import BLOCKED_FINISH_REASONS, inline_root_reference, restore_arguments
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, BaseMessageChunk
@@ -168,7 +168,7 @@ def _raise_if_unfinished(message: BaseMessage) -> None:
     metadata = message.response_metadata
     finish = metadata.get("finish_reason")
     block_reason = (metadata.get("prompt_feedback") or {}).get("block_reason")
-    if block_reason or finish in BLOCKED:
+    if block_reason or finish in BLOCKED_FINISH_REASONS:
         blocks = message.content if isinstance(message.content, list) else []
         words = next((b["refusal"] for b in blocks if isinstance(b, dict) and b.get("type") == "refusal"), None)
         raise ModelRefusalError(words or f"the answer was blocked: {block_reason or finish}", raw_message=message)

@@ -15,7 +15,7 @@ from gemway import (
     Image,
     types,
 )
-from gemway.adapters import refuse_blocked
+from gemway.adapters import raise_if_blocked
 from gemway.batch._pace import Signal
 from gemway.batch._rows import Row, to_images, to_request
 
@@ -52,7 +52,7 @@ async def ask(client: AsyncClient, row: Row, model: str, config: Mapping[str, An
 
 def to_outcome(row: Row, response: types.GenerateContentResponse) -> Outcome:
     """Return the columns of an answer. Raises `ContentBlockedError` if prompt or answer were blocked."""
-    refuse_blocked(response)
+    raise_if_blocked(response)
     columns: dict[str, Any] = {
         "answer": response.text,
         "finish_reason": response.finish_reason,

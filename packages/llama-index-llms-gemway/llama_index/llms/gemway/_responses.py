@@ -34,14 +34,14 @@ from pydantic_core import from_json
 
 from gemway import EmptyResponseError
 from gemway.adapters import (
-    BLOCKED,
+    BLOCKED_FINISH_REASONS,
     FINISH_PROBLEMS,
     Accumulator,
     ModelTemplate,
     TextChunk,
     find_answered_call,
     inline_part,
-    refuse_blocked,
+    raise_if_blocked,
     warn,
 )
 from gemway.types import (
@@ -593,8 +593,8 @@ def raise_or_warn_if_empty(response: GenerateContentResponse, max_tokens: int | 
         hidden_kinds: the kinds of the parts that are not shown: thoughts, or what the server did by itself.
     """
     reason = response.finish_reason
-    if response.block_reason or reason in BLOCKED:
-        refuse_blocked(response)
+    if response.block_reason or reason in BLOCKED_FINISH_REASONS:
+        raise_if_blocked(response)
     if reason == "MAX_TOKENS":
         usage = response.usage_metadata
         thoughts = (usage.thoughts_token_count if usage else None) or 0

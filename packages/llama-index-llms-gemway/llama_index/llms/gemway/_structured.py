@@ -20,7 +20,7 @@ from llama_index.llms.gemway._tools import to_wire_tools
 from pydantic_core import from_json, to_json
 
 from gemway import Dialect, response_schema
-from gemway.adapters import BLOCKED
+from gemway.adapters import BLOCKED_FINISH_REASONS
 
 
 class ResponseFormat(dict[str, Any]):
@@ -167,7 +167,7 @@ def _first_call(response: ChatResponse | None) -> ToolCallBlock | None:
 
 def _is_cut_off(response: ChatResponse | None) -> bool:
     reason = response.additional_kwargs.get("finish_reason") if response else None
-    return reason == "MAX_TOKENS" or reason in BLOCKED
+    return reason == "MAX_TOKENS" or reason in BLOCKED_FINISH_REASONS
 
 
 def _describe_mismatch(

@@ -22,7 +22,7 @@ from gemway import (
     Image,
     UnsupportedContentError,
 )
-from gemway.adapters import OPTIONS, ClientHolder, OtherNames, accepts, canonical, hide_secrets
+from gemway.adapters import OPTIONS, ClientHolder, OtherNames, accepts, canonical_options, hide_secrets
 from gemway.types import GenerateContentResponse
 
 AspectRatio = Literal[
@@ -295,7 +295,7 @@ async def _made(ctx: Context) -> list[str]:
 
 
 def _clients(client: Client | AsyncClient | None, options: Mapping[str, Any]) -> tuple[Client, AsyncClient]:
-    named = canonical(options, where="GemwayToolSpec")
+    named = canonical_options(options, where="GemwayToolSpec")
     for name in named:
         if name not in _CLIENT:
             raise TypeError(
