@@ -271,26 +271,26 @@ def capabilities(model: str) -> Capabilities:
     """
     if not isinstance(model, str):
         raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
-    name = _canonical(model)
-    known = max(_contained(name, _MODELS), key=len, default=None)
+    name = _to_google_spelling(model)
+    known = max(_names_within(name, _MODELS), key=len, default=None)
     if known:
         return _MODELS[known]
     version = re.search(r"gemini-(\d+(?:\.\d+)?)", name)
     kinds = _GEMINI_KINDS if "gemini" in name else _OTHER_KINDS
-    guess = kinds[next(iter(_contained(name, kinds)))]
+    guess = kinds[next(iter(_names_within(name, kinds)))]
     return replace(guess, generation=float(version[1])) if version else guess
 
 
-def _contained(name: str, known: Iterable[str]) -> list[str]:
+def _names_within(name: str, known: Iterable[str]) -> list[str]:
     return [one for one in known if one in name]
 
 
-def _canonical(model: str) -> str:
+def _to_google_spelling(model: str) -> str:
     """Return *model* in Google's spelling: `Vendor/Gemini_2-5 Pro` is `gemini-2.5-pro`."""
     name = re.sub(r"[\s_]+", "-", model.strip().lower().rsplit("/", 1)[-1])
-    return re.sub(r"gemini-?(\d)(?:[-.](\d))?(?!\d)", _versioned, name)
+    return re.sub(r"gemini-?(\d)(?:[-.](\d))?(?!\d)", _spell_version, name)
 
 
-def _versioned(match: re.Match[str]) -> str:
+def _spell_version(match: re.Match[str]) -> str:
     major, minor = match.groups()
     return f"gemini-{major}.{minor}" if minor else f"gemini-{major}"

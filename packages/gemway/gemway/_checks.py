@@ -181,9 +181,11 @@ def normalize(base_url: str) -> str:
     by many with 200 and an HTML page.
     """
     url = base_url.strip()
-    parts = _split(url)
+    parts = _split_address(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"base_url {_shown(url)!r} needs a scheme and a host, such as https://{_host_of(url)}")
+        raise ConfigurationError(
+            f"base_url {_without_secrets(url)!r} needs a scheme and a host, such as https://{_host_of(url)}"
+        )
     if parts.username or parts.password:
         raise ConfigurationError("base_url must not hold a user name or password; pass api_key= or auth=")
     path = parts.path.rstrip("/")
@@ -204,18 +206,18 @@ def normalize(base_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _split(url: str) -> SplitResult:
+def _split_address(url: str) -> SplitResult:
     """Return the parts of an address. Raises `ConfigurationError` where it cannot be one."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises ValueError for a port that is none
     except ValueError as error:
-        message = f"base_url {_shown(url)!r} is not an address: {error}"
+        message = f"base_url {_without_secrets(url)!r} is not an address: {error}"
     else:
         # urlsplit drops line breaks in silence; a host outside ASCII is written as xn--...
         if url.isascii() and url.isprintable() and " " not in url:
             return parts
-        message = f"base_url {_shown(url)!r} must be printable ASCII text without spaces"
+        message = f"base_url {_without_secrets(url)!r} must be printable ASCII text without spaces"
     raise ConfigurationError(message)
 
 
@@ -320,10 +322,10 @@ def short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:80]}..."
 
 
-def _shown(url: str) -> str:
+def _without_secrets(url: str) -> str:
     """Return the address without anything that may be a secret."""
     return url.split("?", maxsplit=1)[0].rsplit("@", maxsplit=1)[-1]
 
 
 def _host_of(url: str) -> str:
-    return _shown(url).split("//")[-1].lstrip(":/") or "gateway.example"
+    return _without_secrets(url).split("//")[-1].lstrip(":/") or "gateway.example"

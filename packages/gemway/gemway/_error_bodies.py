@@ -211,13 +211,13 @@ def error_from_payload(
     payload = redacted(payload, redact)
     body = read_error_body(payload)
     status = status if status is not None and status >= 300 else _status_in(body, payload)
-    kind = _classify(status, body)
+    kind = _choose_class(status, body)
     message = body.message or text
     if message.lstrip()[:1] == "<":
         message = page_summary(message)
     request_id, message = _request_id(headers, message or "the answer has no body")
     error = kind(
-        redact(_compose(kind, status, message)),
+        redact(_compose_message(kind, status, message)),
         status_code=status,
         code=next((code for code in body.codes if not code.isdigit()), None) or next(iter(body.codes), None),
         request_id=redact(request_id) if request_id else None,
@@ -267,18 +267,18 @@ def is_error(payload: object) -> bool:
 def read_error_body(payload: object) -> ErrorBody:
     """Read Google's shape, OpenAI's, FastAPI's, a bare message, a list of them, or nested JSON text."""
     body = ErrorBody()
-    _read(payload, body, depth=0)
+    _read_payload(payload, body, depth=0)
     return body
 
 
-def _read(payload: object, body: ErrorBody, depth: int) -> None:
+def _read_payload(payload: object, body: ErrorBody, depth: int) -> None:
     if depth > 4 or payload is None:
         return
     if isinstance(payload, str):
         _read_text(payload, body, depth)
     elif isinstance(payload, list):
         for item in payload[:3]:
-            _read(item, body, depth + 1)
+            _read_payload(item, body, depth + 1)
     elif isinstance(payload, dict):
         _read_object(payload, body, depth)
 
@@ -290,15 +290,15 @@ def _read_text(text: str, body: ErrorBody, depth: int) -> None:
     # LiteLLM puts Google's JSON inside the message: "litellm.RateLimitError: ... - {"error": ...}\n\n..."
     start = text.find('{"error"') if '{"error"' in text else text.find('{\n  "error"')
     if start >= 0:
-        inner = parse_json(_balanced(text[start:]).encode("utf-8", "replace"))
+        inner = parse_json(_first_object(text[start:]).encode("utf-8", "replace"))
         if isinstance(inner, dict):
-            _prefer(inner, body, depth)
+            _prefer_quoted_error(inner, body, depth)
 
 
-def _prefer(quoted: object, body: ErrorBody, depth: int) -> None:
+def _prefer_quoted_error(quoted: object, body: ErrorBody, depth: int) -> None:
     """Read an error that another one quotes: its words and codes are the cause and go first."""
     nested = ErrorBody()
-    _read(quoted, nested, depth + 1)
+    _read_payload(quoted, nested, depth + 1)
     body.message = nested.message or body.message
     body.codes[:0] = nested.codes
     body.details += nested.details
@@ -314,20 +314,20 @@ def _read_object(payload: Mapping[str, Any], body: ErrorBody, depth: int) -> Non
         if isinstance(value, str) and value:
             _read_text(value, body, depth)
         elif isinstance(value, (dict, list)):
-            _read(value, body, depth + 1)
+            _read_payload(value, body, depth + 1)
     for key in ("header", "response"):
         if isinstance(payload.get(key), dict) and not body.message:
-            _read(payload[key], body, depth + 1)
+            _read_payload(payload[key], body, depth + 1)
     for key in _QUOTED_KEYS:
         value = payload.get(key)
         quoted = parse_json(value.encode("utf-8", "replace")) if isinstance(value, str) else value
         if isinstance(quoted, (dict, list)):
-            _prefer(quoted, body, depth)
+            _prefer_quoted_error(quoted, body, depth)
 
 
 def _read_codes(payload: Mapping[str, Any], body: ErrorBody) -> None:
     """Note everything in an error object that is no prose: codes, details, whether to try again."""
-    body.codes += [code for key in ("status", "code", "type", "reason") if (code := _code(payload.get(key)))]
+    body.codes += [code for key in ("status", "code", "type", "reason") if (code := _to_code(payload.get(key)))]
     for key in ("retryable", "is_retryable", "isRetryable"):
         if isinstance(payload.get(key), bool):
             body.retryable = payload[key]
@@ -335,10 +335,10 @@ def _read_codes(payload: Mapping[str, Any], body: ErrorBody) -> None:
     if isinstance(details, list):
         objects = [item for item in details if isinstance(item, dict)]
         body.details += objects
-        body.codes += [code for item in objects if (code := _code(item.get("reason")))]
+        body.codes += [code for item in objects if (code := _to_code(item.get("reason")))]
 
 
-def _code(value: object) -> str | None:
+def _to_code(value: object) -> str | None:
     """Return a code as text, if *value* may be one."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
         return str(value)
@@ -353,7 +353,7 @@ def _field_complaint(entry: Mapping[str, Any]) -> str | None:
     return f"{'.'.join(str(step)[:_LONGEST_CODE] for step in where[:10])}: {message}"
 
 
-def _balanced(text: str) -> str:
+def _first_object(text: str) -> str:
     """Return the JSON object that *text* begins with."""
     level, in_string, escaped = 0, False, False
     for position, char in enumerate(text):
@@ -376,7 +376,7 @@ def _status_in(body: ErrorBody, payload: object) -> int | None:
     return numbers[0] if numbers else None
 
 
-def _classify(status: int | None, body: ErrorBody) -> type[APIStatusError]:
+def _choose_class(status: int | None, body: ErrorBody) -> type[APIStatusError]:
     words = body.message[:_LONGEST_CLASSIFIED]
     if _is_spent(status, body, words):
         return QuotaExceededError
@@ -528,7 +528,7 @@ def suggest_models(error: APIError, model: str, names: Iterable[str]) -> None:
         error.args = (error.message,)
 
 
-def _compose(kind: type[APIStatusError], status: int | None, message: str) -> str:
+def _compose_message(kind: type[APIStatusError], status: int | None, message: str) -> str:
     """Return the status, the server's words and the next step."""
     lines = f"{status or 'error in a 200'}: {message[:SHOWN_CHARACTERS].rstrip()}"
     if kind is AuthenticationError and "x-goog-api-key" in message:

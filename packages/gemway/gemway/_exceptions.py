@@ -38,10 +38,10 @@ class GemwayError(Exception):
     """Base of every error of gemway."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return _rebuild_error, (type(self), self.args, self.__dict__)
 
 
-def _rebuild(kind: type[GemwayError], args: tuple[Any, ...], attributes: dict[str, Any]) -> GemwayError:
+def _rebuild_error(kind: type[GemwayError], args: tuple[Any, ...], attributes: dict[str, Any]) -> GemwayError:
     """Bring a pickled error back without running its constructor."""
     error = kind.__new__(kind, *args)
     error.args = args

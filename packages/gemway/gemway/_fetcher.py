@@ -158,9 +158,9 @@ class _Download:
         try:
             target = httpx.URL(self._target)
         except (httpx.InvalidURL, ValueError):
-            raise self._refusal("is not a valid address") from None
+            raise self._refusal_error("is not a valid address") from None
         if target.scheme not in ("http", "https") or not target.raw_host:
-            raise self._refusal(f"leads to {without_credentials(self._target)!r}, which is no http(s) address")
+            raise self._refusal_error(f"leads to {without_credentials(self._target)!r}, which is no http(s) address")
         return target
 
     def request(self, resolved: Iterable[Any]) -> JsonObject:
@@ -171,7 +171,7 @@ class _Download:
         # All addresses, not only the first: the connection might fall back to any of them.
         for address in addresses:
             if not self._limits.allow_private and not _is_public(address):
-                raise self._refusal(f"leads to {address}, which is no public address")
+                raise self._refusal_error(f"leads to {address}, which is no public address")
         target = self._parsed_address()
         host, port = self.host_and_port()
         headers = [
@@ -212,38 +212,38 @@ class _Download:
         self._headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         if response.status not in _REDIRECTS:
             if not 200 <= response.status < 300:
-                raise self._refusal(f"answers {response.status}")
+                raise self._refusal_error(f"answers {response.status}")
             # A file that announces to be too large costs no download. Few digits only, since int() of many is slow.
             length = self._headers.get("content-length", "")
             if length.isdecimal() and (len(length) > 18 or int(length) > self._limits.max_bytes):
-                raise self._too_large()
-            self._machine = self._inflater()
+                raise self._too_large_error()
+            self._machine = self._choose_decompressor()
             return False
         self._redirects += 1
         if self._redirects > self._limits.max_redirects:
-            raise self._refusal(f"redirects more than {self._limits.max_redirects} times")
+            raise self._refusal_error(f"redirects more than {self._limits.max_redirects} times")
         # The next round checks scheme and address of the target like those of the first.
         self._target = str(self._parsed_address().join(self._headers.get("location", "")))
         return True
 
-    def _inflater(self) -> Any:
+    def _choose_decompressor(self) -> Any:
         """Return the decompressor for an answer that is compressed although we asked for none: one layer, in steps, or None."""
         encoding = self._headers.get("content-encoding", "").strip().lower()
         if encoding in ("", "identity"):
             return None
         if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise self._refusal(f"is compressed ({encoding[:40]}), which was not asked for")
+            raise self._refusal_error(f"is compressed ({encoding[:40]}), which was not asked for")
         return zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     def take(self, data: bytes) -> None:
         """Keep the next bytes."""
-        for piece in self._plain(data):
+        for piece in self._decompress(data):
             self._size += len(piece)
             if self._size > self._limits.max_bytes:
-                raise self._too_large()
+                raise self._too_large_error()
             self._pieces.append(piece)
 
-    def _plain(self, data: bytes) -> Iterator[bytes]:
+    def _decompress(self, data: bytes) -> Iterator[bytes]:
         if self._machine is None:
             yield data
             return
@@ -258,13 +258,13 @@ class _Download:
     def media(self) -> tuple[str, bytes]:
         """Return MIME type and bytes. The bytes themselves count more than the type that the server declares."""
         if self._machine is not None and not self._machine.eof:
-            raise self._refusal("is cut off: its compressed data has no end")
+            raise self._refusal_error("is cut off: its compressed data has no end")
         data = b"".join(self._pieces)
         declared = self._headers.get("content-type", "").split(";")[0].strip().lower()
         # Servers label pictures as text or octets, and error pages as pictures.
         mime_type = sniff_mime_type(data) or declared
         if not data or mime_type in ("", "text/html", "application/json", "application/octet-stream"):
-            raise self._refusal(f"is no media (content type {declared[:80] or 'unknown'})")
+            raise self._refusal_error(f"is no media (content type {declared[:80] or 'unknown'})")
         return mime_type, data
 
     def failure(self, error: Exception) -> UnsupportedContentError:
@@ -272,14 +272,16 @@ class _Download:
         if isinstance(error, UnsupportedContentError):
             return error.with_traceback(None)
         if time.monotonic() >= self._expires:
-            return self._refusal("cannot be fetched: it is not complete at the deadline; raise MediaFetcher(deadline=)")
-        return self._refusal(f"cannot be fetched: {str(error) or type(error).__name__}")
+            return self._refusal_error(
+                "cannot be fetched: it is not complete at the deadline; raise MediaFetcher(deadline=)"
+            )
+        return self._refusal_error(f"cannot be fetched: {str(error) or type(error).__name__}")
 
-    def _refusal(self, reason: str) -> UnsupportedContentError:
+    def _refusal_error(self, reason: str) -> UnsupportedContentError:
         return UnsupportedContentError(f"{without_credentials(self._url)} {reason}")
 
-    def _too_large(self) -> UnsupportedContentError:
-        return self._refusal(f"is larger than {self._limits.max_bytes:,} bytes; raise MediaFetcher(max_bytes=)")
+    def _too_large_error(self) -> UnsupportedContentError:
+        return self._refusal_error(f"is larger than {self._limits.max_bytes:,} bytes; raise MediaFetcher(max_bytes=)")
 
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")

@@ -66,11 +66,11 @@ class Image:
         if declared := canonical_mime_type(self._mime_type):
             return declared
         try:
-            return sniff_mime_type(self._beginning(_HEAD_DIGITS)) or _UNKNOWN
+            return sniff_mime_type(self._decode_beginning(_HEAD_DIGITS)) or _UNKNOWN
         except ValueError:  # not base64; `.data` raises the error
             return _UNKNOWN
 
-    def _beginning(self, digits: int) -> bytes:
+    def _decode_beginning(self, digits: int) -> bytes:
         """Return the first bytes, decoded from about as many *digits* of base64, without decoding the rest."""
         if self._encoded is None or "data" in self.__dict__:
             return self.data
@@ -82,8 +82,8 @@ class Image:
             return self.data
 
     @cached_property
-    def _size(self) -> tuple[int, int]:
-        size = picture_size(self._beginning(_HEADER_DIGITS)) or picture_size(self.data)
+    def _read_size(self) -> tuple[int, int]:
+        size = picture_size(self._decode_beginning(_HEADER_DIGITS)) or picture_size(self.data)
         if size is None:
             raise ValueError(f"the size of a {self.mime_type} picture cannot be read from its header; use to_pil()")
         return size
@@ -91,12 +91,12 @@ class Image:
     @property
     def width(self) -> int:
         """Width in pixels, read from the file's header (PNG, JPEG, WebP, GIF)."""
-        return self._size[0]
+        return self._read_size[0]
 
     @property
     def height(self) -> int:
         """Height in pixels, read from the file's header (PNG, JPEG, WebP, GIF)."""
-        return self._size[1]
+        return self._read_size[1]
 
     def save(self, path: str | Path, *, overwrite: bool = False, rename: bool = False) -> Path:
         """Write the picture to a file and return its path.
@@ -174,10 +174,10 @@ class Image:
 
     def __repr__(self) -> str:
         mime_type = re.sub(r"[^\w/.;=+ -]", "?", self.mime_type[:80], flags=re.ASCII)  # a gateway's own words
-        return f"<Image {mime_type} {self._bytes:,} bytes>"
+        return f"<Image {mime_type} {self._byte_count:,} bytes>"
 
     @property
-    def _bytes(self) -> int:
+    def _byte_count(self) -> int:
         """The number of bytes; computed from the length of the base64 text while it is not decoded."""
         if self._encoded is None or "data" in self.__dict__:
             return len(self.data)

@@ -110,25 +110,28 @@ class ClientHolder(AdapterOptions):
         """Return the blocking client for the options of this moment; with *changes* one of this call's own."""
         values = self.__dict__
         if changes and (own := _own_client(changes)):
-            return Client(**self._arguments({**values, **own}, "http_client"))
+            return Client(**self._client_arguments({**values, **own}, "http_client"))
         made_of = (values["http_client"], *map(values.__getitem__, self._client_options))
         held = self._clients.sync
         if held is None or held[0] != made_of:
-            held = self._clients.sync = (made_of, Client(**self._arguments(values, "http_client")))
+            held = self._clients.sync = (made_of, Client(**self._client_arguments(values, "http_client")))
         return held[1]
 
     def _async_client(self, changes: Mapping[str, Any] | None = None) -> AsyncClient:
         """Return the client for asyncio; see `_client`."""
         values = self.__dict__
         if changes and (own := _own_client(changes)):
-            return AsyncClient(**self._arguments({**values, **own}, "http_async_client"))
+            return AsyncClient(**self._client_arguments({**values, **own}, "http_async_client"))
         made_of = (values["http_async_client"], *map(values.__getitem__, self._client_options))
         held = self._clients.asynchronous
         if held is None or held[0] != made_of:
-            held = self._clients.asynchronous = (made_of, AsyncClient(**self._arguments(values, "http_async_client")))
+            held = self._clients.asynchronous = (
+                made_of,
+                AsyncClient(**self._client_arguments(values, "http_async_client")),
+            )
         return held[1]
 
-    def _arguments(self, values: Mapping[str, Any], http_client: str) -> dict[str, Any]:
+    def _client_arguments(self, values: Mapping[str, Any], http_client: str) -> dict[str, Any]:
         """Return the arguments of a client."""
         given = {name: values[name] for name in self._client_options if name != "default_headers"}
         return {**given, "headers": values["default_headers"], "http_client": values[http_client]}

@@ -125,13 +125,13 @@ def canonical_options(options: Mapping[str, Any], *, known: Collection[str] = ()
         if value is None and not (name in ROWS and ROWS[name].accepts_none):
             continue
         if name in known:
-            _put(result, name, value, name, where)
+            _put_option(result, name, value, name, where)
         elif (compose := COMPOSED.get(name)) is not None:
             _put_all(result, implied, compose(value), name, where)
         elif name in OPTIONS:
-            _put(result, name, value, name, where)
+            _put_option(result, name, value, name, where)
         elif (target := ALIASES.get(name)) is not None:
-            _put(result, target, value, name, where)
+            _put_option(result, target, value, name, where)
         elif name in IGNORED:
             warn_once(("ignored", name), f"{where}: {name!r} has no meaning for Gemini and is ignored")
         else:
@@ -147,7 +147,7 @@ def merge_options(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dic
     """
     outdated = {old for causes, group in _REPLACED if not causes.isdisjoint(changes) for old in group}
     kept = {name: value for name, value in options.items() if name not in outdated}
-    merged = {name: _merged(kept[name], changes[name]) for name in _MERGED if name in kept and name in changes}
+    merged = {name: _merge_values(kept[name], changes[name]) for name in _MERGED if name in kept and name in changes}
     return {**kept, **changes, **merged}
 
 
@@ -161,7 +161,7 @@ _REPLACED: Final = (
 _MERGED: Final = frozenset({"extra_body", "default_headers", "generation_config"})
 
 
-def _merged(old: Any, new: Any) -> Any:
+def _merge_values(old: Any, new: Any) -> Any:
     """Return two values of one option merged; what was masked stays masked."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
@@ -169,9 +169,9 @@ def _merged(old: Any, new: Any) -> Any:
     return SecretMapping(merged) if isinstance(old, SecretMapping) or isinstance(new, SecretMapping) else merged
 
 
-def _put(result: dict[str, Any], target: str, value: Any, name: str, where: str) -> None:
+def _put_option(result: dict[str, Any], target: str, value: Any, name: str, where: str) -> None:
     if target in _MERGED and target in result:
-        value = _merged(result[target], value)
+        value = _merge_values(result[target], value)
     elif target in result and result[target] != value:
         raise ConfigurationError(f"{where}: {name!r} and another name of {target!r} have different values; give one")
     result[target] = value
@@ -182,7 +182,7 @@ def _put_all(result: dict[str, Any], implied: dict[str, Any], parts: Mapping[str
         if target == "include_thoughts" and name in {"thinking", "reasoning"}:
             implied[target] = value  # what the other provider does anyway; an explicit include_thoughts wins
         else:
-            _put(result, target, value, name, where)
+            _put_option(result, target, value, name, where)
 
 
 # Options that hold several others
@@ -204,7 +204,7 @@ def _from_thinking(value: Any) -> JsonObject:
 def _from_reasoning(value: Any) -> JsonObject:
     """Read OpenAI's `reasoning={"effort": "low", "summary": "auto"}`."""
     options = members(value, "reasoning")
-    found = _renamed(options, {"effort": "thinking_level", "maxTokens": "thinking_budget"})
+    found = _rename_fields(options, {"effort": "thinking_level", "maxTokens": "thinking_budget"})
     if options.get("summary") or options.get("generateSummary"):
         found["include_thoughts"] = True
     return found
@@ -213,7 +213,7 @@ def _from_reasoning(value: Any) -> JsonObject:
 def _from_thinking_config(value: Any) -> JsonObject:
     """Read Google's ThinkingConfig."""
     fields = members(value, "thinking_config")
-    found = _renamed(fields, _OF_THINKING_CONFIG)
+    found = _rename_fields(fields, _OF_THINKING_CONFIG)
     unknown = {name: member for name, member in fields.items() if name not in _OF_THINKING_CONFIG}
     return {**found, "generation_config": {"thinkingConfig": unknown}} if unknown else found
 
@@ -227,7 +227,7 @@ _OF_THINKING_CONFIG: Final = {
 
 def _from_output_config(value: Any) -> JsonObject:
     """Read Anthropic's `output_config={"effort": "low", "format": {...}}`."""
-    return _renamed(members(value, "output_config"), {"effort": "thinking_level", "format": "response_format"})
+    return _rename_fields(members(value, "output_config"), {"effort": "thinking_level", "format": "response_format"})
 
 
 def _from_client_options(value: Any) -> JsonObject:
@@ -323,6 +323,6 @@ COMPOSED: Final[Mapping[str, Callable[[Any], JsonObject]]] = MappingProxyType(
 """Options that hold several others, each with its reader: value -> canonical options."""
 
 
-def _renamed(fields: Mapping[str, Any], names: Mapping[str, str]) -> JsonObject:
+def _rename_fields(fields: Mapping[str, Any], names: Mapping[str, str]) -> JsonObject:
     """Return those of *fields* that have a canonical name in *names*, under it."""
     return {names[name]: member for name, member in fields.items() if name in names}

@@ -570,13 +570,13 @@ class _LoopPools:
         self.pools: dict[PoolKey, AsyncPool] = {}
         # asyncio.run calls shutdown_asyncgens() before it closes the loop. A generator that waits there is the only
         # hook that a library gets at the end of a loop.
-        self._keeper = self._keep()
+        self._keeper = self._close_at_loop_end()
 
     async def start(self) -> None:
         """Register with the running loop, so that `asyncio.run` and similar runners close the pools."""
         await self._keeper.__anext__()
 
-    async def _keep(self) -> AsyncIterator[None]:
+    async def _close_at_loop_end(self) -> AsyncIterator[None]:
         try:
             yield
         finally:

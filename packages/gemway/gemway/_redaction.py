@@ -183,7 +183,7 @@ def _decode_escapes_once(text: str) -> tuple[str, list[int]]:
     sources: list[int] = []
     end = 0
     for escape in _ESCAPES.finditer(text):
-        pieces += text[end : escape.start()], (letters := _unescape(escape[0]))
+        pieces += text[end : escape.start()], (letters := _decode_escape(escape[0]))
         sources += range(end, escape.start())
         sources += [escape.start()] * len(letters)
         end = escape.end()
@@ -192,7 +192,7 @@ def _decode_escapes_once(text: str) -> tuple[str, list[int]]:
     return "".join(pieces), sources
 
 
-def _unescape(escape: str) -> str:
+def _decode_escape(escape: str) -> str:
     """Return the character that *escape* encodes, or the text itself if it only looks like an escape."""
     if escape[0] == "\\":
         rest = escape.lstrip("\\")

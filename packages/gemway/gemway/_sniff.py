@@ -108,7 +108,9 @@ def sniff_mime_type(data: bytes) -> str | None:
     for offset, magic, mime_type in _MAGIC:
         if head.startswith(magic, offset):
             return mime_type
-    return _CONTAINERS.get((head[:4], head[8:12])) or _iso_media(head) or _matroska(head) or _bitmap_or_audio(head)
+    return (
+        _CONTAINERS.get((head[:4], head[8:12])) or _iso_media(head) or _matroska_or_webm(head) or _bitmap_or_audio(head)
+    )
 
 
 def _iso_media(head: bytes) -> str | None:
@@ -124,7 +126,7 @@ def _iso_media(head: bytes) -> str | None:
     return "video/mp4"
 
 
-def _matroska(head: bytes) -> str | None:
+def _matroska_or_webm(head: bytes) -> str | None:
     if not head.startswith(b"\x1a\x45\xdf\xa3"):
         return None
     return "video/x-matroska" if b"matroska" in head else "video/webm"

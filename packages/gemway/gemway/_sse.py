@@ -152,10 +152,10 @@ class _LineCutter:
             self.is_between_events = not self.size and not self._after_cr
             return []
         events: list[bytes] = []
-        self._take(self._end_of_line(first), events)
+        self._take_line(self._end_of_line(first), events)
         *lines, rest = others
         for line in lines:
-            self._take(line, events)
+            self._take_line(line, events)
         self.size = self._pieces_size + self._line.write(rest)
         self.is_between_events = not self.size and not self._after_cr
         return events
@@ -165,8 +165,8 @@ class _LineCutter:
         # A well-formed stream ends with a blank line, so nothing is left.
         if not self._pieces and not self._line.tell():
             return events
-        self._take(self._end_of_line(b""), events)
-        self._emit(events)
+        self._take_line(self._end_of_line(b""), events)
+        self._emit_event(events)
         return events
 
     def _end_of_line(self, last: bytes) -> bytes:
@@ -177,47 +177,47 @@ class _LineCutter:
         line, self._line = self._line.getvalue(), BytesIO()
         return line
 
-    def _take(self, line: bytes, events: list[bytes]) -> None:
+    def _take_line(self, line: bytes, events: list[bytes]) -> None:
         if not line:
             if not self._pieces:
                 self._is_heartbeat = False
             elif self._is_open():
                 self._is_cut = True
             else:
-                self._emit(events)
+                self._emit_event(events)
         elif line.startswith(b"data:"):
-            self._take_data(line[6:] if line[5:6] == b" " else line[5:], events)
+            self._take_data_line(line[6:] if line[5:6] == b" " else line[5:], events)
         elif self._pieces and (self._is_cut or not _FIELD.match(line)) and self._is_open():
             # The line goes on where the last one was cut: in the middle of a string, or between two tokens.
-            self._add(line)
+            self._add_piece(line)
             if self._is_bare and not self._is_open():
-                self._emit(events)
+                self._emit_event(events)
         elif line.lstrip()[:1] in (b"{", b"["):
-            self._emit(events)
+            self._emit_event(events)
             self._is_bare = True
-            self._add(line)
+            self._add_piece(line)
             if not self._is_open():
-                self._emit(events)
+                self._emit_event(events)
         elif _HEARTBEAT.match(line):
             self._is_heartbeat = True
 
-    def _take_data(self, data: bytes, events: list[bytes]) -> None:
+    def _take_data_line(self, data: bytes, events: list[bytes]) -> None:
         if not self._pieces:
-            self._add(data)
+            self._add_piece(data)
         elif not self._is_open():
             if self._pieces[0][:1] == b"{":  # whole already: the blank line is missing
-                self._emit(events)
-                self._add(data)
+                self._emit_event(events)
+                self._add_piece(data)
             else:
-                self._add(b"\n" + data)
+                self._add_piece(b"\n" + data)
         elif (self._is_cut or self._is_bare) and data[:1] == b"{" and _seems_whole(data):
-            self._emit(events)  # the rest of the one before never came
-            self._add(data)
+            self._emit_event(events)  # the rest of the one before never came
+            self._add_piece(data)
         else:
             in_string = self._balance is not None and self._balance.in_string
-            self._add(data if in_string else b"\n" + data)
+            self._add_piece(data if in_string else b"\n" + data)
 
-    def _add(self, piece: bytes) -> None:
+    def _add_piece(self, piece: bytes) -> None:
         if len(self._pieces) < _MOST_PIECES:
             self._pieces.append(piece)
         else:
@@ -239,7 +239,7 @@ class _LineCutter:
                 self._balance.feed(piece)
         return self._balance.is_open
 
-    def _emit(self, events: list[bytes]) -> None:
+    def _emit_event(self, events: list[bytes]) -> None:
         if self._pieces:
             event = self._pieces[0] if len(self._pieces) == 1 else b"".join((*self._pieces, self._others.getvalue()))
             says_something = b'"candidates"' in event or b'"error"' in event if self._is_heartbeat else event.strip()
@@ -303,12 +303,12 @@ class JsonBalance:
                     return
                 self.in_string = False
             quote = data.find(b'"', at)
-            self._count(data[at:quote] if quote >= 0 else data[at:])
+            self._count_outside_strings(data[at:quote] if quote >= 0 else data[at:])
             if quote < 0:
                 return
             self.in_string, at = True, quote + 1
 
-    def _count(self, outside: bytes) -> None:
+    def _count_outside_strings(self, outside: bytes) -> None:
         objects, lists = outside.count(b"{"), outside.count(b"[")
         self.objects += objects
         self.values += lists + outside.count(b",")
@@ -367,9 +367,9 @@ class _ObjectCutter:
                 if not self._depth:
                     self._lists += 1 if data[at] == 0x5B else -1
             else:
-                begin = self._step(data, at, begin, events)
+                begin = self._follow_brace(data, at, begin, events)
         if begin is not None:
-            self._keep(data[begin:])
+            self._keep_rest(data[begin:])
         return events
 
     @property
@@ -379,7 +379,7 @@ class _ObjectCutter:
     def finish(self) -> list[bytes]:
         return [b"".join(self._pieces)] if self._pieces else []
 
-    def _step(self, data: bytes, at: int, begin: int | None, events: list[bytes]) -> int | None:
+    def _follow_brace(self, data: bytes, at: int, begin: int | None, events: list[bytes]) -> int | None:
         """Follow one brace; return where the open object begins in *data*."""
         if data[at] == 0x7B:
             self._depth += 1
@@ -392,6 +392,6 @@ class _ObjectCutter:
         self._pieces, self.size = [], 0
         return None
 
-    def _keep(self, piece: bytes) -> None:
+    def _keep_rest(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self.size += len(piece)

@@ -72,7 +72,7 @@ def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
     first: dict[Any, Any] = {}
     has_copies = False
     for tool in tools:
-        for declaration in _declarations(tool):
+        for declaration in _declarations_of(tool):
             name = declaration.get("name")
             if name not in first:
                 first[name] = declaration
@@ -87,7 +87,7 @@ def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
     return _without_copies(tools) if has_copies else tools
 
 
-def _declarations(tool: object) -> Sequence[Any]:
+def _declarations_of(tool: object) -> Sequence[Any]:
     declared = tool.get("functionDeclarations") if isinstance(tool, Mapping) else None
     return declared if isinstance(declared, list | tuple) else ()
 
@@ -101,7 +101,7 @@ def _without_copies(tools: Sequence[Any]) -> list[Any]:
     seen: set[Any] = set()
     kept: list[Any] = []
     for tool in tools:
-        declarations = _declarations(tool)
+        declarations = _declarations_of(tool)
         if not declarations:
             kept.append(tool)
             continue

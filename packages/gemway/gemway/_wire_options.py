@@ -52,7 +52,7 @@ def to_generation_config(options: Mapping[str, Any], *, model: str, dialect: Dia
 _Entries = Callable[[JsonObject, Any, str], None]
 
 
-def _as(field: str, convert: Callable[[Any], Any] | None = None) -> _Entries:
+def _write_to(field: str, convert: Callable[[Any], Any] | None = None) -> _Entries:
     """Return what writes an option to *field*; an empty value writes nothing."""
 
     def write(config: JsonObject, value: Any, model: str) -> None:
@@ -75,7 +75,7 @@ def _as_sampling(field: str) -> _Entries:
     return write
 
 
-def _positive(value: Any) -> Any:
+def _checked_token_limit(value: Any) -> Any:
     if isinstance(value, int | float) and value < 1:
         raise ConfigurationError(f"max_tokens must be at least 1, not {value}; leave it out for the model's limit")
     return value
@@ -122,17 +122,17 @@ _ENTRIES: Final[dict[str, _Entries]] = {
     "temperature": _as_sampling("temperature"),
     "top_p": _as_sampling("topP"),
     "top_k": _as_sampling("topK"),
-    "max_tokens": _as("maxOutputTokens", _positive),
-    "stop": _as("stopSequences", _to_stop_sequences),
-    "seed": _as("seed"),
-    "n": _as("candidateCount"),
-    "presence_penalty": _as("presencePenalty"),
-    "frequency_penalty": _as("frequencyPenalty"),
+    "max_tokens": _write_to("maxOutputTokens", _checked_token_limit),
+    "stop": _write_to("stopSequences", _to_stop_sequences),
+    "seed": _write_to("seed"),
+    "n": _write_to("candidateCount"),
+    "presence_penalty": _write_to("presencePenalty"),
+    "frequency_penalty": _write_to("frequencyPenalty"),
     "logprobs": _write_logprobs,
     "top_logprobs": _write_top_logprobs,
-    "response_modalities": _as("responseModalities", _to_modalities),
-    "media_resolution": _as("mediaResolution", _to_media_resolution),
-    "speech_config": _as("speechConfig", _to_speech_config),
+    "response_modalities": _write_to("responseModalities", _to_modalities),
+    "media_resolution": _write_to("mediaResolution", _to_media_resolution),
+    "speech_config": _write_to("speechConfig", _to_speech_config),
 }
 
 _PICTURES: Final = frozenset({"image_config", "aspect_ratio", "image_size"})
@@ -150,15 +150,15 @@ def _to_image_config(options: Mapping[str, Any], model: str) -> JsonObject:
     capable = capabilities(model)
     documented = capable if capable.image_model else capabilities(_TAKES_EVERY_PICTURE)
     if (ratio := config.get("aspectRatio")) is not None:
-        _expect("aspect ratio", ratio, documented.aspect_ratios, model)
+        _warn_if_undocumented("aspect ratio", ratio, documented.aspect_ratios, model)
     if (size := config.get("imageSize")) is not None:
         word = str(size).strip().upper()
         config["imageSize"] = _OTHER_SIZES.get(word, word)
-        _expect("image size", config["imageSize"], documented.image_sizes, model)
+        _warn_if_undocumented("image size", config["imageSize"], documented.image_sizes, model)
     return config
 
 
-def _expect(what: str, value: Any, known: Sequence[str], model: str) -> None:
+def _warn_if_undocumented(what: str, value: Any, known: Sequence[str], model: str) -> None:
     """Warn about a value that is not documented; it is sent all the same, since the gateway decides."""
     if value not in known:
         documented = f"documented: {', '.join(known)}" if known else "none is documented"
@@ -405,9 +405,9 @@ def _to_calling(choice: Any, names: Sequence[str]) -> JsonObject:
         choice = wire_word(choice)
     if isinstance(choice, str):
         mode = _MODES.get(choice.lower()) if choice not in names else None
-        return {"mode": mode} if mode else _only([choice], names)
+        return {"mode": mode} if mode else _force_calls_of([choice], names)
     if isinstance(choice, list | tuple | set | frozenset):
-        return _only(choice, names)
+        return _force_calls_of(choice, names)
     fields = members(choice, "tool_choice")
     if "functionCallingConfig" in fields:
         return _of_google(fields["functionCallingConfig"], names)
@@ -421,7 +421,7 @@ def _of_google(value: Any, names: Sequence[str]) -> JsonObject:
     if "mode" in calling:
         calling["mode"] = str(calling["mode"]).upper()
     if allowed := calling.pop("allowedFunctionNames", None):
-        calling["allowedFunctionNames"] = _declared(allowed, names)
+        calling["allowedFunctionNames"] = _checked_names(allowed, names)
     return calling
 
 
@@ -434,13 +434,13 @@ def _of_others(choice: Mapping[str, Any], names: Sequence[str]) -> JsonObject:
         mode = "ANY" if inner.get("mode") == "required" else "VALIDATED"
         tools = inner.get("tools")
         tools = tools if isinstance(tools, list | tuple) else ()
-        return {**_only([_name_in(tool) for tool in tools if isinstance(tool, Mapping)], names), "mode": mode}
+        return {**_force_calls_of([_name_in(tool) for tool in tools if isinstance(tool, Mapping)], names), "mode": mode}
     if name := _name_in(choice):
-        return _only([name], names)
+        return _force_calls_of([name], names)
     if isinstance(kind, str) and kind in _MODES:
         return {"mode": _MODES[kind]}
     raise ConfigurationError(
-        f"tool_choice={dict(choice)!r} cannot be read; use 'auto', 'any', 'none', or one of {_listed(names)}"
+        f"tool_choice={dict(choice)!r} cannot be read; use 'auto', 'any', 'none', or one of {_list_names(names)}"
     )
 
 
@@ -450,19 +450,19 @@ def _name_in(choice: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _only(chosen: Collection[str], names: Sequence[str]) -> JsonObject:
+def _force_calls_of(chosen: Collection[str], names: Sequence[str]) -> JsonObject:
     """Return the config that forces a call of one of *chosen*."""
-    return {"mode": "ANY", "allowedFunctionNames": _declared(chosen, names)}
+    return {"mode": "ANY", "allowedFunctionNames": _checked_names(chosen, names)}
 
 
-def _declared(chosen: Collection[str], names: Sequence[str]) -> list[str]:
+def _checked_names(chosen: Collection[str], names: Sequence[str]) -> list[str]:
     """Return the names on the wire of *chosen*; refuse what is not among *names*."""
     known = {sanitize_tool_name(name) for name in names}
     for name in chosen:
         if sanitize_tool_name(str(name)) not in known:
-            raise ConfigurationError(f"tool_choice names an unknown tool {name!r}; the tools are {_listed(names)}")
+            raise ConfigurationError(f"tool_choice names an unknown tool {name!r}; the tools are {_list_names(names)}")
     return [sanitize_tool_name(str(name)) for name in chosen]
 
 
-def _listed(names: Iterable[str]) -> str:
+def _list_names(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names)) or "none"

@@ -33,7 +33,7 @@ _HARMLESS_TEXT = 4096
 _MOST_VALUES_IN_TEXT = 50_000
 
 
-def _parsed(args: object) -> object:
+def _parse_arguments(args: object) -> object:
     """Return call arguments as an object of plain JSON: some gateways send them as JSON text."""
     if isinstance(args, str):
         # Text that would become far more memory than it is stays text, and with that an invalid call.
@@ -60,15 +60,15 @@ def _as_json(value: object) -> object:
     return value
 
 
-def _encoded(data: object) -> object:
+def _encode_bytes(data: object) -> object:
     """Return bytes as standard base64 text, text as it is."""
     return b64encode(data).decode("ascii") if isinstance(data, (bytes, bytearray, memoryview)) else data
 
 
-Base64: TypeAlias = Annotated[str, BeforeValidator(_encoded)]
+Base64: TypeAlias = Annotated[str, BeforeValidator(_encode_bytes)]
 """Bytes as base64 text: given as bytes they are encoded, given as text they stay as they are."""
 
-Arguments: TypeAlias = Annotated[dict[str, Any] | Any, BeforeValidator(_parsed)]
+Arguments: TypeAlias = Annotated[dict[str, Any] | Any, BeforeValidator(_parse_arguments)]
 
 
 class WireType(BaseModel):

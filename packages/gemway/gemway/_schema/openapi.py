@@ -78,7 +78,9 @@ class _OpenAPILowering:
         # No tuples either: one schema for all items, the length, and a sentence about the order.
         positions = [self.lower(item) for item in node.get("prefixItems", ())]
         if positions:
-            lowered["items"] = _alternatives([*positions, *([self.lower(node["items"])] if node.get("items") else [])])
+            lowered["items"] = _to_alternatives(
+                [*positions, *([self.lower(node["items"])] if node.get("items") else [])]
+            )
             lowered.setdefault("minItems", len(positions))
             if not node.get("items"):
                 lowered.setdefault("maxItems", len(positions))
@@ -101,7 +103,7 @@ class _OpenAPILowering:
             _add_sentence(lowered, f"Also matches one of {', '.join(map(compact, branches))}.")
             return lowered
         remarks = _description_and_null(lowered)
-        alternatives = _alternatives(branches)
+        alternatives = _to_alternatives(branches)
         text = join_descriptions(remarks.get("description", ""), alternatives.get("description", ""))
         return {**alternatives, **remarks, **({"description": text} if text else {})}
 
@@ -136,7 +138,7 @@ def _lower_enum(lowered: JsonObject) -> None:
         lowered["maximum"] = min(max(values), lowered.get("maximum", max(values)))
 
 
-def _alternatives(branches: list[JsonObject]) -> JsonObject:
+def _to_alternatives(branches: list[JsonObject]) -> JsonObject:
     distinct = [branch for place, branch in enumerate(branches) if branch not in branches[:place]]
     return distinct[0] if len(distinct) == 1 else {"anyOf": distinct} if distinct else {"type": "string"}
 
