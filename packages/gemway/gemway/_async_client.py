@@ -367,8 +367,7 @@ class AsyncClient:
                     messages = parser.finish()
                     first = next(messages)
                 except BaseException:
-                    # Also cancellation and Ctrl-C: whoever opened the response closes it, or its place in the pool is
-                    # lost.
+                    # Also on cancellation and Ctrl-C: a response that is not closed here keeps its place in the pool.
                     data = b""  # it may repeat the key, and tracebacks show the locals of this frame
                     await response.aclose()
                     raise

@@ -272,9 +272,9 @@ def capabilities(model: str) -> Capabilities:
     if not isinstance(model, str):
         raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {type(model).__name__}")
     name = _to_google_spelling(model)
-    known = max(_names_within(name, _MODELS), key=len, default=None)
-    if known:
-        return _MODELS[known]
+    row = max(_names_within(name, _MODELS), key=len, default=None)
+    if row:
+        return _MODELS[row]
     version = re.search(r"gemini-(\d+(?:\.\d+)?)", name)
     kinds = _GEMINI_KINDS if "gemini" in name else _OTHER_KINDS
     guess = kinds[next(iter(_names_within(name, kinds)))]

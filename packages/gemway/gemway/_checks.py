@@ -78,7 +78,7 @@ def kind_of(value: Any) -> str:
 
 
 def checked_headers(name: str, headers: Any) -> dict[str, Secret]:
-    """Return user headers as secrets. Raises `ConfigurationError` for what HTTP cannot carry."""
+    """Return user headers as secrets. Raises `ConfigurationError` for characters that HTTP cannot carry."""
     if headers is not None and not isinstance(headers, Mapping):
         raise ConfigurationError(f"{name} must be a mapping of names to values, not {kind_of(headers)}")
     checked = {}

@@ -150,14 +150,14 @@ class ClientConfig:
 
 def resolve_base_url(base_url: Any) -> str:
     """Return the address of the gateway from the argument or `GEMWAY_BASE_URL`, normalised."""
-    given = base_url or os.environ.get("GEMWAY_BASE_URL")
-    if not given:
+    address = base_url or os.environ.get("GEMWAY_BASE_URL")
+    if not address:
         raise ConfigurationError(_NO_ADDRESS)
-    if not isinstance(given, str) and type(given).__name__ != "URL":  # httpx.URL, yarl.URL
-        raise ConfigurationError(f"base_url must be a text such as https://gateway.example, not {kind_of(given)}")
-    given = MaskedUrl(given)
+    if not isinstance(address, str) and type(address).__name__ != "URL":  # httpx.URL, yarl.URL
+        raise ConfigurationError(f"base_url must be a text such as https://gateway.example, not {kind_of(address)}")
+    address = MaskedUrl(address)
     try:
-        return normalize(given)
+        return normalize(address)
     except ConfigurationError as error:
         failure = error.with_traceback(None)  # the frames below hold the address in the clear
     raise failure
@@ -165,20 +165,20 @@ def resolve_base_url(base_url: Any) -> str:
 
 def resolve_model(model: Any) -> str:
     """Return the model from the argument or `GEMWAY_MODEL`."""
-    given = model or os.environ.get("GEMWAY_MODEL")
-    if not given:
+    name = model or os.environ.get("GEMWAY_MODEL")
+    if not name:
         raise ConfigurationError("no model: pass model= or set GEMWAY_MODEL, such as gemini-2.5-flash")
-    if not isinstance(given, str):
-        raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {kind_of(given)}")
-    return given
+    if not isinstance(name, str):
+        raise ConfigurationError(f"model must be a name such as 'gemini-2.5-flash', not {kind_of(name)}")
+    return name
 
 
 def environment_key() -> Secret:
     """Return the key of `GEMWAY_API_KEY`."""
-    given = os.environ.get("GEMWAY_API_KEY")
-    if not given:
+    text = os.environ.get("GEMWAY_API_KEY")
+    if not text:
         raise ConfigurationError(NO_KEY)
-    return checked_key(given)
+    return checked_key(text)
 
 
 def _masked_key(key: Any) -> Any:

@@ -204,7 +204,7 @@ class _CallOrResult:
     payload: JsonObject
     key: str | None
     name: str | None
-    shown: tuple[Part, ...] = ()
+    media: tuple[Part, ...] = ()
     partner: _CallOrResult | None = None
 
 
@@ -289,7 +289,7 @@ def _has_no_functions(parts: list[Part]) -> bool:
 def _parse_turn(role: str, parts: list[Part]) -> _ParsedTurn:
     step = _ParsedTurn([], [], [])
     served = _answered_by_server(parts) if role == "model" else ()
-    shown: list[Part] = []
+    media: list[Part] = []
     for at, part in enumerate(parts):
         if at in served:
             step.items.append(part)
@@ -301,10 +301,10 @@ def _parse_turn(role: str, parts: list[Part]) -> _ParsedTurn:
             step.results.append(result)
             step.items.append(result)
         elif "call_id" in part:
-            shown.append(part)
+            media.append(part)
         else:
             step.items.append(part)
-    _attach_media_to_results(shown, step)
+    _attach_media_to_results(media, step)
     return step
 
 
@@ -346,7 +346,7 @@ def _attach_media_to_results(shown: list[Part], step: _ParsedTurn) -> None:
     results = {result.key: result for result in step.results}
     for part in shown:
         if result := results.get(part["call_id"]):
-            result.shown += (_without_call_id(part),)
+            result.media += (_without_call_id(part),)
         else:
             step.items.append(_without_call_id(part))
 
@@ -395,7 +395,7 @@ def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
             yield "user", [_response_to_call(call.payload, {}, {"response": _NOT_EXECUTED})]
         else:
             yield "user", [_response_to_call(call.payload, result.part, result.payload)]
-    yield "user", [part for call in step.calls if call.partner for part in call.partner.shown]
+    yield "user", [part for call in step.calls if call.partner for part in call.partner.media]
     if step.results:
         yield "user", [part for result in step.results for part in _parts_left_behind(result)]
 
@@ -421,7 +421,7 @@ def _parts_left_behind(item: Part | _CallOrResult) -> Iterable[Part]:
         return ()
     payload = json.dumps(item.payload.get("response"), ensure_ascii=False, default=str)
     text = f"Result of an earlier call of the tool {item.name or '(name unknown)'}: {payload}"
-    return ({"text": text}, *(item.payload.get("parts") or ()), *item.shown)
+    return ({"text": text}, *(item.payload.get("parts") or ()), *item.media)
 
 
 # Signatures

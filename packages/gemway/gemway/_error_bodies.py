@@ -191,10 +191,10 @@ def to_status_error(
         now: seconds since the epoch, for `Retry-After` dates.
         redact: called on every text of the server before it is kept.
     """
-    kept = redact(body[:KEPT_BODY_BYTES].decode("utf-8", "replace"))
-    parsed = parse_json(kept.encode())
-    payload = kept if parsed is None else parsed
-    return error_from_payload(payload, status, headers, url=url, now=now, text=kept, redact=redact)
+    text = redact(body[:KEPT_BODY_BYTES].decode("utf-8", "replace"))
+    parsed = parse_json(text.encode())
+    payload = text if parsed is None else parsed
+    return error_from_payload(payload, status, headers, url=url, now=now, text=text, redact=redact)
 
 
 def error_from_payload(
@@ -385,7 +385,7 @@ def _choose_class(status: int | None, body: ErrorBody) -> type[APIStatusError]:
             return error_type
     specific = {kind for code in body.codes if (kind := _BY_CODE.get(code))}
     if status == 403 and "permission_error" in body.codes:
-        # CLIProxyAPI pastes `insufficient_quota` beside every 403: no words of a balance, so no quota.
+        # CLIProxyAPI pastes `insufficient_quota` into every 403: no words of a balance, so no quota.
         specific.discard(QuotaExceededError)
     for kind in (QuotaExceededError, AuthenticationError, ContextOverflowError, RequestTooLargeError):
         if kind in specific:

@@ -97,7 +97,7 @@ def _is_unsigned_thought(part: Part) -> bool:
 
 
 def require_pictures(response: GenerateContentResponse, aspect_ratio: str | None) -> GenerateContentResponse:
-    """Return *response* if it holds a picture, else raise an error that says why there is none."""
+    """Return *response* if it holds a picture, or raise an error with the reason why there is none."""
     # First the refusal: a blocked answer has no picture either, but trying again would not help.
     raise_if_blocked(response)
     if not response.images:

@@ -1,4 +1,4 @@
-"""The bases of what adapters give to their frameworks: options, constructor, clients, copies. Framework-neutral.
+"""Base classes for the models of adapters: options, constructor, clients, copies. They know no framework.
 
     class MyChat(ModelOptions, SomeFrameworksModel): ...
 
@@ -93,11 +93,11 @@ class ClientHolder(AdapterOptions):
     @classmethod
     def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options of the constructor by the names of the fields."""
-        given = canonical_options(options, known=cls.model_fields.keys() - OPTIONS.keys(), where=cls.__name__)
-        for name in given:
+        fields = canonical_options(options, known=cls.model_fields.keys() - OPTIONS.keys(), where=cls.__name__)
+        for name in fields:
             if name not in cls.model_fields and name != "model":
                 raise TypeError(f"{cls.__name__} got the option {name!r}, which belongs to a chat model")
-        return given
+        return fields
 
     def _check_options(self, *, needs_key: bool) -> None:
         """Raise for options that cannot work."""
@@ -133,8 +133,8 @@ class ClientHolder(AdapterOptions):
 
     def _client_arguments(self, values: Mapping[str, Any], http_client: str) -> dict[str, Any]:
         """Return the arguments of a client."""
-        given = {name: values[name] for name in self._client_options if name != "default_headers"}
-        return {**given, "headers": values["default_headers"], "http_client": values[http_client]}
+        arguments = {name: values[name] for name in self._client_options if name != "default_headers"}
+        return {**arguments, "headers": values["default_headers"], "http_client": values[http_client]}
 
     def close(self) -> None:
         """Give the connections of blocking calls back. A later call opens new ones."""
@@ -162,18 +162,18 @@ class ClientHolder(AdapterOptions):
     # Changes and copies
 
     def __setattr__(self, name: str, value: Any) -> None:
-        given = {name: value}
-        hide_secrets(given, known=given)
-        value = given[name]
+        options = {name: value}
+        hide_secrets(options, known=options)
+        value = options[name]
         super().__setattr__(name, value)
         if name == "api_key":
             self._key_is_from_environment = False
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with clients of its own, and with *update* in the place of its options."""
-        given = dict(update or {})
-        hide_secrets(given, known=given)
-        return super().model_copy(update=given, deep=deep)
+        options = dict(update or {})
+        hide_secrets(options, known=options)
+        return super().model_copy(update=options, deep=deep)
 
     def __getstate__(self) -> dict[Any, Any]:
         state: dict[Any, Any] = super().__getstate__()
@@ -243,16 +243,16 @@ class ConfigMemory:
 
     def config(self, options: Mapping[str, Any], model: str, dialect: Dialect) -> JsonObject:
         """Return the generationConfig for *options*."""
-        wanted = {name: value for name, value in options.items() if OPTIONS.get(name) == "generationConfig"}
+        settings = {name: value for name, value in options.items() if OPTIONS.get(name) == "generationConfig"}
         last = self._last
-        if last and last[0] == model and last[1] == dialect and last[2] == wanted:
+        if last and last[0] == model and last[1] == dialect and last[2] == settings:
             return last[3]
-        config = to_generation_config(wanted, model=model, dialect=dialect)
+        config = to_generation_config(settings, model=model, dialect=dialect)
         # A user may change containers in place, and must then get another config.
-        kept = {
-            name: copy.deepcopy(value) if isinstance(value, dict | list) else value for name, value in wanted.items()
+        copied = {
+            name: copy.deepcopy(value) if isinstance(value, dict | list) else value for name, value in settings.items()
         }
-        self._last = (model, dialect, kept, config)
+        self._last = (model, dialect, copied, config)
         return config
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -352,9 +352,11 @@ def _subclass_defaults(cls: type[ClientHolder]) -> dict[str, Any]:
         for name, field in cls.model_fields.items()
         if name in OPTIONS and field.default is not RequestOptions.model_fields[name].default
     }
-    given = {name: value for name, value in defaults.items() if value is not None and value is not PydanticUndefined}
-    hide_secrets(given, known=given)
-    return given
+    set_by_subclass = {
+        name: value for name, value in defaults.items() if value is not None and value is not PydanticUndefined
+    }
+    hide_secrets(set_by_subclass, known=set_by_subclass)
+    return set_by_subclass
 
 
 def _find_gateway(options: dict[str, Any], *, is_restored: bool) -> bool:

@@ -19,7 +19,7 @@ from gemway._redaction import Redactor
 _PHASES = {"ConnectTimeout": "connect", "ReadTimeout": "read", "WriteTimeout": "write", "PoolTimeout": "pool"}
 _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 _FATAL = {"UnsupportedProtocol", "InvalidURL"}
-# The base classes of what httpcore raises. httpx has classes of the same names; users see those.
+# The base classes of httpcore's exceptions. httpx has classes of the same names; users see those.
 _OF_HTTPCORE = ("TimeoutException", "NetworkError", "ProtocolError", "ProxyError", "UnsupportedProtocol")
 # A proxy that wants a password or forbids the address does so every time, so a retry is useless.
 _REFUSED_BY_PROXY = re.compile(r": 4\d\d\b")

@@ -1,7 +1,7 @@
 """Read the options that a user wrote: mask the secrets among them, and give each its canonical name. Pure.
 
 Options that hold several others (Anthropic's, OpenAI's and Google's) are taken apart. Members of these that nobody knows
-yet go to the wire unchanged, in what is left of `generation_config`.
+yet go to the wire unchanged, in the rest of `generation_config`.
 """
 
 from __future__ import annotations
@@ -143,12 +143,14 @@ def merge_options(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dic
     """Return canonical *options* with canonical *changes* made on top, as a call's options go over a model's.
 
     A new thinking level replaces an old budget, and the other way round; so do the ways to say a response schema.
-    `extra_body`, `default_headers` and what is left of `generation_config` are merged.
+    `extra_body`, `default_headers` and the rest of `generation_config` are merged.
     """
     outdated = {old for causes, group in _REPLACED if not causes.isdisjoint(changes) for old in group}
-    kept = {name: value for name, value in options.items() if name not in outdated}
-    merged = {name: _merge_values(kept[name], changes[name]) for name in _MERGED if name in kept and name in changes}
-    return {**kept, **changes, **merged}
+    remaining = {name: value for name, value in options.items() if name not in outdated}
+    merged = {
+        name: _merge_values(remaining[name], changes[name]) for name in _MERGED if name in remaining and name in changes
+    }
+    return {**remaining, **changes, **merged}
 
 
 _SCHEMAS: Final = frozenset({"response_schema", "response_json_schema", "response_format"})
@@ -196,26 +198,26 @@ def _from_thinking(value: Any) -> JsonObject:
         return {"thinking_budget": 0}
     if kind not in {"enabled", "adaptive"}:
         raise ConfigurationError(f"thinking={value!r} cannot be read; its type is enabled, adaptive or disabled")
-    shown = options.get("display") != "omitted"
+    includes_thoughts = options.get("display") != "omitted"
     budget = options.get("budgetTokens", -1) if kind == "enabled" else -1
-    return {"thinking_budget": budget, "include_thoughts": shown}
+    return {"thinking_budget": budget, "include_thoughts": includes_thoughts}
 
 
 def _from_reasoning(value: Any) -> JsonObject:
     """Read OpenAI's `reasoning={"effort": "low", "summary": "auto"}`."""
     options = members(value, "reasoning")
-    found = _rename_fields(options, {"effort": "thinking_level", "maxTokens": "thinking_budget"})
+    named = _rename_fields(options, {"effort": "thinking_level", "maxTokens": "thinking_budget"})
     if options.get("summary") or options.get("generateSummary"):
-        found["include_thoughts"] = True
-    return found
+        named["include_thoughts"] = True
+    return named
 
 
 def _from_thinking_config(value: Any) -> JsonObject:
     """Read Google's ThinkingConfig."""
     fields = members(value, "thinking_config")
-    found = _rename_fields(fields, _OF_THINKING_CONFIG)
+    options = _rename_fields(fields, _OF_THINKING_CONFIG)
     unknown = {name: member for name, member in fields.items() if name not in _OF_THINKING_CONFIG}
-    return {**found, "generation_config": {"thinkingConfig": unknown}} if unknown else found
+    return {**options, "generation_config": {"thinkingConfig": unknown}} if unknown else options
 
 
 _OF_THINKING_CONFIG: Final = {
@@ -240,27 +242,27 @@ def _from_client_options(value: Any) -> JsonObject:
 
 def _from_http_options(value: Any) -> JsonObject:
     """Read google-genai's HttpOptions: address, headers and timeout (there in milliseconds)."""
-    found: JsonObject = {}
+    options: JsonObject = {}
     for name, member in members(value, "http_options").items():
         if name == "timeout":
             if not isinstance(member, int | float):
                 raise ConfigurationError(f"http_options: the timeout is a number of milliseconds, not {member!r}")
-            found["timeout"] = member / 1000
+            options["timeout"] = member / 1000
         elif target := {"baseUrl": "base_url", "headers": "default_headers", "extraBody": "extra_body"}.get(name):
-            found[target] = member
+            options[target] = member
         elif name == "retryOptions":
             if (attempts := members(member, "retry_options").get("attempts")) is not None:
-                found["max_retries"] = max(attempts - 1, 0)
+                options["max_retries"] = max(attempts - 1, 0)
         elif name not in {"apiVersion", "baseUrlResourceScope"}:
             raise ConfigurationError(
                 f"http_options: {name!r} cannot be used here; use timeout=, http_client=, proxy= or default_headers="
             )
-    return found
+    return options
 
 
 def from_generation_config(value: Any) -> JsonObject:
     """Read a generationConfig: a dict in either spelling, or Google's GenerationConfig / GenerateContentConfig."""
-    found: JsonObject = {}
+    options: JsonObject = {}
     unknown: JsonObject = {}
     for name, member in members(value, "generation_config").items():
         if advice := _NOT_IN_GENERATION_CONFIG.get(name):
@@ -268,16 +270,16 @@ def from_generation_config(value: Any) -> JsonObject:
         if name == "thinkingConfig":
             parts = _from_thinking_config(member)
             unknown.update(parts.pop("generation_config", {}))
-            found.update(parts)
+            options.update(parts)
         elif target := _OF_GENERATION_CONFIG.get(name):
-            found[target] = member
+            options[target] = member
         elif name in _OF_THE_REQUEST:
-            found.setdefault("extra_body", {})[name] = camelised(member)
+            options.setdefault("extra_body", {})[name] = camelised(member)
         elif name in _NOT_FOR_THE_WIRE:
             warn_once(("ignored", name), f"generation_config: {name!r} has no meaning here and is ignored")
         else:
             unknown[name] = camelised(member)
-    return {**found, "generation_config": unknown} if unknown else found
+    return {**options, "generation_config": unknown} if unknown else options
 
 
 _NOT_IN_GENERATION_CONFIG: Final = {

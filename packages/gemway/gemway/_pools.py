@@ -623,7 +623,7 @@ class _Registry:
             pool.users.discard(user)
             if pool.users or pool.generation != self.generation:
                 return
-            pool.is_closed = True  # whoever comes now gets a new one
+            pool.is_closed = True  # the next client gets a new one
         # Outside the lock: closing sockets may run finalizers, and those may need the lock again.
         pool.leave_soon()
 

@@ -115,8 +115,8 @@ def _revealed_text(value: object) -> str:
 class Redactor:
     """Takes secrets out of texts, however a server spelt them. Never shows them itself.
 
-    A server repeats a key as it got it, or escaped as its answer's format demands, or escaped again by whoever wrapped
-    that answer: `/` is also `\\/`, `%2f`, `%252F`, `\\u002f`, `\\x2f`, `&#47;`, `&#x2F;` and `&sol;`. So the text is
+    A server repeats a key as it got it, or escaped as its answer's format demands, or escaped again by a server that
+    wrapped that answer: `/` is also `\\/`, `%2f`, `%252F`, `\\u002f`, `\\x2f`, `&#47;`, `&#x2F;` and `&sol;`. So the text is
     decoded first, with the position of each character, and secrets are searched for in the decoded text, ignoring
     case. All of it takes time in proportion to the length of the text.
     """

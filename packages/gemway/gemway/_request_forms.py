@@ -72,7 +72,7 @@ def _members_from_config(config: object, model: str) -> JsonObject:
     body: JsonObject = {
         name: fields.pop(name) for name in ("systemInstruction", "tools", *_OF_THE_REQUEST) if name in fields
     }
-    fields.pop("automaticFunctionCalling", None)  # whoever calls functions has read it
+    fields.pop("automaticFunctionCalling", None)  # read already, where functions are called
     if "safetySettings" in body:
         settings = body["safetySettings"]
         body["safetySettings"] = to_safety_settings(settings if isinstance(settings, Mapping) else list(settings))

@@ -468,7 +468,7 @@ class StreamParser(ResponseParser):
             if self._finds_images and (self._holds_text_back or b"!" in event):
                 message = self._hold_text_back(message)
             if self._reads_text_chunks and any(part.function_call is not None for part in message.parts):
-                # The call may go on in the next message, and whoever holds it back must see that.
+                # The call may go on in the next message, and a reader that holds it back must see that.
                 self._reads_text_chunks = False
             self._events.append(event if len(event) < _LARGE_EVENT else message)
             candidates = message.candidates or ()

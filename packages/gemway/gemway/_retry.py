@@ -52,7 +52,7 @@ class RetryPolicy:
         wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         hint = error.retry_after
         if hint is not None:
-            # Waiting longer than a minute inside a call helps nobody; the error tells the caller how long.
+            # Waiting longer than a minute inside a call helps nobody; the error carries the number of seconds.
             if hint > self.max_hint:
                 return None
             # Never earlier than the server asked, and a little later, so that many clients spread.

@@ -99,11 +99,11 @@ def _quoted_description(declaration: JsonMapping) -> str:
 
 def _without_copies(tools: Sequence[Any]) -> list[Any]:
     seen: set[Any] = set()
-    kept: list[Any] = []
+    unique: list[Any] = []
     for tool in tools:
         declarations = _declarations_of(tool)
         if not declarations:
-            kept.append(tool)
+            unique.append(tool)
             continue
         new = []
         for declaration in declarations:
@@ -112,8 +112,8 @@ def _without_copies(tools: Sequence[Any]) -> list[Any]:
                 seen.add(declaration.get("name"))
         others = {field: value for field, value in tool.items() if field != "functionDeclarations"}
         if new or others:
-            kept.append({**others, "functionDeclarations": new} if new else others)
-    return kept
+            unique.append({**others, "functionDeclarations": new} if new else others)
+    return unique
 
 
 # Results
@@ -125,7 +125,7 @@ _INSIDE_RESULTS: Final = frozenset({"image/png", "image/jpeg", "image/webp", "ap
 def split_result_media(
     media: Iterable[JsonObject], *, model: str, where: Literal["auto", "parts", "beside"] = "auto"
 ) -> tuple[list[JsonObject], list[JsonObject]]:
-    """Return which *media* of a tool's result go inside its functionResponse, and which go beside it as parts.
+    """Return which *media* of a tool's result go inside its functionResponse, and which follow it as parts of their own.
 
     *where* puts all of them in one place, for gateways that know better: `"parts"` inside, `"beside"` behind.
 
@@ -134,15 +134,15 @@ def split_result_media(
     for older models. A file whose type nobody named goes inside.
     """
     inside: list[JsonObject] = []
-    beside: list[JsonObject] = []
+    behind: list[JsonObject] = []
     takes_media = where == "parts" or (where == "auto" and capabilities(model).function_response_parts)
     for part in media:
         kind = next((kind for kind in ("inlineData", "fileData") if kind in part), None)
         if takes_media and kind and (where == "parts" or _may_be_inside(part[kind])):
             inside.append({kind: part[kind]})  # modifiers such as mediaResolution have no place there
         else:
-            beside.append(part)
-    return inside, beside
+            behind.append(part)
+    return inside, behind
 
 
 def _may_be_inside(blob: JsonMapping) -> bool:

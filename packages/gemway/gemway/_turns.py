@@ -57,7 +57,8 @@ class Turns:
         # Converters leave the role out, and without one the turn would count as the user's.
         self.contents.append(content if content.role else content.model_copy(update={"role": "model"}))
         calls = response.function_calls
-        # A call of a function that the program has to answer itself ends the loop, together with all calls beside it.
+        # A call of a function that the program has to answer itself ends the loop, together with all other calls of the
+        # same answer.
         if not self._rounds or not all(call.name in self._settings.functions for call in calls):
             return []
         self._rounds -= 1

@@ -30,9 +30,9 @@ def to_generation_config(options: Mapping[str, Any], *, model: str, dialect: Dia
     """
     unknown: JsonObject = {}
     if options.get("generation_config") is not None:
-        given = from_generation_config(options["generation_config"])
-        unknown = given.pop("generation_config", {})
-        options = {**given, **{name: value for name, value in options.items() if value is not None}}
+        named = from_generation_config(options["generation_config"])
+        unknown = named.pop("generation_config", {})
+        options = {**named, **{name: value for name, value in options.items() if value is not None}}
     config: JsonObject = {}
     for name, value in options.items():
         if value is not None and (write := _ENTRIES.get(name)) is not None:
@@ -142,8 +142,8 @@ _OTHER_SIZES: Final = {"512PX": "512", "0.5K": "512", "1024": "1K", "2048": "2K"
 
 def _to_image_config(options: Mapping[str, Any], model: str) -> JsonObject:
     """Return the imageConfig; `aspect_ratio` and `image_size` win over the same in `image_config`."""
-    given = options.get("image_config")
-    config = {} if given is None else camelised_members(given, "image_config")
+    fields = options.get("image_config")
+    config = {} if fields is None else camelised_members(fields, "image_config")
     for option, field in (("aspect_ratio", "aspectRatio"), ("image_size", "imageSize")):
         if options.get(option) is not None:
             config[field] = wire_word(options[option])
@@ -264,7 +264,7 @@ def _to_budget(tokens: int, capable: Capabilities, model: str, *, clamp_silently
 
 
 def _level_of(budget: int) -> str | None:
-    """Return the level for a number of tokens; None for -1, which is what models with levels do anyway."""
+    """Return the level for a number of tokens; None for -1 (dynamic), the default of models with levels."""
     if budget == -1:
         return None
     return "none" if budget == 0 else next(word for most, word in _LEVEL_UP_TO if budget <= most)
@@ -276,8 +276,8 @@ def _to_level(word: str, capable: Capabilities, model: str) -> str:
     if word == "none":
         warn_once(("off", model), f"thinking cannot be switched off in {model}; the level {supported[0]!r} is sent")
         return supported[0]
-    wanted = _LEVELS.index(word)
-    nearest = min(supported, key=lambda one: (abs(_LEVELS.index(one) - wanted), -_LEVELS.index(one)))
+    rank = _LEVELS.index(word)
+    nearest = min(supported, key=lambda one: (abs(_LEVELS.index(one) - rank), -_LEVELS.index(one)))
     if nearest != word:
         warn_once(("level", model, word), f"{model} has no thinking level {word!r}; {nearest!r} is sent")
     return nearest
@@ -291,15 +291,15 @@ RESPONSE: Final = frozenset({"response_mime_type", *_WAYS})
 
 def to_response_entries(options: Mapping[str, Any], dialect: Dialect) -> JsonObject:
     """Return the entries of generationConfig for the `RESPONSE` among *options*."""
-    given = [name for name in _WAYS if options.get(name) is not None]
-    if len(given) > 1:
-        raise ConfigurationError(f"{' and '.join(given)} exclude each other; give one")
+    ways = [name for name in _WAYS if options.get(name) is not None]
+    if len(ways) > 1:
+        raise ConfigurationError(f"{' and '.join(ways)} exclude each other; give one")
     entries: JsonObject = {}
-    if "response_format" in given:
+    if "response_format" in ways:
         entries = to_response_format(options["response_format"], dialect=dialect)
-    elif given:
-        own: Dialect = "openapi" if given[0] == "response_schema" else "json_schema"
-        entries = response_schema(_to_json_schema(options[given[0]], given[0]), dialect=own)
+    elif ways:
+        own: Dialect = "openapi" if ways[0] == "response_schema" else "json_schema"
+        entries = response_schema(_to_json_schema(options[ways[0]], ways[0]), dialect=own)
     if (mime_type := options.get("response_mime_type")) is not None:
         entries["responseMimeType"] = mime_type
     return entries
@@ -378,7 +378,7 @@ def to_tool_config(
     Args:
         tool_choice: a mode (`"auto" "none" "any" "required" "validated"`, True, False), a tool's name or several,
             or the dict of OpenAI, Anthropic or Google.
-        names: the names of the declared functions. Without functions nothing may be said about calling them.
+        names: the names of the declared functions. Without declared functions there is no functionCallingConfig.
         strict: True makes the calls of mode AUTO follow their schemas (Gemini's mode VALIDATED).
         tool_config: Google's own toolConfig, as a dict or object; *tool_choice* goes on top of it.
 
@@ -386,8 +386,8 @@ def to_tool_config(
         ConfigurationError: a tool that is not among *names*, or a choice of an unknown form.
     """
     config = {} if tool_config is None else camelised_members(tool_config, "tool_config")
-    given = config.pop("functionCallingConfig", None)
-    calling = {} if given is None else _of_google(given, names)
+    of_google = config.pop("functionCallingConfig", None)
+    calling = {} if of_google is None else _of_google(of_google, names)
     if tool_choice is not None:
         calling |= _to_calling(tool_choice, names)
     if strict and (not calling or calling.get("mode") == "AUTO"):
@@ -457,9 +457,9 @@ def _force_calls_of(chosen: Collection[str], names: Sequence[str]) -> JsonObject
 
 def _checked_names(chosen: Collection[str], names: Sequence[str]) -> list[str]:
     """Return the names on the wire of *chosen*; refuse what is not among *names*."""
-    known = {sanitize_tool_name(name) for name in names}
+    declared = {sanitize_tool_name(name) for name in names}
     for name in chosen:
-        if sanitize_tool_name(str(name)) not in known:
+        if sanitize_tool_name(str(name)) not in declared:
             raise ConfigurationError(f"tool_choice names an unknown tool {name!r}; the tools are {_list_names(names)}")
     return [sanitize_tool_name(str(name)) for name in chosen]
 
