@@ -88,5 +88,7 @@ def test_names_that_moved_to_adapters_are_still_found():
         assert gemway.arrange is arrange
 
     assert caught[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match=r"import canonical_options from gemway\.adapters"):
+        assert gemway.canonical is gemway.adapters.canonical_options
     with pytest.raises(AttributeError, match="no attribute 'arrangement'"):
         _ = gemway.arrangement
