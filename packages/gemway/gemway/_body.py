@@ -119,7 +119,7 @@ def _sendable_content(content: Any, large: list[str]) -> Any:
     return content
 
 
-def _sendable_part(part: Any, large: list[str]) -> Any:
+def _sendable_part(part: Any, large: list[str]) -> object:
     for name in _REWRITTEN:
         payload = part.get(name)
         if payload is None:

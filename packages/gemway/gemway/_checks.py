@@ -44,7 +44,7 @@ DEFAULT_TIMEOUTS: Final = {
 """By whether a call may be slow: pictures and long thinking take minutes without a byte."""
 
 
-def checked_key(key: Any) -> Secret:
+def checked_key(key: object) -> Secret:
     """Return *key* (`str` or `SecretStr`) as a secret, or say what is wrong with it without showing it."""
     text = key.get_secret_value() if hasattr(key, "get_secret_value") else key
     if not isinstance(text, str):
@@ -59,7 +59,7 @@ def checked_key(key: Any) -> Secret:
     return Secret(text)
 
 
-def without_scheme(key: Any, scheme: str) -> Any:
+def without_scheme(key: object, scheme: str) -> Any:
     """Return *key* without *scheme* before it: people copy "Bearer sk-..." from a curl command or a header."""
     if not isinstance(key, Secret) or not scheme:
         return key
@@ -72,12 +72,12 @@ def without_scheme(key: Any, scheme: str) -> Any:
     return Secret(rest.strip())
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """Return the name of *value*'s type, for messages about values that must not be shown."""
     return value.kind if isinstance(value, Unreadable) else type(value).__name__
 
 
-def checked_headers(name: str, headers: Any) -> dict[str, Secret]:
+def checked_headers(name: str, headers: object) -> dict[str, Secret]:
     """Return user headers as secrets. Raises `ConfigurationError` for characters that HTTP cannot carry."""
     if headers is not None and not isinstance(headers, Mapping):
         raise ConfigurationError(f"{name} must be a mapping of names to values, not {kind_of(headers)}")
@@ -99,7 +99,7 @@ def checked_headers(name: str, headers: Any) -> dict[str, Secret]:
     return checked
 
 
-def checked_body(name: str, value: Any) -> SecretMapping:
+def checked_body(name: str, value: object) -> SecretMapping:
     """Return a JSON object that is merged into every body, masked: it may hold a gateway's own credentials."""
     if isinstance(value, SecretMapping):
         return value
@@ -108,24 +108,24 @@ def checked_body(name: str, value: Any) -> SecretMapping:
     return SecretMapping(value)
 
 
-def checked_word(name: str, value: Any) -> str:
+def checked_word(name: str, value: object) -> str:
     """Return *value* if it can stand in a header: printable ASCII without spaces at its ends."""
     if not checked_word_or_nothing(name, value):
         raise ConfigurationError(f"{name} must not be empty")
     return str(value)
 
 
-def checked_word_or_nothing(name: str, value: Any) -> str:
+def checked_word_or_nothing(name: str, value: object) -> str:
     """Return *value* if it can stand in a header, or is empty."""
     if not isinstance(value, str) or not (value.isascii() and value.isprintable()) or value != value.strip():
         raise ConfigurationError(f"{name} must be printable ASCII text, not {value!r}")
     return value
 
 
-def one_of(*words: str) -> Callable[[str, Any], str]:
+def one_of(*words: str) -> Callable[[str, object], str]:
     """Return a check that lets only *words* pass."""
 
-    def check(name: str, value: Any) -> str:
+    def check(name: str, value: object) -> str:
         if value not in words:
             listed = ", ".join(f'"{word}"' for word in words[:-1])
             raise ConfigurationError(f'{name} must be {listed} or "{words[-1]}", not {short(value)}')
@@ -134,31 +134,31 @@ def one_of(*words: str) -> Callable[[str, Any], str]:
     return check
 
 
-def checked_switch(name: str, value: Any) -> bool:
+def checked_switch(name: str, value: object) -> bool:
     """Return *value* if it is True or False."""
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False, not {value!r}")
     return value
 
 
-def checked_verify(name: str, value: Any) -> Any:
+def checked_verify(name: str, value: object) -> Any:
     """Return *value* if the HTTP library can check certificates with it."""
     if isinstance(value, bool | str) or hasattr(value, "wrap_socket"):
         return value
     raise ConfigurationError(f"{name} must be True, False or an ssl.SSLContext, not {kind_of(value)}")
 
 
-def checked_function(name: str, value: Any) -> Any:
+def checked_function(name: str, value: object) -> Any:
     """Return *value* if it can be called."""
     if not callable(value):
         raise ConfigurationError(f"{name} must be a function, not {kind_of(value)}")
     return value
 
 
-def object_with(method: str, example: str) -> Callable[[str, Any], Any]:
+def object_with(method: str, example: str) -> Callable[[str, object], Any]:
     """Return a check that lets objects with *method* pass; *example* names one."""
 
-    def check(name: str, value: Any) -> Any:
+    def check(name: str, value: object) -> Any:
         if not callable(getattr(value, method, None)):
             raise ConfigurationError(f"{name} must be {example}, not {kind_of(value)}")
         return value
@@ -221,7 +221,7 @@ def _split_address(url: str) -> SplitResult:
     raise ConfigurationError(message)
 
 
-def checked_proxy(name: str, value: Any) -> str:
+def checked_proxy(name: str, value: object) -> str:
     """Return the address of a proxy, or say what is wrong with it without its password."""
     address = value.get_secret_value() if hasattr(value, "get_secret_value") else str(getattr(value, "url", value))
     try:
@@ -237,14 +237,14 @@ def checked_proxy(name: str, value: Any) -> str:
     return MaskedUrl(address)
 
 
-def checked_count(name: str, value: Any) -> int:
+def checked_count(name: str, value: object) -> int:
     """Return *value* if it is a positive whole number."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} must be a whole number above 0, not {short(value)}")
     return value
 
 
-def checked_count_or_zero(name: str, value: Any) -> int:
+def checked_count_or_zero(name: str, value: object) -> int:
     """Return *value* if it is a whole number, 0 included."""
     return 0 if value == 0 and not isinstance(value, bool) else checked_count(name, value)
 
@@ -291,19 +291,19 @@ def to_timeouts(value: Any, *, slow: bool = False) -> Timeouts:
     return Timeouts(min(seconds, CONNECT_TIMEOUT), seconds, seconds)
 
 
-def checked_timeout(name: str, value: Any) -> Timeouts:
+def checked_timeout(name: str, value: object) -> Timeouts:
     """Return finite timeouts from seconds or an `httpx.Timeout`."""
     return to_timeouts(value)
 
 
-def checked_retries(name: str, value: Any) -> int:
+def checked_retries(name: str, value: object) -> int:
     """Return *value* if it is a number of retries."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ConfigurationError(f"{name} must be 0 or more (0 sends one request), not {short(value)}")
     return value
 
 
-def checked_seconds(name: str, value: Any) -> float:
+def checked_seconds(name: str, value: object) -> float:
     """Return *value* if it is a positive number of seconds."""
     try:
         if not isinstance(value, bool) and isinstance(value, (int, float)) and 0 < value < float("inf"):
@@ -313,7 +313,7 @@ def checked_seconds(name: str, value: Any) -> float:
     raise ConfigurationError(f"{name} must be a positive, finite number of seconds, not {short(value)}")
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """Return the repr of *value*, or its type where that would be long (Python refuses to print huge numbers)."""
     try:
         text = repr(value)

@@ -138,7 +138,7 @@ class ClientConfig:
     def __copy__(self) -> ClientConfig:
         return self
 
-    def __deepcopy__(self, memo: Any) -> ClientConfig:
+    def __deepcopy__(self, memo: object) -> ClientConfig:
         return self  # nothing in it changes
 
     def __str__(self) -> str:
@@ -148,7 +148,7 @@ class ClientConfig:
         return f"<ClientConfig {self}>"
 
 
-def resolve_base_url(base_url: Any) -> str:
+def resolve_base_url(base_url: object) -> str:
     """Return the address of the gateway from the argument or `GEMWAY_BASE_URL`, normalised."""
     address = base_url or os.environ.get("GEMWAY_BASE_URL")
     if not address:
@@ -163,7 +163,7 @@ def resolve_base_url(base_url: Any) -> str:
     raise failure
 
 
-def resolve_model(model: Any) -> str:
+def resolve_model(model: object) -> str:
     """Return the model from the argument or `GEMWAY_MODEL`."""
     name = model or os.environ.get("GEMWAY_MODEL")
     if not name:
@@ -181,7 +181,7 @@ def environment_key() -> Secret:
     return checked_key(text)
 
 
-def _masked_key(key: Any) -> Any:
+def _masked_key(key: object) -> Any:
     """Return a key that was given as text as a secret; a callable or None unchanged."""
     if key is None or isinstance(key, Secret) or (callable(key) and not hasattr(key, "get_secret_value")):
         return key

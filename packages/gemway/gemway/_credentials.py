@@ -52,7 +52,7 @@ class AsyncKey:
     def __init__(self, source: Any, scheme: str) -> None:
         self._source = source
         self._scheme = scheme
-        self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
+        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
         self._fresh: Secret | Exception | None = None
         self._fresh_at = 0.0
 
@@ -74,6 +74,6 @@ class AsyncKey:
             return failure.with_traceback(None)
 
 
-def _close_unawaited(awaitable: Any) -> None:
+def _close_unawaited(awaitable: object) -> None:
     if hasattr(awaitable, "close"):
         awaitable.close()  # a coroutine that nobody will await

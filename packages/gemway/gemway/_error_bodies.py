@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pydantic_core import from_json
 
@@ -30,6 +30,7 @@ from gemway._exceptions import (
     UnprocessableEntityError,
 )
 from gemway._headers import request_id_of
+from gemway._json import JsonMapping
 from gemway._rate_limits import read_rate_limits, read_retry_after, to_number
 
 Redact: TypeAlias = Callable[[str], str]
@@ -178,7 +179,7 @@ class ErrorBody:
 
     message: str = ""
     codes: list[str] = field(default_factory=list)
-    details: list[Mapping[str, Any]] = field(default_factory=list)
+    details: list[JsonMapping] = field(default_factory=list)
     retryable: bool | None = None
 
 
@@ -304,7 +305,7 @@ def _prefer_quoted_error(quoted: object, body: ErrorBody, depth: int) -> None:
     body.details += nested.details
 
 
-def _read_object(payload: Mapping[str, Any], body: ErrorBody, depth: int) -> None:
+def _read_object(payload: JsonMapping, body: ErrorBody, depth: int) -> None:
     _read_codes(payload, body)
     if (complaint := _field_complaint(payload)) is not None:
         body.message = f"{body.message}; {complaint}" if body.message else complaint
@@ -325,7 +326,7 @@ def _read_object(payload: Mapping[str, Any], body: ErrorBody, depth: int) -> Non
             _prefer_quoted_error(quoted, body, depth)
 
 
-def _read_codes(payload: Mapping[str, Any], body: ErrorBody) -> None:
+def _read_codes(payload: JsonMapping, body: ErrorBody) -> None:
     """Note everything in an error object that is no prose: codes, details, whether to try again."""
     body.codes += [code for key in ("status", "code", "type", "reason") if (code := _to_code(payload.get(key)))]
     for key in ("retryable", "is_retryable", "isRetryable"):
@@ -345,7 +346,7 @@ def _to_code(value: object) -> str | None:
     return value if isinstance(value, str) and value not in ("", "None") and len(value) <= _LONGEST_CODE else None
 
 
-def _field_complaint(entry: Mapping[str, Any]) -> str | None:
+def _field_complaint(entry: JsonMapping) -> str | None:
     """Return one entry of a 422 as FastAPI and pydantic write it: the place and the problem."""
     where, message = entry.get("loc"), entry.get("msg")
     if not isinstance(where, list) or not isinstance(message, str):
@@ -419,7 +420,7 @@ def _by_status(status: int | None) -> type[APIStatusError] | None:
     return _BY_STATUS.get(status, APIStatusError)
 
 
-def _is_daily(detail: Mapping[str, Any]) -> bool:
+def _is_daily(detail: JsonMapping) -> bool:
     violations = detail.get("violations")
     return isinstance(violations, list) and any(
         "PerDay" in str(item.get("quotaId", "")) for item in violations if isinstance(item, dict)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from types import ModuleType
 from typing import Any, cast
 
 import httpcore
@@ -35,7 +36,7 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
 
 @lru_cache(maxsize=4)
-def _request_errors_of(*modules: Any) -> tuple[type[Exception], ...]:
+def _request_errors_of(*modules: ModuleType) -> tuple[type[Exception], ...]:
     theirs = (error for module in modules for error in (module.RequestError, module.InvalidURL))
     ours = (getattr(httpcore, name) for name in _OF_HTTPCORE)
     return (*theirs, *ours, OSError)

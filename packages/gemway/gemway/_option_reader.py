@@ -40,28 +40,28 @@ def hide_secrets(options: dict[str, Any], *, known: Collection[str] = ()) -> Non
             options[name] = _hidden_unknown(value)
 
 
-def _hidden_key(value: Any) -> Any:
+def _hidden_key(value: object) -> Any:
     if isinstance(value, str):
         return SecretStr(value)
     return value if callable(value) or hasattr(value, "get_secret_value") else _hidden_unknown(value)
 
 
-def _hidden_headers(value: Any) -> Any:
+def _hidden_headers(value: object) -> Any:
     if isinstance(value, Mapping):
         return {name: _hidden_key(header) for name, header in value.items()}
     return _hidden_unknown(value)
 
 
-def _hidden_address(value: Any) -> Any:
+def _hidden_address(value: object) -> Any:
     return MaskedUrl(value) if type(value) is str and ("@" in value or "?" in value) else value
 
 
-def _hidden_signer(value: Any) -> Any:
+def _hidden_signer(value: object) -> Any:
     """Return an `httpx.Auth`; anything else, such as a pair of user name and password, masked."""
     return value if hasattr(value, "auth_flow") else _hidden_unknown(value)
 
 
-def _hidden_body(value: Any) -> Any:
+def _hidden_body(value: object) -> Any:
     return SecretMapping(value) if isinstance(value, Mapping) else _hidden_unknown(value)
 
 
@@ -76,27 +76,27 @@ def _hidden_members(value: Any) -> Any:
     return SecretMapping({name: _HIDING_MEMBERS.get(name, _as_it_is)(member) for name, member in held.items()})
 
 
-def _hidden_unknown(value: Any) -> Any:
+def _hidden_unknown(value: object) -> Any:
     is_secret = isinstance(value, SecretStr | SecretMapping | Unreadable | MaskedUrl) or hasattr(value, "reveal")
     return value if is_secret or isinstance(value, bool | int | float) else Unreadable(value)
 
 
-def _as_it_is(value: Any) -> Any:
+def _as_it_is(value: object) -> Any:
     return value
 
 
-_HIDE_KIND: Final[Mapping[Mask, Callable[[Any], Any]]] = {
+_HIDE_KIND: Final[Mapping[Mask, Callable[[object], Any]]] = {
     "key": _hidden_key,
     "headers": _hidden_headers,
     "body": _hidden_body,
     "address": _hidden_address,
     "signer": _hidden_signer,
 }
-_HIDING: Final[Mapping[str, Callable[[Any], Any]]] = {
+_HIDING: Final[Mapping[str, Callable[[object], Any]]] = {
     **{name: _HIDE_KIND[row.masked_as] for name, row in ROWS.items() if row.masked_as},
     **dict.fromkeys(("http_options", "client_options"), _hidden_members),
 }
-_HIDING_MEMBERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+_HIDING_MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "headers": _hidden_headers,
     "extraBody": _hidden_body,
     "apiEndpoint": _hidden_address,
@@ -163,7 +163,7 @@ _REPLACED: Final = (
 _MERGED: Final = frozenset({"extra_body", "default_headers", "generation_config"})
 
 
-def _merge_values(old: Any, new: Any) -> Any:
+def _merge_values(old: object, new: object) -> Any:
     """Return two values of one option merged; what was masked stays masked."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
@@ -171,7 +171,7 @@ def _merge_values(old: Any, new: Any) -> Any:
     return SecretMapping(merged) if isinstance(old, SecretMapping) or isinstance(new, SecretMapping) else merged
 
 
-def _put_option(result: dict[str, Any], target: str, value: Any, name: str, where: str) -> None:
+def _put_option(result: dict[str, Any], target: str, value: object, name: str, where: str) -> None:
     if target in _MERGED and target in result:
         value = _merge_values(result[target], value)
     elif target in result and result[target] != value:
@@ -190,7 +190,7 @@ def _put_all(result: dict[str, Any], implied: dict[str, Any], parts: Mapping[str
 # Options that hold several others
 
 
-def _from_thinking(value: Any) -> JsonObject:
+def _from_thinking(value: object) -> JsonObject:
     """Read Anthropic's `thinking={"type": "enabled" | "adaptive" | "disabled", "budget_tokens": n}`."""
     options = members(value, "thinking")
     kind = options.get("type")
@@ -203,7 +203,7 @@ def _from_thinking(value: Any) -> JsonObject:
     return {"thinking_budget": budget, "include_thoughts": includes_thoughts}
 
 
-def _from_reasoning(value: Any) -> JsonObject:
+def _from_reasoning(value: object) -> JsonObject:
     """Read OpenAI's `reasoning={"effort": "low", "summary": "auto"}`."""
     options = members(value, "reasoning")
     named = _rename_fields(options, {"effort": "thinking_level", "maxTokens": "thinking_budget"})
@@ -212,7 +212,7 @@ def _from_reasoning(value: Any) -> JsonObject:
     return named
 
 
-def _from_thinking_config(value: Any) -> JsonObject:
+def _from_thinking_config(value: object) -> JsonObject:
     """Read Google's ThinkingConfig."""
     fields = members(value, "thinking_config")
     options = _rename_fields(fields, _OF_THINKING_CONFIG)
@@ -227,12 +227,12 @@ _OF_THINKING_CONFIG: Final = {
 }
 
 
-def _from_output_config(value: Any) -> JsonObject:
+def _from_output_config(value: object) -> JsonObject:
     """Read Anthropic's `output_config={"effort": "low", "format": {...}}`."""
     return _rename_fields(members(value, "output_config"), {"effort": "thinking_level", "format": "response_format"})
 
 
-def _from_client_options(value: Any) -> JsonObject:
+def _from_client_options(value: object) -> JsonObject:
     """Read ChatGoogleGenerativeAI's `client_options`: an address, or a dict with `api_endpoint`."""
     if isinstance(value, str):
         return {"base_url": value}
@@ -240,7 +240,7 @@ def _from_client_options(value: Any) -> JsonObject:
     return {"base_url": address} if address else {}
 
 
-def _from_http_options(value: Any) -> JsonObject:
+def _from_http_options(value: object) -> JsonObject:
     """Read google-genai's HttpOptions: address, headers and timeout (there in milliseconds)."""
     options: JsonObject = {}
     for name, member in members(value, "http_options").items():
@@ -260,7 +260,7 @@ def _from_http_options(value: Any) -> JsonObject:
     return options
 
 
-def from_generation_config(value: Any) -> JsonObject:
+def from_generation_config(value: object) -> JsonObject:
     """Read a generationConfig: a dict in either spelling, or Google's GenerationConfig / GenerateContentConfig."""
     options: JsonObject = {}
     unknown: JsonObject = {}

@@ -49,7 +49,7 @@ class PoolKey:
 
     base_url: str
     proxy: str | None = None
-    verify: Any = True
+    verify: ssl.SSLContext | bool = True
     max_connections: int = 1000
     tcp_keepalive: bool = True
 
@@ -82,7 +82,7 @@ class SyncLease:
     def __init__(self, key: PoolKey) -> None:
         self._key = key
         self._pool: SyncPool | None = None
-        self._end: Callable[[], Any] = _leave_nothing
+        self._end: Callable[[], object] = _leave_nothing
 
     def pool(self) -> SyncPool:
         """Return the pool of this process."""
@@ -105,7 +105,7 @@ class AsyncLease:
 
     def __init__(self, key: PoolKey) -> None:
         self._key = key
-        self._pools: dict[Any, tuple[AsyncPool, Callable[[], Any]]] = {}
+        self._pools: dict[asyncio.AbstractEventLoop, tuple[AsyncPool, Callable[[], object]]] = {}
 
     async def pool(self) -> AsyncPool:
         """Return the pool of the running loop."""
@@ -136,7 +136,7 @@ class AsyncLease:
         await asyncio.sleep(0)
 
 
-def _at_the_end_of(user: object, leave: Callable[..., Any], *args: Any) -> Callable[[], Any]:
+def _at_the_end_of(user: object, leave: Callable[..., object], *args: object) -> Callable[[], object]:
     """Return a function that calls *leave* once: when you call it, or when *user* is garbage-collected."""
     end = weakref.finalize(user, leave, *args)
     end.atexit = False  # the registry closes what is open at the end of the process
@@ -176,7 +176,7 @@ class _Pool:
         self._entered = 0
         self._limit = key.max_connections
         # The places that are taken. A slot that nobody holds any more is no longer among them, whatever happened to it.
-        self._taken: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._taken: weakref.WeakSet[_Slot] = weakref.WeakSet()
         self._idle: deque[Any] = deque()  # the warmest last
 
     def enter(self) -> int:
@@ -532,7 +532,7 @@ def _ssl_context_for(key: PoolKey, proxy: httpx.Proxy | None) -> ssl.SSLContext:
 
 
 @lru_cache(maxsize=8)
-def _load_ssl_context(verify: Any, cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
+def _load_ssl_context(verify: ssl.SSLContext | bool, cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context(verify=verify)
     except OSError as error:
@@ -594,9 +594,9 @@ class _Registry:
         # Re-entrant: the garbage collector may end a client while this thread holds the lock.
         self._lock = threading.RLock()
         self._sync_pools: dict[PoolKey, SyncPool] = {}
-        self._loops: dict[Any, _LoopPools] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopPools] = {}
         self._budgets: dict[str, RetryBudget] = {}
-        self._forgotten: list[Any] = []
+        self._forgotten: list[object] = []
 
     def sync_pool(self, key: PoolKey) -> SyncPool:
         with self._lock:
@@ -605,7 +605,7 @@ class _Registry:
                 pool = self._sync_pools[key] = SyncPool(key, self.generation)
             return pool
 
-    async def async_pool(self, key: PoolKey, loop: Any) -> AsyncPool:
+    async def async_pool(self, key: PoolKey, loop: asyncio.AbstractEventLoop) -> AsyncPool:
         with self._lock:
             self._loops = {other: pools for other, pools in self._loops.items() if not other.is_closed()}
             existing = self._loops.get(loop)

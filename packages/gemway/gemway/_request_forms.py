@@ -26,7 +26,7 @@ def is_request_form(request: object) -> bool:
     return isinstance(request, Mapping | WireType | list | tuple) or _is_google_object(request)
 
 
-def to_request(request: Any, config: Any, model: str) -> JsonObject:
+def to_request(request: Any, config: object, model: str) -> JsonObject:
     """Return *request* as something that can be validated: Google's objects are dumped, functions declared.
 
     Args:
@@ -103,7 +103,7 @@ def to_contents(contents: object) -> list[Any]:
     return turns
 
 
-def to_content(value: Any, *, role: str | None) -> Any:
+def to_content(value: object, *, role: str | None) -> Any:
     """Return one content; text and parts get the role *role*."""
     if isinstance(value, Content):
         return value
@@ -136,7 +136,7 @@ def _is_content_form(value: object) -> bool:
     return hasattr(value, "parts") and hasattr(value, "role") and hasattr(value, "model_dump")
 
 
-def _to_wire_part(value: Any) -> Any:
+def _to_wire_part(value: object) -> Any:
     """Return one part: text, a part in REST's form or Google's, or whatever `to_part` makes one of."""
     if isinstance(value, str):
         return {"text": value}

@@ -312,7 +312,7 @@ class _TLSStream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> object:
         return self._ssl if info == "ssl_object" else self._inner.get_extra_info(info)
 
-    async def _do_tls_step(self, action: Callable[[], Any], *, timeout: float | None) -> bool:
+    async def _do_tls_step(self, action: Callable[[], object], *, timeout: float | None) -> bool:
         """Do *action*; False if it needs more from the other side, which has come by then."""
         is_done = True
         try:
@@ -414,7 +414,7 @@ def _end_wait_with_error(waiter: asyncio.Future[None], kind: type[Exception], se
         waiter.set_exception(kind(f"nothing happened for {seconds:.3g} s"))
 
 
-def _is_socket_readable(sock: Any) -> bool:
+def _is_socket_readable(sock: socket.socket) -> bool:
     """Whether something waits to be read, or the other side has closed."""
     if sock is None or sock.fileno() < 0:
         return True

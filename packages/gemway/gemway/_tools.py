@@ -60,7 +60,7 @@ def stamp_class(schema: object) -> tuple[object, ...]:
     return (schema.__doc__, id(built), *fields, *map(_DESCRIPTION, fields.values()))
 
 
-def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
+def unique_declarations(tools: Sequence[object]) -> Sequence[Any]:
     """Return the wire's *tools* with each function declared once.
 
     Middleware and agents often add a tool that is already there, and Google answers 400 "Duplicate function
@@ -69,7 +69,7 @@ def unique_declarations(tools: Sequence[Any]) -> Sequence[Any]:
     Raises:
         ConfigurationError: two different functions have the same name.
     """
-    first: dict[Any, Any] = {}
+    first: dict[object, JsonMapping] = {}
     has_copies = False
     for tool in tools:
         for declaration in _declarations_of(tool):
@@ -98,7 +98,7 @@ def _quoted_description(declaration: JsonMapping) -> str:
 
 
 def _without_copies(tools: Sequence[Any]) -> list[Any]:
-    seen: set[Any] = set()
+    seen: set[object] = set()
     unique: list[Any] = []
     for tool in tools:
         declarations = _declarations_of(tool)
@@ -176,7 +176,7 @@ class _ArgumentRestorer:
     def __init__(self, root: JsonMapping) -> None:
         self._root = root
 
-    def restore(self, value: object, schemas: Iterable[Any]) -> object:
+    def restore(self, value: object, schemas: Iterable[object]) -> object:
         """Return *value* with the types that any of *schemas* declares for it."""
         if isinstance(value, bool | int) or value is None:
             return value
@@ -281,7 +281,7 @@ def _matches_constants(leaf: JsonMapping, value: JsonMapping) -> bool:
     return True
 
 
-def _member_schemas(leaves: Iterable[JsonMapping], key: str) -> Iterator[Any]:
+def _member_schemas(leaves: Iterable[JsonMapping], key: str) -> Iterator[object]:
     for leaf in leaves:
         properties = leaf.get("properties")
         if isinstance(properties, Mapping) and key in properties:
@@ -299,7 +299,7 @@ def _matches_pattern(pattern: Any, key: str) -> bool:
         return False
 
 
-def _item_schemas(leaves: Iterable[JsonMapping], at: int) -> Iterator[Any]:
+def _item_schemas(leaves: Iterable[JsonMapping], at: int) -> Iterator[object]:
     for leaf in leaves:
         items = leaf.get("items")
         positions = items if isinstance(items, list | tuple) else leaf.get("prefixItems") or ()  # draft 7 and 2020-12

@@ -55,7 +55,7 @@ _Entries = Callable[[JsonObject, Any, str], None]
 def _write_to(field: str, convert: Callable[[Any], Any] | None = None) -> _Entries:
     """Return what writes an option to *field*; an empty value writes nothing."""
 
-    def write(config: JsonObject, value: Any, model: str) -> None:
+    def write(config: JsonObject, value: object, model: str) -> None:
         written = convert(value) if convert else value
         if written is not None:
             config[field] = written
@@ -66,7 +66,7 @@ def _write_to(field: str, convert: Callable[[Any], Any] | None = None) -> _Entri
 def _as_sampling(field: str) -> _Entries:
     """Return what writes a sampling option, for models that have such (ai.google.dev, What's new in Gemini 3.6)."""
 
-    def write(config: JsonObject, value: Any, model: str) -> None:
+    def write(config: JsonObject, value: object, model: str) -> None:
         if capabilities(model).sampling:
             config[field] = value
         else:
@@ -75,7 +75,7 @@ def _as_sampling(field: str) -> _Entries:
     return write
 
 
-def _checked_token_limit(value: Any) -> Any:
+def _checked_token_limit(value: object) -> Any:
     if isinstance(value, int | float) and value < 1:
         raise ConfigurationError(f"max_tokens must be at least 1, not {value}; leave it out for the model's limit")
     return value
@@ -86,12 +86,12 @@ def _to_stop_sequences(value: str | Iterable[str]) -> list[str] | None:
     return [sequence for sequence in sequences if sequence] or None
 
 
-def _to_modalities(value: Any) -> list[str] | None:
+def _to_modalities(value: str | Enum | Iterable[object]) -> list[str] | None:
     modalities = [value] if isinstance(value, str | Enum) else value
     return [str(wire_word(modality)).upper() for modality in modalities] or None
 
 
-def _to_media_resolution(value: Any) -> Any:
+def _to_media_resolution(value: object) -> Any:
     word = wire_word(value)
     if not isinstance(word, str):
         return word
@@ -99,13 +99,13 @@ def _to_media_resolution(value: Any) -> Any:
     return word if word.startswith("MEDIA_RESOLUTION_") else f"MEDIA_RESOLUTION_{word}"
 
 
-def _to_speech_config(value: Any) -> JsonObject:
+def _to_speech_config(value: object) -> JsonObject:
     if isinstance(value, str):
         return {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": value}}}
     return camelised_members(value, "speech_config")
 
 
-def _write_logprobs(config: JsonObject, value: Any, model: str) -> None:
+def _write_logprobs(config: JsonObject, value: object, model: str) -> None:
     """OpenAI's switch, or a number of alternatives as in OpenAI's completions and Google's own config."""
     if value is not False:
         config["responseLogprobs"] = True
@@ -113,7 +113,7 @@ def _write_logprobs(config: JsonObject, value: Any, model: str) -> None:
         _write_top_logprobs(config, value, model)
 
 
-def _write_top_logprobs(config: JsonObject, value: Any, model: str) -> None:
+def _write_top_logprobs(config: JsonObject, value: object, model: str) -> None:
     if value:
         config.update(responseLogprobs=True, logprobs=value)
 
@@ -158,7 +158,7 @@ def _to_image_config(options: Mapping[str, Any], model: str) -> JsonObject:
     return config
 
 
-def _warn_if_undocumented(what: str, value: Any, known: Sequence[str], model: str) -> None:
+def _warn_if_undocumented(what: str, value: object, known: Sequence[str], model: str) -> None:
     """Warn about a value that is not documented; it is sent all the same, since the gateway decides."""
     if value not in known:
         documented = f"documented: {', '.join(known)}" if known else "none is documented"
@@ -174,7 +174,7 @@ def to_service_tier(value: str | None) -> str | None:
     return {"auto": None, "": None, "default": "standard", "standard_only": "standard"}.get(word, word)
 
 
-def to_safety_settings(value: Any) -> list[JsonObject]:
+def to_safety_settings(value: object) -> list[JsonObject]:
     """Return the wire's safetySettings from a list of `{category, threshold}` or a mapping category -> threshold."""
     if isinstance(value, Mapping) and "category" not in value:
         return [{"category": wire_word(category), "threshold": wire_word(level)} for category, level in value.items()]
@@ -227,7 +227,7 @@ def to_thinking_config(options: Mapping[str, Any], model: str) -> JsonObject:
     return config
 
 
-def _level_named(level: Any) -> str | None:
+def _level_named(level: object) -> str | None:
     if level is None:
         return None
     name = str(wire_word(level)).lower()
@@ -334,7 +334,7 @@ def to_response_format(value: Any, *, dialect: Dialect = "json_schema") -> JsonO
     return response_schema(_to_json_schema(value, "response_format"), dialect=dialect)
 
 
-def _to_json_schema(value: Any, name: str) -> Mapping[str, Any]:
+def _to_json_schema(value: object, name: str) -> Mapping[str, Any]:
     """Return the JSON Schema of *value*: a schema, a class, or Google's Schema object."""
     if isinstance(value, Mapping):
         return value
@@ -350,7 +350,7 @@ def _to_json_schema(value: Any, name: str) -> Mapping[str, Any]:
     return _schema_of_class(value, name)
 
 
-def _schema_of_class(value: Any, name: str) -> Mapping[str, Any]:
+def _schema_of_class(value: object, name: str) -> Mapping[str, Any]:
     if isinstance(value, type) and hasattr(value, "__fields__") and callable(legacy := getattr(value, "schema", None)):
         schema: Mapping[str, Any] = legacy()  # pydantic v1
         return schema
@@ -371,7 +371,7 @@ _MODES: Final = {
 
 
 def to_tool_config(
-    tool_choice: Any, *, names: Sequence[str], strict: bool | None = None, tool_config: Any = None
+    tool_choice: object, *, names: Sequence[str], strict: bool | None = None, tool_config: object = None
 ) -> JsonObject | None:
     """Return the wire's toolConfig, or None if there is nothing to say.
 
@@ -397,7 +397,7 @@ def to_tool_config(
     return config or None
 
 
-def _to_calling(choice: Any, names: Sequence[str]) -> JsonObject:
+def _to_calling(choice: object, names: Sequence[str]) -> JsonObject:
     """Return the functionCallingConfig for a choice."""
     if isinstance(choice, bool):
         return {"mode": "ANY" if choice else "NONE"}
@@ -416,7 +416,7 @@ def _to_calling(choice: Any, names: Sequence[str]) -> JsonObject:
     return _of_others(fields, names)
 
 
-def _of_google(value: Any, names: Sequence[str]) -> JsonObject:
+def _of_google(value: object, names: Sequence[str]) -> JsonObject:
     calling = camelised_members(value, "tool_choice")
     if "mode" in calling:
         calling["mode"] = str(calling["mode"]).upper()

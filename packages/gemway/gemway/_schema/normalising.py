@@ -49,7 +49,7 @@ def join_descriptions(description: str, more: str) -> str:
     return sentences(description, more) if more and more != description else description
 
 
-def one_of(values: list[Any]) -> str:
+def one_of(values: list[object]) -> str:
     """Return the sentence for a choice of values."""
     return f"{'Always' if len(values) == 1 else 'One of:'} {', '.join(compact(value) for value in values)}."
 
@@ -276,9 +276,9 @@ def _branch_of_type(node: JsonObject, word: str) -> JsonObject:
     return {"type": word, **{keyword: value for keyword, value in node.items() if keyword in owned}}
 
 
-def _enum_branches(values: list[Any], types: list[str]) -> list[JsonObject]:
+def _enum_branches(values: list[object], types: list[str]) -> list[JsonObject]:
     """Return one schema per type of the values; values that the declared types rule out are left out."""
-    by_type: dict[str, list[Any]] = {}
+    by_type: dict[str, list[object]] = {}
     for value in values:
         word = _json_type_of(value, types)
         if word and value not in by_type.setdefault(word, []):
@@ -309,7 +309,7 @@ _PYTHON_TYPES: Final[JsonObject] = {
 }
 
 
-def _branch_of_values(word: str, values: list[Any]) -> JsonObject:
+def _branch_of_values(word: str, values: list[object]) -> JsonObject:
     if word in {"string", "integer", "number"}:
         return {"type": word, "enum": values}
     if word == "null" or (word == "boolean" and len(values) == 2):
@@ -345,11 +345,11 @@ _SECOND_SENTENCES: Final[dict[str, Callable[[Any], tuple[str, ...]]]] = {
 }
 
 
-def _union_of_lists(one: Iterable[Any], other: Iterable[Any]) -> list[Any]:
+def _union_of_lists(one: Iterable[object], other: Iterable[object]) -> list[object]:
     return list(dict.fromkeys([*one, *other]))
 
 
-def _common_values(one: list[Any], other: list[Any]) -> list[Any]:
+def _common_values(one: list[object], other: list[object]) -> list[object]:
     return [value for value in one if value in other] or one
 
 
@@ -376,7 +376,7 @@ def _intersect_properties(one: JsonMapping, other: JsonMapping) -> JsonObject:
     return {**other, **one, **shared}
 
 
-def _intersect_items(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
+def _intersect_items(one: Sequence[object], other: Sequence[object]) -> list[object]:
     shared = [_intersect_children(mine, theirs) for mine, theirs in zip(one, other, strict=False)]
     return [*shared, *one[len(shared) :], *other[len(shared) :]]
 
