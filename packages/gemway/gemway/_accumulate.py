@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -48,6 +49,7 @@ def fold(chunks: Iterable[GenerateContentResponse]) -> GenerateContentResponse:
     return accumulator.response()
 
 
+@dataclass(slots=True, eq=False)
 class TextChunk:
     """A chunk that adds text to the first candidate and nothing else to it.
 
@@ -56,11 +58,8 @@ class TextChunk:
         wire: the whole chunk as plain JSON in the wire's spelling; the reader's own to keep.
     """
 
-    __slots__ = ("text", "wire")
-
-    def __init__(self, text: str, wire: JsonObject) -> None:
-        self.text = text
-        self.wire = wire
+    text: str
+    wire: JsonObject
 
     def __repr__(self) -> str:
         return f"<TextChunk of {len(self.text)} characters>"
@@ -160,13 +159,17 @@ class Accumulator:
         if self._pending_metadata:
             self._apply_pending()
         fields = dict(sorted(self._top.items()))
-        if self._candidates:
-            fields["candidates"] = [self._candidates[index].candidate() for index in sorted(self._candidates)]
+        candidates = [self._candidates[index].candidate() for index in sorted(self._candidates)]
+        if candidates:
+            fields["candidates"] = candidates
         if self._usage:
             fields["usage_metadata"] = self.usage
         folded = GenerateContentResponse.model_construct(**fields)
-        if self._call_record is None or not self._call_record.keeps_text:
-            folded = extract_embedded_images(folded)  # a picture that was hidden in text may have come in pieces
+        # A picture that was hidden in text may have come in pieces, which no chunk shows by itself.
+        texts = (part.text for one in candidates for part in (one.content and one.content.parts) or () if part.text)
+        keeps_text = self._call_record is not None and self._call_record.keeps_text
+        if not keeps_text and any("data:image" in text for text in texts):
+            folded = extract_embedded_images(folded)
         return folded.with_call_record(self._call_record)
 
     def _apply_pending(self) -> None:
@@ -221,7 +224,12 @@ class _CandidateFold:
 
     def add(self, candidate: Candidate) -> list[Part]:
         if not candidate.model_fields_set <= _PLAIN_CANDIDATE:  # the first and the last chunk
-            self._update_fields(candidate)
+            reason = self._fields.get("finish_reason")
+            _copy_set_fields(self._fields, candidate, without=_CONTENT)
+            # Converters may send `"finishReason": ""` in a chunk with usage that follows the last one. It takes
+            # nothing back.
+            if reason and not self._fields["finish_reason"]:
+                self._fields["finish_reason"] = reason
         content = candidate.content
         if content is None:
             return []
@@ -229,7 +237,12 @@ class _CandidateFold:
         # The role is the same in every chunk, so the fields are looked at only if something is new.
         if content.role != self._content.get("role") or content.model_extra:
             _copy_set_fields(self._content, content, without=_PARTS)
-        complete = [whole for part in content.parts or () for whole in self._complete_parts(part)]
+        complete: list[Part] = []
+        for part in content.parts or ():
+            if part.function_call is None and self._call is None:
+                complete.append(part)
+            else:
+                complete += self._complete_parts(part)
         if len(self._parts) + len(complete) > _MOST_PARTS:
             raise ResponseValidationError(f"the answer holds more than {_MOST_PARTS} parts")
         for part in complete:
@@ -239,25 +252,22 @@ class _CandidateFold:
     def add_text(self, text: str, content: JsonObject) -> None:
         """Take text that came alone, in *content* as wire JSON."""
         self._has_content = True
-        for part in self._complete_call():
-            self._append_part(part)
+        if self._call is not None:
+            for part in self._complete_call():
+                self._append_part(part)
         if "role" in content:
             self._content["role"] = content["role"]
         # Pieces are kept in a list: adding strings chunk by chunk would take quadratic time.
         if self._text_part is None or self._text_part.thought:
-            self._complete_text()
+            if self._texts:
+                self._complete_text()
             self._text_part = Part(text=text)
         self._texts.append(text)
 
-    def _update_fields(self, candidate: Candidate) -> None:
-        reason = self._fields.get("finish_reason")
-        _copy_set_fields(self._fields, candidate, without=_CONTENT)
-        # Converters may send `"finishReason": ""` in a chunk with usage that follows the last one.
-        if reason and not self._fields["finish_reason"]:
-            self._fields["finish_reason"] = reason  # an empty one takes nothing back
-
     def finish(self) -> list[Part]:
         """Take an open call as whole as it will get: the stream ended."""
+        if self._call is None:
+            return []
         complete = self._complete_call()
         for part in complete:
             self._append_part(part)
@@ -301,7 +311,8 @@ class _CandidateFold:
         joins = before is not None and bool(before.thought) == bool(part.thought)
         if part.text is not None and part.model_fields_set <= _TEXT_FIELDS and not part.thought_signature:
             if not joins:
-                self._complete_text()
+                if before is not None:
+                    self._complete_text()
                 self._text_part = part
             self._texts.append(part.text)
         elif joins and part.text == "" and part.model_fields_set <= _TEXT_FIELDS:

@@ -78,7 +78,7 @@ def _part_from_file(path: Path, mime_type: str | None) -> JsonObject:
         encoded.write(b64encode(head))
         while piece := file.read(_PIECE):
             encoded.write(b64encode(piece))
-    return _inline_data_part(encoded.getvalue().decode("ascii"), mime_type)
+    return {"inlineData": {"mimeType": mime_type, "data": encoded.getvalue().decode("ascii")}}
 
 
 _PIECE: Final = 3 * 2**18  # whole groups of base64
@@ -87,7 +87,8 @@ _PIECE: Final = 3 * 2**18  # whole groups of base64
 def _part_from_bytes(data: bytes, mime_type: str | None) -> JsonObject:
     if not data:
         raise UnsupportedContentError("cannot send empty media: there are no bytes in it")
-    return _inline_data_part(b64encode(data).decode("ascii"), _declared_or_sniffed_type(mime_type, data))
+    media_type = _declared_or_sniffed_type(mime_type, data)
+    return {"inlineData": {"mimeType": media_type, "data": b64encode(data).decode("ascii")}}
 
 
 def _part_from_pillow(picture: Any, mime_type: str | None) -> JsonObject:
@@ -115,29 +116,17 @@ def inline_part(data: bytes | str, mime_type: str | None) -> JsonObject:
     declared = canonical_mime_type(mime_type)
     # People pass whole data: URLs as base64; their type counts if no other was given.
     if declared is None and data[:5].lower() == "data:":
-        declared = data[5:].partition(",")[0].partition(";")[0] or None
-    encoded = _clean_base64(data)
-    return _inline_data_part(
-        encoded, _declared_or_sniffed_type(declared, _decoded_head(encoded) if declared is None else b"")
-    )
-
-
-def _inline_data_part(encoded: str, mime_type: str) -> JsonObject:
-    return {"inlineData": {"mimeType": mime_type, "data": encoded}}
-
-
-def _clean_base64(text: str) -> str:
+        type_of_url = data[5:].partition(",")[0].partition(";")[0]
+        declared = _declared_or_sniffed_type(type_of_url, b"") if type_of_url else None
     try:
-        if encoded := clean_base64(text):
-            return encoded
-        reason = "it is empty"
+        encoded, reason = clean_base64(data), "it is empty"
     except ValueError as error:
-        reason = str(error)
-    raise UnsupportedContentError(f"the media's base64 text cannot be read ({reason}); pass bytes instead")
-
-
-def _decoded_head(encoded: str) -> bytes:
-    return decode_base64(encoded[:128])
+        encoded, reason = "", str(error)
+    if not encoded:
+        raise UnsupportedContentError(f"the media's base64 text cannot be read ({reason}); pass bytes instead")
+    if declared is None:
+        declared = _declared_or_sniffed_type(None, decode_base64(encoded[:128]))
+    return {"inlineData": {"mimeType": declared, "data": encoded}}
 
 
 def _declared_or_sniffed_type(mime_type: str | None, head: bytes) -> str:

@@ -238,22 +238,7 @@ class CallChanges:
 class ConfigMemory:
     """The last generationConfig, kept as long as the options stay the same. Copies start empty."""
 
-    def __init__(self) -> None:
-        self._last: tuple[str, str, dict[str, Any], JsonObject] | None = None
-
-    def config(self, options: Mapping[str, Any], model: str, dialect: Dialect) -> JsonObject:
-        """Return the generationConfig for *options*."""
-        settings = {name: value for name, value in options.items() if OPTIONS.get(name) == "generationConfig"}
-        last = self._last
-        if last and last[0] == model and last[1] == dialect and last[2] == settings:
-            return last[3]
-        config = to_generation_config(settings, model=model, dialect=dialect)
-        # A user may change containers in place, and must then get another config.
-        copied = {
-            name: copy.deepcopy(value) if isinstance(value, dict | list) else value for name, value in settings.items()
-        }
-        self._last = (model, dialect, copied, config)
-        return config
+    last: tuple[str, str, dict[str, Any], JsonObject] | None = None  # model, dialect, options, config
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ConfigMemory, ()
@@ -304,7 +289,17 @@ class ModelOptions(ClientHolder, RequestOptions):
 
     def _generation_config(self, options: Mapping[str, Any], model: str, dialect: Dialect) -> JsonObject:
         """Return the generationConfig for *options*. It is shared with later calls: not to be changed."""
-        return self._config_memory.config(options, model, dialect)
+        settings = {name: value for name, value in options.items() if OPTIONS.get(name) == "generationConfig"}
+        last = self._config_memory.last
+        if last and last[0] == model and last[1] == dialect and last[2] == settings:
+            return last[3]
+        config = to_generation_config(settings, model=model, dialect=dialect)
+        # A user may change containers in place, and must then get another config.
+        copied = {
+            name: copy.deepcopy(value) if isinstance(value, dict | list) else value for name, value in settings.items()
+        }
+        self._config_memory.last = (model, dialect, copied, config)
+        return config
 
     @staticmethod
     def _add_options(body: WireRequest, options: Mapping[str, Any], config: JsonObject) -> WireRequest:
@@ -315,8 +310,8 @@ class ModelOptions(ClientHolder, RequestOptions):
             body["safetySettings"] = to_safety_settings(settings)
         if labels := options.get("labels"):
             body["labels"] = labels
-        if tier := to_service_tier(options.get("service_tier")):
-            body["serviceTier"] = tier
+        if (tier := options.get("service_tier")) and (word := to_service_tier(tier)):
+            body["serviceTier"] = word
         if cached := options.get("cached_content"):
             _use_cache(body, cached)
         if extra := options.get("extra_body"):
