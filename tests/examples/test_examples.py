@@ -14,6 +14,8 @@ from gemway import Image
 
 FOLDER = source.ROOT / "examples"
 PARTS = {"gateway.py"}
+# A program that imports two frameworks takes a minute on a busy machine.
+pytestmark = pytest.mark.timeout(300)
 # What each example must print, as patterns.
 PROMISES = {
     "batch.py": ["rows      100 of 100: 100 done, 0 refused, 0 failed", "asked again: 0", r"Item 7 costs 21 euros\."],
@@ -49,7 +51,7 @@ def run(*command: str, folder: Path, **more: str) -> str:
         env=environment(folder, **more),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
