@@ -45,7 +45,7 @@ class RetryPolicy:
         """Return the seconds to wait after failed *attempt* (1 is the first), or None to give up."""
         if attempt > self.max_retries or not error.is_retryable:
             return None
-        if makes_pictures and not self.retry_image_timeouts and not _surely_not_begun(error):
+        if makes_pictures and not self.retry_image_timeouts and not surely_not_begun(error):
             return None
         # Jitter always: clients that failed together must not come back together (AWS, "Exponential Backoff And
         # Jitter").
@@ -60,7 +60,7 @@ class RetryPolicy:
         return None if remaining is not None and wait >= remaining else wait
 
 
-def _surely_not_begun(error: APIError) -> bool:
+def surely_not_begun(error: APIError) -> bool:
     """Whether the gateway cannot have begun to work on the request that failed with *error*."""
     if isinstance(error, APIConnectionError):
         return not error.sent  # refused, TLS failed, no free connection

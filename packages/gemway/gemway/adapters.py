@@ -12,6 +12,7 @@ from gemway._options import OPTIONS, OtherNames, accepts, option
 from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping, fingerprint
 from gemway._response import BLOCKED_FINISH_REASONS, FINISH_PROBLEMS, raise_if_blocked
+from gemway._retry import surely_not_begun
 from gemway._schema import inline_root_reference
 from gemway._sniff import decode_base64, sniff_mime_type
 from gemway._tools import restore_arguments, sanitize_tool_name, split_result_media, stamp_class
@@ -58,6 +59,7 @@ __all__ = [
     "sniff_mime_type",
     "split_result_media",
     "stamp_class",
+    "surely_not_begun",
     "to_generation_config",
     "to_part",
     "to_safety_settings",

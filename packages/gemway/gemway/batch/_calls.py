@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from gemway import (
-    APIConnectionError,
     APIError,
     AsyncClient,
     ContentBlockedError,
@@ -15,7 +14,7 @@ from gemway import (
     Image,
     types,
 )
-from gemway.adapters import raise_if_blocked
+from gemway.adapters import raise_if_blocked, surely_not_begun
 from gemway.batch._pace import Signal
 from gemway.batch._rows import Row, to_images, to_request
 
@@ -95,10 +94,6 @@ def to_usage(usage: types.UsageMetadata | None) -> dict[str, int] | None:
     }
 
 
-# The statuses by which a gateway says that it did not begin: too late, too early, one too many.
-_NOT_BEGUN: Final = frozenset({408, 425, 429})
-
-
 def may_repeat(row: Row, error: Exception) -> bool:
     """Whether *row* may be asked again by itself after *error*.
 
@@ -107,9 +102,7 @@ def may_repeat(row: Row, error: Exception) -> bool:
     """
     if not isinstance(error, APIError) or not error.is_retryable:
         return False
-    if row.task != "image":
-        return True
-    return error.status_code in _NOT_BEGUN or (isinstance(error, APIConnectionError) and not error.sent)
+    return row.task != "image" or surely_not_begun(error)
 
 
 def to_signal(error: Exception | None) -> Signal:

@@ -91,8 +91,8 @@ class Engine:
         self._is_stopped = True
         self._wake.set()
 
-    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
-        """Yield what became of each row, in the order of arrival.
+    async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
+        """Yield what became of the rows, in the order of arrival: all together that ended while the last ones were handled.
 
         Raises what reading the rows raises, after all calls in flight have ended, and `BatchStoppedError` if the gateway is
         out of reach for too long.
@@ -105,10 +105,11 @@ class Engine:
                 if not self._pace.in_flight and (self._is_stopped or (self._is_exhausted and not self._again)):
                     break
                 await self._sleep(seconds)
+                outcomes: list[Outcome] = []
                 while self._ended:
-                    outcome = self._take(*self._ended.popleft())
-                    for next_outcome in self._next_outcomes(outcome):
-                        yield next_outcome
+                    outcomes += self._next_outcomes(self._take(*self._ended.popleft()))
+                if outcomes:
+                    yield outcomes
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -116,16 +117,17 @@ class Engine:
         if self._failure is not None:
             raise self._failure
 
-    def _next_outcomes(self, outcome: Outcome | None) -> Iterator[Outcome]:
-        """Yield what can be handed on now that a call has ended."""
+    def _next_outcomes(self, outcome: Outcome | None) -> list[Outcome]:
+        """Return what can be handed on now that a call has ended."""
         if outcome is None:
-            return
+            return []
         if self._open is None:
-            yield outcome
-            return
+            return [outcome]
         self._early[outcome.row.number] = outcome
+        outcomes = []
         while self._open and self._open[0] in self._early:
-            yield self._early.pop(self._open.popleft())
+            outcomes.append(self._early.pop(self._open.popleft()))
+        return outcomes
 
     async def _sleep(self, seconds: float | None) -> None:
         """Wait until a call has ended, or the next one may start."""

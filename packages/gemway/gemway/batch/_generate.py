@@ -89,8 +89,8 @@ class Generate:
                 return await ask(client, row, self._model, chosen.config)
 
             engine = Engine(rows(), send, chosen.to_pace(), report, chosen)
-            async for outcome in engine.outcomes():
-                outcomes.update({admitted.row.number: admitted for admitted in guard.admit(outcome)})
+            async for arrived in engine.outcomes():
+                outcomes.update({admitted.row.number: admitted for admitted in guard.admit(arrived)})
                 if guard.is_sure:
                     engine.stop()
         outcomes.update({held.row.number: held for held in guard.rest(report)})

@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -106,15 +106,16 @@ class Journal:
     def _note(self, line: Mapping[str, Any], written: Written) -> None:
         self.report.count(line, self.index.note(str(line["id"]), written))
 
-    def append(self, line: Mapping[str, Any]) -> None:
-        """Write a row. It is in the file when this returns, and on the disk after the next `sync`."""
-        data = _encoded(line)
-        written = Written(str(line["hash"]), outcome_of(line), self._end, len(data), int(line["row"]))
+    def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows. They are in the file when this returns, and on the disk after the next `sync`."""
+        encoded, offset = [_encode(line) for line in lines], self._end
         try:
-            self._write(data)
+            self._write(b"".join(encoded))
         except OSError as error:
-            self._keep_elsewhere(data, error)
-        self._note(line, written)
+            self._keep_elsewhere(encoded, error)
+        for line, data in zip(lines, encoded, strict=True):
+            self._note(line, Written(line["hash"], outcome_of(line), offset, len(data), line["row"]))
+            offset += len(data)
 
     def _write(self, data: bytes) -> None:
         """Write all of *data* or nothing."""
@@ -128,19 +129,20 @@ class Journal:
             raise
         self._end += len(data)
 
-    def _keep_elsewhere(self, data: bytes, error: OSError) -> None:
+    def _keep_elsewhere(self, encoded: list[bytes], error: OSError) -> None:
         """Use the reserve, and if that is not enough a file in the folder for temporary files."""
         self.problem = self.problem or OSError(error.errno, error.strerror, str(self.path))
         self._reserve.unlink(missing_ok=True)
-        try:
-            self._write(data)
-        except OSError:
-            if self.rescued is None:
-                handle, name = tempfile.mkstemp(prefix="gemway-batch-", suffix=".jsonl")
-                os.close(handle)
-                self.rescued = Path(name)
-            with self.rescued.open("ab") as file:
-                file.write(data)
+        for data in encoded:
+            try:
+                self._write(data)
+            except OSError:  # noqa: PERF203 - a shorter line may still have room
+                if self.rescued is None:
+                    handle, name = tempfile.mkstemp(prefix="gemway-batch-", suffix=".jsonl")
+                    os.close(handle)
+                    self.rescued = Path(name)
+                with self.rescued.open("ab") as file:
+                    file.write(data)
 
     def save_images(self, row_id: str, images: list[Image]) -> list[str]:
         """Write the pictures of a row and return their paths, relative to the folder of the output."""
@@ -234,7 +236,7 @@ def read_report(out: str | Path, *, prices: tuple[float, float] | None = None) -
     return report
 
 
-def _encoded(line: Mapping[str, Any]) -> bytes:
+def _encode(line: Mapping[str, Any]) -> bytes:
     try:
         return _ENCODER.encode(line).encode() + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair

@@ -22,8 +22,10 @@ class Usage:
 
     def add(self, usage: Mapping[str, Any]) -> None:
         """Add the usage of one row."""
-        for name in self.__dataclass_fields__:
-            setattr(self, name, getattr(self, name) + (usage.get(name) or 0))
+        self.input_tokens += usage.get("input_tokens") or 0
+        self.output_tokens += usage.get("output_tokens") or 0
+        self.thought_tokens += usage.get("thought_tokens") or 0
+        self.total_tokens += usage.get("total_tokens") or 0
 
 
 @dataclass
@@ -83,7 +85,8 @@ class BatchReport:
         if replaced is not None:
             self._count(replaced, -1)
         self._count(outcome_of(line), 1)
-        self.usage.add(line.get("usage") or {})
+        if usage := line.get("usage"):
+            self.usage.add(usage)
         self.images += len(line.get("images") or ())
 
     def _count(self, outcome: str, number: int) -> None:

@@ -15,6 +15,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -120,7 +121,12 @@ class RowReader:
         return body
 
     def _fingerprint(self, task: Task, body: Mapping[str, Any]) -> str:
-        return _digest([self.model, task, body, self.config])
+        return _hash(f"{self._head}{task}{_ENCODER.encode(body)}")
+
+    @cached_property
+    def _head(self) -> str:
+        """The part of what is hashed that all rows share."""
+        return _ENCODER.encode([self.model, self.config])
 
 
 def to_request(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -158,7 +164,11 @@ def _filled(template: str, columns: Mapping[str, Any]) -> str:
 
 def _digest(value: Any) -> str:
     """Return 16 hex digits that differ for different JSON; bytes and paths count too."""
-    return blake2b(_ENCODER.encode(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return _hash(_ENCODER.encode(value))
+
+
+def _hash(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _for_digest(value: Any) -> str:

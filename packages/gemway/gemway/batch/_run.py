@@ -72,8 +72,8 @@ async def stream(rows: Any, *, model: str, **options: Any) -> AsyncGenerator[dic
                 in_order=chosen.ordered,
             )
             async with aclosing(engine.outcomes()) as outcomes:
-                async for outcome in outcomes:
-                    for admitted in guard.admit(outcome):
+                async for arrived in outcomes:
+                    for admitted in guard.admit(arrived):
                         yield {
                             "id": admitted.row.id,
                             "row": admitted.row.number,
@@ -121,13 +121,11 @@ def _refuse_input_as_output(rows: Any, out: Path) -> None:
 async def _write_answers(engine: Engine, journal: Journal, model: str) -> None:
     guard = AlikeGuard()
     async with aclosing(engine.outcomes()) as outcomes:
-        async for outcome in outcomes:
-            for admitted in guard.admit(outcome):
-                journal.append(_to_line(admitted, model))
+        async for arrived in outcomes:
+            journal.append([_to_line(outcome, model) for outcome in guard.admit(arrived)])
             if guard.is_sure or journal.problem is not None:
                 engine.stop()
-    for held in guard.rest(journal.report):
-        journal.append(_to_line(held, model))
+    journal.append([_to_line(outcome, model) for outcome in guard.rest(journal.report)])
 
 
 def _to_line(outcome: Outcome, model: str) -> dict[str, Any]:

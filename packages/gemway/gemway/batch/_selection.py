@@ -95,8 +95,11 @@ class AlikeGuard:
         """Whether enough rows have failed alike."""
         return len(self._held) >= _ALIKE
 
-    def admit(self, outcome: Outcome) -> list[Outcome]:
-        """Return what is to be written now that *outcome* has come."""
+    def admit(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Return what is to be written now that *outcomes* have come."""
+        return [admitted for outcome in outcomes for admitted in self._admit(outcome)]
+
+    def _admit(self, outcome: Outcome) -> list[Outcome]:
         kind = outcome_of(outcome.columns)
         if self.is_sure and outcome.error is not None:
             self._held.append(outcome)
