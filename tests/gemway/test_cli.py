@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import re
@@ -565,3 +566,154 @@ def test_the_entry_point_is_declared():
     project = (source.ROOT / "packages" / "gemway" / "pyproject.toml").read_text(encoding="utf-8")
 
     assert '[project.scripts]\ngemway = "gemway.cli:main"' in project
+
+
+# gemway image --prompts
+
+
+@pytest.fixture
+def foxes(tmp_path):
+    """A list of four prompts, two of them alike, one with options of its own."""
+    lines = ["a neon fox", "", "a red robot", "a neon fox", '{"prompt": "a wide sea", "aspect_ratio": "16:9"}']
+    (tmp_path / "foxes.txt").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_list_of_prompts(gemway, emulator, foxes):
+    """A picture for each line under a name of its own, one gallery of all of them, and a report."""
+    code, out, _ = gemway("image", "--prompts", "foxes.txt", "--gallery", "shown", "--size", "1K")
+
+    configs = [entry.json["generationConfig"]["imageConfig"] for entry in emulator.requests]
+    pictures = sorted((foxes / "shown" / "pictures-images").glob("*.png"))
+    assert code == 0
+    assert out.startswith("rows      4 of 4: 4 done, 0 refused, 0 failed\n")
+    assert [Path(line).name for line in sorted(out.splitlines()[-5:-1])] == [path.name for path in pictures]
+    assert (foxes / "shown" / "gallery.html").read_text(encoding="utf-8").count("<figure") == 4
+    assert sorted(config.get("aspectRatio", "") for config in configs) == ["", "", "", "16:9"]
+    assert {config["imageSize"] for config in configs} == {"1K"}
+
+
+def test_a_list_goes_on_where_it_was(gemway, emulator, foxes):
+    """The same command again asks for nothing; after a line was added, for that line only."""
+    gemway("image", "--prompts", "foxes.txt")
+    gemway("image", "--prompts", "foxes.txt")
+    asked = len(emulator.requests)
+    lines = (foxes / "foxes.txt").read_text().splitlines()
+    (foxes / "foxes.txt").write_text("\n".join(["a new one", *lines]))
+
+    code, out, _ = gemway("image", "--prompts", "foxes.txt")
+
+    assert (code, asked, len(emulator.requests)) == (0, 4, 5)
+    assert out.startswith("rows      5 of 5: 5 done")
+    assert len(list((foxes / "foxes" / "pictures-images").glob("*.png"))) == 5
+
+
+def test_prompts_that_fail_do_not_stop_the_list(gemway, emulator, foxes):
+    """The others are made and shown; --retry-errors asks again for those that failed."""
+    emulator.respond = lambda request: reply.error(400, message="not that one") if "red" in str(request.json) else None
+    code, _, err = gemway("image", "--prompts", "foxes.txt")
+    emulator.respond = None
+
+    again, out, _ = gemway("image", "--prompts", "foxes.txt", "--retry-errors")
+
+    assert (code, again) == (3, 0)
+    assert "--retry-errors" in err
+    assert out.startswith("rows      4 of 4: 4 done")
+
+
+def test_a_list_for_programs(gemway, foxes, monkeypatch):
+    """`--prompts -` reads standard input, and `--json` prints a line of JSON for the figures, each picture and the page."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("a fox\n"))
+
+    code, out, _ = gemway("image", "--prompts", "-", "--json")
+
+    figures, picture, page = map(json.loads, out.splitlines())
+    assert (code, figures["done"], figures["images"], picture["prompt"]) == (0, 1, 1, "a fox")
+    assert Path(picture["picture"]).is_file()
+    assert Path(page["gallery"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "says"),
+    [
+        ("", (), "holds no prompts"),
+        ("{no json", (), "line 1 begins like JSON"),
+        ('\n{"text": "x"}', (), "line 2 has no prompt"),
+        ("a fox", ("-o", "fox.png"), "takes no --output"),
+        ("a fox", ("another",), "give a prompt, or a file of them"),
+        ("a fox", ("--gallery", "list.txt"), "is a file"),
+    ],
+)
+def test_a_list_that_cannot_be_made_costs_nothing(gemway, emulator, tmp_path, text, arguments, says):
+    """What is wrong with a list is found before the first picture."""
+    (tmp_path / "list.txt").write_text(text)
+
+    code, _, err = gemway("image", *arguments, "--prompts", "list.txt")
+
+    assert code != 0
+    assert says in " ".join(err.split())
+    assert not emulator.requests
+
+
+# gemway ask, gemway embed
+
+
+def test_a_question(gemway, emulator):
+    """Words are one question; the answer is the output, so that it can be piped."""
+    emulator.enqueue(reply.text("Because."), reply.text("Because."))
+
+    code, out, err = gemway("ask", "Why", "so?", "--system", "Be short.")
+    line = json.loads(gemway("ask", "Why so?", "--json")[1])
+
+    assert (code, out, err) == (0, "Because.\n", "")
+    assert emulator.requests[0].json["contents"][0]["parts"] == [{"text": "Why so?"}]
+    assert (line["answer"], line["finish_reason"]) == ("Because.", "STOP")
+
+
+def test_a_blocked_question_is_an_error(gemway, emulator):
+    """Nothing is printed as an answer, and the exit code says so."""
+    emulator.enqueue(reply.blocked("SAFETY"))
+
+    code, out, err = gemway("ask", "Why?")
+
+    assert (code, out) == (1, "")
+    assert "SAFETY" in err
+
+
+def test_vectors(gemway):
+    """One line for each text."""
+    code, out, _ = gemway("embed", "one", "two", "--dimensions", "4", "--json")
+    numbers = gemway("embed", "one", "--dimensions", "4")[1]
+
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (code, [line["text"] for line in lines]) == (0, ["one", "two"])
+    assert [float(number) for number in numbers.split()] == lines[0]["vector"]
+
+
+def test_a_picture_for_programs(gemway):
+    """`--json` prints where the picture is and what it cost."""
+    line = json.loads(gemway("image", "a fox", "--json")[1])
+
+    assert (line["picture"], line["mime_type"]) == ("a-fox.png", "image/png")
+    assert line["bytes"] == Path("a-fox.png").stat().st_size
+
+
+@pytest.mark.parametrize("command", ["image", "ask", "chat", "embed", "models", "doctor", "batch"])
+def test_help_is_in_plain_words(gemway, command):
+    """Each option has a sentence, and none speaks Python."""
+    code, out, _ = gemway(command, "--help")
+
+    assert code == 0
+    assert re.search(r"\w+=\w|\(\)|\bNone\b", out) is None
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429, 500])
+@pytest.mark.parametrize("message", ["no", "pass x-goog-api-key", "models/x is not found"])
+def test_no_error_gives_python_advice(gemway, emulator, status, message):
+    """Whatever fails, the next step can be taken on the command line."""
+    emulator.respond = lambda request: reply.error(status, message=message)
+
+    code, _, err = gemway("image", "a fox")
+
+    assert code == 1
+    assert re.search(r"\w+=(?!\S*sse)|\(\)", err) is None

@@ -49,6 +49,7 @@ def batch(  # noqa: PLR0913 - the options of a command, named once
     status: Annotated[
         Path | None, typer.Option("--status", metavar="OUT", help="Print how far an output is, and end.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON.")] = False,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Default: GEMWAY_BASE_URL.")] = None,
 ) -> None:
     """Ask for every row of a file. Run it again to go on after whatever has happened.
@@ -60,7 +61,7 @@ def batch(  # noqa: PLR0913 - the options of a command, named once
     """
     if status is not None:
         with plain_failures():
-            plain(screen, str(read_report(status, prices=prices)))
+            _print_report(read_report(status, prices=prices), as_json=as_json)
         return
     if rows is None or out is None or model is None:
         missing = "IN and OUT" if rows is None or out is None else "--model (or GEMWAY_MODEL)"
@@ -70,11 +71,11 @@ def batch(  # noqa: PLR0913 - the options of a command, named once
     options |= {"requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute}
     options |= {"concurrency": _to_concurrency(concurrency), "base_url": base_url, "timeout": timeout}
     with plain_failures():
-        raise typer.Exit(_run(rows, out, model, options))
+        raise typer.Exit(run_and_show(rows, out, model, options, as_json=as_json))
 
 
-def _run(rows: Path, out: Path, model: str, options: dict[str, Any]) -> int:
-    """Run the batch, and return the exit code."""
+def run_and_show(rows: Any, out: Path, model: str, options: dict[str, Any], *, as_json: bool = False) -> int:
+    """Run a batch, show how far it is and what came of it, and return the exit code."""
     report = BatchReport()
 
     def show(now: BatchReport) -> None:
@@ -86,17 +87,26 @@ def _run(rows: Path, out: Path, model: str, options: dict[str, Any]) -> int:
         with _display() as display:
             run(rows, out, model=model, on_progress=show, **options)
     except BatchStoppedError as error:
-        plain(screen, str(report))
+        _print_report(report, as_json=as_json)
         failed(" ".join(str(error).split()))
         return _STOPPED
     except KeyboardInterrupt:
-        plain(screen, str(report))
+        _print_report(report, as_json=as_json)
         failed("stopped; what was in flight is written. Run the same command again to go on.")
         return _INTERRUPTED
-    plain(screen, str(report))
+    _print_report(report, as_json=as_json)
     if report.failed:
         plain(notes, "Rows with errors: ask for them again with --retry-errors.")
     return _SOME_FAILED if report.failed or report.refused else 0
+
+
+def _print_report(report: BatchReport, *, as_json: bool) -> None:
+    if not as_json:
+        plain(screen, str(report))
+        return
+    names = ("total", "rows", "done", "refused", "failed", "errors", "images", "calls", "seconds", "cost")
+    figures = {name: getattr(report, name) for name in names}
+    plain(screen, json.dumps({**figures, "usage": vars(report.usage)}))
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 
 from gemway import Client, GemwayError, capabilities, types
@@ -12,7 +14,7 @@ from gemway.adapters import Accumulator, arrange
 from gemway.cli._keeping import Keeper, measured
 from gemway.cli._screen import failed, notes, one_line, plain, screen
 
-_HELP = "/exit ends, /history shows what was said, /clear begins anew; Ctrl-C stops an answer."
+_HELP = "/exit ends, /history shows the conversation, /clear starts a new one; Ctrl-C stops an answer."
 
 
 class Chat:
@@ -66,7 +68,7 @@ class Chat:
         if parts:
             self._contents[:] = [*asked, {"role": "model", "parts": parts}]
         else:
-            failed(f"no answer ({response.block_reason or response.finish_reason or 'stopped'}); say it differently")
+            failed(f"no answer ({response.block_reason or response.finish_reason or 'stopped'}); rephrase the question")
 
     def _stream(self, asked: list[dict[str, Any]], answer: Accumulator) -> None:
         with self._client.stream_generate_content(self._model, self._request(asked)) as chunks:
@@ -94,11 +96,37 @@ class Chat:
     def _show(self) -> None:
         for content in self._contents:
             name = "you" if content["role"] == "user" else self._model
-            said = "".join(part.get("text", "[picture]") for part in content["parts"] if not part.get("thought"))
-            plain(self._console, f"{name}> {said}")
+            text = "".join(part.get("text", "[picture]") for part in content["parts"] if not part.get("thought"))
+            plain(self._console, f"{name}> {text}")
 
     def _help(self) -> None:
         plain(self._console, _HELP)
+
+
+def answer(client: Client, model: str, question: str, *, system: str | None, as_json: bool) -> None:
+    """Ask once, and print the answer as it arrives or as one line of JSON; exit code 1 if there is none."""
+    request: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": question}]}]}
+    if system:
+        request["systemInstruction"] = {"parts": [{"text": system}]}
+    accumulator = Accumulator()
+    with client.stream_generate_content(model, request) as chunks:
+        for chunk in chunks:
+            accumulator.add(chunk)
+            if not as_json:
+                plain(screen, chunk.text, end="")
+    response = accumulator.response()
+    usage = response.usage_metadata
+    if as_json:
+        facts = {"model": model, "answer": response.text, "finish_reason": response.finish_reason}
+        tokens = usage.total_token_count if usage else None
+        plain(
+            screen, json.dumps({**facts, "block_reason": response.block_reason, "tokens": tokens}, ensure_ascii=False)
+        )
+    elif response.text:
+        screen.print()
+    if not response.text:
+        failed(f"no answer ({response.block_reason or response.finish_reason}); rephrase the question")
+        raise typer.Exit(1)
 
 
 def _remember_lines() -> None:

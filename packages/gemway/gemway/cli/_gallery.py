@@ -1,4 +1,4 @@
-"""A folder of pictures with a page that shows them all. Beside each picture lies how it came about, as JSON."""
+"""A folder of pictures with a page that shows them all. Each picture has a JSON file that records how it was made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gemway.cli._keeping import Keeper
 from gemway.gallery import Exhibit, is_gallery, to_html
 
 PAGE = "gallery.html"
-_TOLD = ("prompt", "model", "aspect_ratio", "image_size", "tokens", "seconds", "created")
+_RECORDED = ("prompt", "model", "aspect_ratio", "image_size", "tokens", "seconds", "created")
 
 
 def page_of(folder: Path) -> Path:
@@ -39,45 +39,50 @@ def keep(
     kept = []
     for exhibit in shown:
         if (path := keeper.keep(exhibit.image, folder / name)) is not None:
-            record = {field: getattr(exhibit, field) for field in _TOLD} | {"sources": inside}
-            text = json.dumps(record, ensure_ascii=False, indent=1)
-            path.with_name(path.name + ".json").write_text(text, encoding="utf-8")
+            write_record(path, exhibit, sources=inside)
             kept.append((path, exhibit))
     return kept
 
 
-def write_page(folder: Path) -> Path:
-    """Write the page of *folder* anew and return where it is."""
+def write_record(path: Path, exhibit: Exhibit, *, sources: Iterable[str] = ()) -> None:
+    """Write beside the picture *path* how it was made."""
+    record = {field: getattr(exhibit, field) for field in _RECORDED} | {"sources": list(sources)}
+    text = json.dumps(record, ensure_ascii=False, indent=1)
+    path.with_name(path.name + ".json").write_text(text, encoding="utf-8")
+
+
+def write_page(folder: Path, pictures: Path | None = None) -> Path:
+    """Write the page of *folder* anew, with the pictures in it or in *pictures*, and return where it is."""
     page = page_of(folder)
-    page.write_text(to_html(read(folder), title=folder.resolve().name), encoding="utf-8")
+    page.write_text(to_html(read(pictures or folder), title=folder.resolve().name), encoding="utf-8")
     return page
 
 
 def read(folder: Path) -> list[Exhibit]:
     """Return the pictures of *folder* that this program put there, oldest first."""
-    told = {path.with_suffix(""): _told(path) for path in sorted(folder.glob("*.json"))}
-    known = {path: record for path, record in told.items() if record is not None and path.is_file()}
-    images = {path.name: Image(path.read_bytes()) for path in known}
-    found = [_exhibit(images, path.name, record) for path, record in known.items()]
-    return sorted(found, key=lambda exhibit: exhibit.created or "")
+    records = {path.with_suffix(""): _read_record(path) for path in sorted(folder.glob("*.json"))}
+    ours = {path: record for path, record in records.items() if record is not None and path.is_file()}
+    images = {path.name: Image(path.read_bytes()) for path in ours}
+    exhibits = [_to_exhibit(images, path.name, record) for path, record in ours.items()]
+    return sorted(exhibits, key=lambda exhibit: exhibit.created or "")
 
 
-def _told(path: Path) -> dict[str, Any] | None:
-    """Return what *path* tells of a picture, or None if it is somebody else's file."""
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """Return the record of a picture in *path*, or None if it is somebody else's file."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(record, dict) or not isinstance(record.get("prompt"), str):
         return None
-    types: dict[str, Any] = {**dict.fromkeys(_TOLD, str), "tokens": int, "seconds": (int, float)}
+    types: dict[str, Any] = {**dict.fromkeys(_RECORDED, str), "tokens": int, "seconds": (int, float)}
     is_ours = all(record.get(name) is None or isinstance(record[name], kind) for name, kind in types.items())
     return record if is_ours and isinstance(record.get("sources") or [], list) else None
 
 
-def _exhibit(images: dict[str, Image], name: str, record: dict[str, Any]) -> Exhibit:
-    told: dict[str, Any] = {field: record.get(field) for field in _TOLD}
+def _to_exhibit(images: dict[str, Image], name: str, record: dict[str, Any]) -> Exhibit:
+    fields: dict[str, Any] = {field: record.get(field) for field in _RECORDED}
     sources = tuple(
         images[source] for source in record.get("sources") or () if isinstance(source, str) and source in images
     )
-    return Exhibit(images[name], **told, sources=sources)
+    return Exhibit(images[name], **fields, sources=sources)

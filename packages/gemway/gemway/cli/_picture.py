@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import dataclass
@@ -32,10 +33,11 @@ class Order:
     gallery: Path | None = None
     with_text: bool = False
     overwrite: bool = False
+    as_json: bool = False
 
 
 def make(client: Client, order: Order) -> None:
-    """Make the pictures of *order*, write them and tell where they are."""
+    """Make the pictures of *order*, write them and print where they are."""
     if order.output is not None:
         _check_target(order.output, overwrite=order.overwrite)
     if order.gallery is not None:
@@ -52,7 +54,7 @@ def make(client: Client, order: Order) -> None:
             with_text=order.with_text,
         )
     seconds = time.perf_counter() - began
-    if response.text:
+    if response.text and not order.as_json:
         plain(screen, response.text)
     keeper = Keeper(response)
     if order.output is not None or order.gallery is None:
@@ -61,7 +63,7 @@ def make(client: Client, order: Order) -> None:
             if (path := keeper.keep(image, wanted, overwrite=order.overwrite)) is not None:
                 if order.output is not None and not order.overwrite:
                     tell_renamed(path, order.output, image)
-                _tell(path, image, response, seconds)
+                _print_picture(path, image, order, response, seconds)
     if order.gallery is not None:
         _exhibit(order, response, keeper, seconds)
     if keeper.has_failed:
@@ -81,11 +83,11 @@ def _exhibit(order: Order, response: types.GenerateContentResponse, keeper: Keep
         created=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
     )
     for path, exhibit in _gallery.keep(folder, shown, keeper, sources=order.edit, name=slug(order.prompt)):
-        _tell(path, exhibit.image, response, seconds)
+        _print_picture(path, exhibit.image, order, response, seconds)
     page = _gallery.write_page(folder)
     if page.name != _gallery.PAGE:
         warn(f"{_gallery.PAGE} is not one of ours and was left alone: written to {page.name}")
-    plain(screen, str(page))
+    plain(screen, json.dumps({"gallery": str(page)}) if order.as_json else str(page))
 
 
 def _check_target(path: Path, *, overwrite: bool) -> None:
@@ -106,7 +108,15 @@ def slug(prompt: str) -> str:
     return words.strip("-") or "picture"
 
 
-def _tell(path: Path, image: Image, response: types.GenerateContentResponse, seconds: float) -> None:
+def _print_picture(
+    path: Path, image: Image, order: Order, response: types.GenerateContentResponse, seconds: float
+) -> None:
     usage = response.usage_metadata
-    tokens = f", {usage.total_token_count:,} tokens" if usage and usage.total_token_count else ""
-    plain(screen, f"{path}  ({measured(image)}, {len(image.data):,} bytes{tokens}, {seconds:.1f} s)")
+    tokens = usage.total_token_count if usage else None
+    if order.as_json:
+        facts = {"picture": str(path), "prompt": order.prompt, "model": order.model, "mime_type": image.mime_type}
+        numbers = {"bytes": len(image.data), "tokens": tokens, "seconds": round(seconds, 2)}
+        plain(screen, json.dumps({**facts, **numbers, "text": response.text or None}, ensure_ascii=False))
+        return
+    counted = f", {tokens:,} tokens" if tokens else ""
+    plain(screen, f"{path}  ({measured(image)}, {len(image.data):,} bytes{counted}, {seconds:.1f} s)")

@@ -73,16 +73,27 @@ def one_line(error: BaseException) -> str:
     """Return the message of *error* and the next step, on one line."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    message = _advice_for_the_shell(" ".join(str(error).split()) or type(error).__name__)
+    text = str(error) or type(error).__name__
     if isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError):
-        message += "; is the address right (GEMWAY_BASE_URL or --base-url), and does the gateway run?"
-    return message
+        text = _with_next_step(error, text)
+    return _advice_for_the_shell(" ".join(text.split()))
+
+
+def _with_next_step(error: APIConnectionError, text: str) -> str:
+    """Ask about the address behind the reason and before the address itself; a proxy that failed is named already."""
+    if error.message.startswith("the proxy"):
+        return text
+    question = "; is the address right (GEMWAY_BASE_URL or --base-url), and is the gateway running?"
+    return error.message.rstrip(".") + question + text.removeprefix(error.message)
 
 
 # Advice for people who write programs, and what it is here.
 _ADVICE_HERE = (
     (re.compile(r"client\.list_models\(\) returns"), "`gemway models` prints"),
     (re.compile(r"Check model=:"), "Check --model:"),
+    (re.compile(r"\bmodel='([^']+)'"), r"--model \1"),
+    (re.compile(r"; pass auth_header=.*?looks(?= \(|$)"), ", and this command cannot send it in another header"),
+    (re.compile(r"; raise \w+=(?: or \w+=)?(?: if that is expected)?"), ""),
     (re.compile(r"\bpass \w+= or set (?=GEMWAY_)"), "set "),
     (re.compile(r",? or pass \w+=(?:\w+)?"), ""),
     (re.compile(r"\bpass overwrite=True"), "add --overwrite"),
