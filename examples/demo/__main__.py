@@ -20,7 +20,7 @@ PARTS = (chain, agent, rag, pictures)
 
 def main() -> None:
     """Run the four parts, and name the files of their pictures and the page about them."""
-    folder = _parser().parse_args().out
+    folder = _make_parser().parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     own = bool(os.environ.get("GEMWAY_BASE_URL") and os.environ.get("GEMWAY_API_KEY"))
     address = configure(chunk_delay=0.02)
@@ -33,7 +33,7 @@ def main() -> None:
     screen.end(report, report.write(), time.monotonic() - begin)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for pictures and page (default: out)")
     return parser

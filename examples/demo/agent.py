@@ -30,10 +30,10 @@ def run(screen: Screen, report: Report) -> None:
     for step in agent.stream({"messages": [("human", QUESTION)]}, stream_mode="updates"):
         for update in step.values():
             for message in update["messages"]:
-                _show(message, exchange, screen, report)
+                _show_step(message, exchange, screen, report)
 
 
-def _show(message: Any, exchange: Exchange, screen: Screen, report: Report) -> None:
+def _show_step(message: Any, exchange: Exchange, screen: Screen, report: Report) -> None:
     for call in getattr(message, "tool_calls", ()):
         exchange.steps.append(f"calls {call['name']}({', '.join(f'{k}={v!r}' for k, v in call['args'].items())})")
         screen.note(exchange.steps[-1])

@@ -27,11 +27,11 @@ def run(screen: Screen, report: Report) -> None:
     exchange = report.exchange(TITLE, QUESTION)
     screen.prompt(QUESTION)
     chunks = chain.stream({"text": FABLE.read_text(encoding="utf-8"), "question": QUESTION})
-    exchange.answer = screen.stream(_texts(chunks, exchange))
+    exchange.answer = screen.stream(_count_and_yield(chunks, exchange))
     screen.note(f"{exchange.tokens_in} tokens in, {exchange.tokens_out} out")
 
 
-def _texts(chunks: Iterator, exchange: Exchange) -> Iterator[str]:
+def _count_and_yield(chunks: Iterator, exchange: Exchange) -> Iterator[str]:
     """Yield the text of each chunk, and count the tokens that the last ones report."""
     whole = None
     for chunk in chunks:

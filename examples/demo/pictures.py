@@ -20,17 +20,19 @@ def run(screen: Screen, report: Report) -> None:
         screen.prompt(PROMPT)
         with screen.working("painting (a real model takes 10 to 60 seconds)"):
             answer = client.generate_image(PROMPT, model=IMAGE_MODEL, aspect_ratio="16:9", image_size="2K")
-        _keep(answer, made, "fox.png", screen, report)
+        _keep_first_picture(answer, made, "fox.png", screen, report)
 
         edited = report.exchange("The same picture, edited", EDIT)
         screen.prompt(EDIT)
         with screen.working("editing"):
             options = {"aspect_ratio": "16:9", "image_size": "2K", "images": [answer.images[0]]}
             answer = client.generate_image(EDIT, model=IMAGE_MODEL, **options)
-        _keep(answer, edited, "fox-edited.png", screen, report)
+        _keep_first_picture(answer, edited, "fox-edited.png", screen, report)
 
 
-def _keep(answer: types.GenerateContentResponse, exchange: Exchange, name: str, screen: Screen, report: Report) -> None:
+def _keep_first_picture(
+    answer: types.GenerateContentResponse, exchange: Exchange, name: str, screen: Screen, report: Report
+) -> None:
     usage = answer.usage_metadata or types.UsageMetadata()
     exchange.count({"input_tokens": usage.prompt_token_count or 0, "output_tokens": usage.candidates_token_count or 0})
     picture = report.keep(exchange, answer.images[0], name)

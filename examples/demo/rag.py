@@ -30,7 +30,7 @@ def run(screen: Screen, report: Report) -> None:
         from llama_index.llms.gemway import Gemway
 
     tokens = TokenCountingHandler()
-    engine = _engine(screen, Gemway(model=MODEL), CallbackManager([tokens]))
+    engine = _make_engine(screen, Gemway(model=MODEL), CallbackManager([tokens]))
     for question in QUESTIONS:
         exchange = report.exchange(TITLE, question)
         screen.prompt(question)
@@ -48,7 +48,7 @@ def run(screen: Screen, report: Report) -> None:
             screen.note(step)
 
 
-def _engine(screen: Screen, llm: Gemway, callbacks: CallbackManager) -> RetrieverQueryEngine:
+def _make_engine(screen: Screen, llm: Gemway, callbacks: CallbackManager) -> RetrieverQueryEngine:
     from llama_index.core import SimpleDirectoryReader, VectorStoreIndex, get_response_synthesizer
     from llama_index.core.node_parser import TokenTextSplitter
     from llama_index.core.query_engine import RetrieverQueryEngine

@@ -90,7 +90,7 @@ class Report:
     def write(self) -> Path:
         """Write the page, which needs no other file, and return its path."""
         page = self._folder / "index.html"
-        sections = "\n".join(_section(exchange) for exchange in self.exchanges)
+        sections = "\n".join(_section_html(exchange) for exchange in self.exchanges)
         page.write_text(
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>gemway demo</title>\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{STYLE}</style></head>\n'
@@ -102,19 +102,19 @@ class Report:
         return page
 
 
-def _section(exchange: Exchange) -> str:
+def _section_html(exchange: Exchange) -> str:
     steps = "".join(f"<li>{escape(step)}</li>" for step in exchange.steps)
     return (
         f"<section><h2>{escape(exchange.title)}</h2>"
         f"<h3>Prompt</h3><pre>{escape(exchange.prompt)}</pre>"
         + (f"<h3>Steps</h3><ul>{steps}</ul>" if steps else "")
         + (f"<h3>Answer</h3><pre>{escape(exchange.answer)}</pre>" if exchange.answer else "")
-        + "".join(_figure(picture) for picture in exchange.pictures)
+        + "".join(_figure_html(picture) for picture in exchange.pictures)
         + f'<p class="tokens">{exchange.tokens_in:,} tokens in, {exchange.tokens_out:,} out</p></section>'
     )
 
 
-def _figure(picture: Picture) -> str:
+def _figure_html(picture: Picture) -> str:
     data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
     caption = f"{picture.path.name}, {picture.width} x {picture.height} pixels"
     return (

@@ -30,7 +30,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code of the program."""
-    options = _parser().parse_args(arguments)
+    options = _make_parser().parse_args(arguments)
     screen = Screen()
     try:
         return int(options.command(options, screen) or 0)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _ingest(options: argparse.Namespace, screen: Screen) -> int:
+def _run_ingest(options: argparse.Namespace, screen: Screen) -> int:
     from examples.rag.documents import find
     from examples.rag.ingestion import ingest
     from examples.rag.library import Library, Recipe
@@ -54,33 +54,33 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
     return INTERRUPTED if outcome.left else 0
 
 
-def _ask(options: argparse.Namespace, screen: Screen) -> None:
+def _run_ask(options: argparse.Namespace, screen: Screen) -> None:
     from examples.rag.answering import citations, cited, query_engine
     from examples.rag.library import Library
 
     library = Library.open(options.storage)
-    answer = query_engine(library, _llm(), streaming=True).query(options.question)
+    answer = query_engine(library, _connect_model(), streaming=True).query(options.question)
     text = screen.stream(answer.response_gen)
     screen.sources(citations(answer.source_nodes), cited(text))
 
 
-def _chat(options: argparse.Namespace, screen: Screen) -> None:
+def _run_chat(options: argparse.Namespace, screen: Screen) -> None:
     from examples.rag.answering import Conversation
     from examples.rag.library import Library
 
-    conversation = Conversation(Library.open(options.storage), _llm())
+    conversation = Conversation(Library.open(options.storage), _connect_model())
     screen.note("Ask about the documents. /clear forgets the conversation, /exit ends.")
     try:
         while (question := screen.question()) not in (None, "/exit"):
             if question == "/clear":
                 conversation.clear()
             elif question:
-                asyncio.run(_turn(conversation, question, screen))
+                asyncio.run(_answer_turn(conversation, question, screen))
     finally:
         asyncio.run(conversation.aclose())
 
 
-async def _turn(conversation: Conversation, question: str, screen: Screen) -> None:
+async def _answer_turn(conversation: Conversation, question: str, screen: Screen) -> None:
     try:
         async for piece in conversation.ask(question):
             screen.piece(piece)
@@ -90,7 +90,7 @@ async def _turn(conversation: Conversation, question: str, screen: Screen) -> No
         screen.chat_sources(conversation.sources)
 
 
-def _evaluate(options: argparse.Namespace, screen: Screen) -> None:
+def _run_evaluate(options: argparse.Namespace, screen: Screen) -> None:
     from examples.rag.evaluation import evaluate, read_questions, write
     from examples.rag.library import Library
 
@@ -101,21 +101,21 @@ def _evaluate(options: argparse.Namespace, screen: Screen) -> None:
         screen.note("skipped: only a real model can judge answers; set GEMWAY_BASE_URL and GEMWAY_API_KEY")
         return
     with closing(screen.track(questions, "asking and judging")) as tracked:
-        verdicts = list(evaluate(library, _llm(), tracked))
+        verdicts = list(evaluate(library, _connect_model(), tracked))
     path = options.output or options.storage / "evaluation.json"
     shares = write(verdicts, path, model=MODEL, embedding=library.recipe.embedding)
     screen.verdicts(verdicts, shares)
     screen.note(f"written to {path}")
 
 
-def _llm() -> Gemway:
+def _connect_model() -> Gemway:
     from llama_index.llms.gemway import Gemway
 
     configure(chunk_delay=0.02)
     return Gemway(model=MODEL)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.rag", description=__doc__.splitlines()[0])
     storage = argparse.ArgumentParser(add_help=False)
     storage.add_argument(
@@ -131,14 +131,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="an embedding model of the gateway, or module:Class",
     )
-    command.set_defaults(command=_ingest)
+    command.set_defaults(command=_run_ingest)
 
     command = commands.add_parser("ask", parents=[storage], help="answer one question, with its sources")
     command.add_argument("question")
-    command.set_defaults(command=_ask)
+    command.set_defaults(command=_run_ask)
 
     command = commands.add_parser("chat", parents=[storage], help="talk about the documents")
-    command.set_defaults(command=_chat)
+    command.set_defaults(command=_run_chat)
 
     command = commands.add_parser(
         "evaluate", parents=[storage], help="judge answers: faithful? relevant? (needs a real model)"
@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--output", type=Path, help="where to write the JSON (default: evaluation.json in the library)"
     )
-    command.set_defaults(command=_evaluate)
+    command.set_defaults(command=_run_evaluate)
     return parser
 
 

@@ -49,14 +49,14 @@ def read(source: Source) -> list[Page]:
     return [page for page in pages if page.text.strip()]
 
 
-def _text(path: Path) -> list[Page]:
+def _read_text(path: Path) -> list[Page]:
     try:
         return [Page(path.read_text(encoding="utf-8-sig"))]
     except UnicodeDecodeError:
         raise UnreadableError("it is not UTF-8 text") from None
 
 
-def _pdf(path: Path) -> list[Page]:
+def _read_pdf(path: Path) -> list[Page]:
     try:
         from pypdf import PdfReader
     except ImportError:
@@ -67,4 +67,4 @@ def _pdf(path: Path) -> list[Page]:
         raise UnreadableError(f"pypdf cannot read it: {one_line(error)}") from error
 
 
-_READERS: dict[str, Callable[[Path], list[Page]]] = {".md": _text, ".txt": _text, ".pdf": _pdf}
+_READERS: dict[str, Callable[[Path], list[Page]]] = {".md": _read_text, ".txt": _read_text, ".pdf": _read_pdf}

@@ -46,13 +46,13 @@ def ingest(library: Library, sources: list[Source], track: Track) -> Outcome:
     try:
         with closing(track(waiting)) as tracked:
             for source in tracked:
-                _take(source, library, outcome)
+                _take_document(source, library, outcome)
     except KeyboardInterrupt:
         outcome.left = len(waiting) - len(outcome.embedded) - len(outcome.skipped)
     return outcome
 
 
-def _take(source: Source, library: Library, outcome: Outcome) -> None:
+def _take_document(source: Source, library: Library, outcome: Outcome) -> None:
     try:
         pages = read(source)
     except UnreadableError as error:

@@ -114,25 +114,25 @@ class Library:
 
         The document is safe on disk when this returns.
         """
-        before = self._stored(name)
+        before = self._stored_pieces(name)
         new = [piece for piece in pieces if not before.get(piece.node_id)]
         embedded = self.embedding(new) if new else []
         if self._outdated and not new:
             return 0
         self._begin_anew_if_outdated()
-        self._list(name, [piece for piece in new if piece.node_id not in before])
+        self._list_pieces(name, [piece for piece in new if piece.node_id not in before])
         if embedded:
             self.index.insert_nodes(embedded)
         with self._database:
             self._database.executemany("UPDATE pieces SET stored = 1 WHERE id = ?", [[piece.node_id] for piece in new])
-        self._forget(before.keys() - {piece.node_id for piece in pieces})
+        self._forget_pieces(before.keys() - {piece.node_id for piece in pieces})
         with self._database:
             self._database.execute("INSERT OR REPLACE INTO documents VALUES (?, ?)", [name, digest])
         return len(new)
 
     def remove(self, name: str) -> None:
         """Take a document out."""
-        self._forget(self._stored(name).keys())
+        self._forget_pieces(self._stored_pieces(name).keys())
         with self._database:
             self._database.execute("DELETE FROM documents WHERE name = ?", [name])
 
@@ -150,13 +150,13 @@ class Library:
             for document, page, text, score in rows
         ]
 
-    def _stored(self, name: str) -> dict[str, bool]:
+    def _stored_pieces(self, name: str) -> dict[str, bool]:
         """Return the ids of a document's pieces, and whether their vectors are known to be stored."""
         if self._outdated:
             return {}
         return dict(self._database.execute("SELECT id, stored FROM pieces WHERE document = ?", [name]))
 
-    def _list(self, name: str, pieces: Iterable[TextNode]) -> None:
+    def _list_pieces(self, name: str, pieces: Iterable[TextNode]) -> None:
         with self._database:
             for piece in pieces:
                 row = self._database.execute(
@@ -165,7 +165,7 @@ class Library:
                 )
                 self._database.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", [row.lastrowid, piece.text])
 
-    def _forget(self, ids: Iterable[str]) -> None:
+    def _forget_pieces(self, ids: Iterable[str]) -> None:
         gone = sorted(ids)
         if not gone:
             return

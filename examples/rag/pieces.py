@@ -33,18 +33,18 @@ def cut(text: str, size: int, earlier: Iterable[str] = ()) -> list[str]:
     end, kept = 0, False
     for start, piece in [*_still_there(text, earlier), (len(text), "")]:
         changed = text[end:start].strip()
-        if changed and kept and len(joined := _split(f"{pieces[-1]}\n{changed}", size)) == 1:
+        if changed and kept and len(joined := _split_with_room(f"{pieces[-1]}\n{changed}", size)) == 1:
             # A few lines after a piece that has room for them: a log that grows must not end in pieces of one line.
             pieces[-1:] = joined
         elif changed:
-            pieces += _split(changed, size)
+            pieces += _split_with_room(changed, size)
         if piece:
             pieces.append(piece)
         end, kept = start + len(piece), True
     return pieces
 
 
-def _split(text: str, size: int) -> list[str]:
+def _split_with_room(text: str, size: int) -> list[str]:
     whole = splitter(size).split_text(text)
     # Pieces get an eighth less than they may have, so that one still is one when a line of it becomes longer.
     return whole if len(whole) == 1 else splitter(size - size // 8).split_text(text)

@@ -39,15 +39,15 @@ class Screen:
     def outcome(self, outcome: Outcome, pieces: int) -> None:
         """Summarise an ingestion."""
         for name, reason in outcome.skipped.items():
-            self._line(f"skipped {name}: {reason}", "yellow")
+            self._print_line(f"skipped {name}: {reason}", "yellow")
         counts = {"embedded": outcome.embedded, "unchanged": outcome.unchanged, "removed": outcome.removed}
         done = ", ".join(f"{len(names)} {state}" for state, names in counts.items())
-        self._line(
+        self._print_line(
             f"{done}, {len(outcome.skipped)} skipped; the library has {pieces} pieces, {outcome.pieces} embedded now",
             "bold",
         )
         if outcome.left:
-            self._line(f"stopped: {outcome.left} still to embed; run ingest again to continue", "yellow")
+            self._print_line(f"stopped: {outcome.left} still to embed; run ingest again to continue", "yellow")
 
     def question(self) -> str | None:
         """Return the line that the user types, or None at the end of the input."""
@@ -76,7 +76,9 @@ class Screen:
         """List the sources of an answer, those that it cites in bright."""
         for source in sources:
             style = "green" if source.number in cited else "dim"
-            self._line(f"[{source.number}] {source.place}  {source.score:.3f}  {_short(source.text, 60)}", style)
+            self._print_line(
+                f"[{source.number}] {source.place}  {source.score:.3f}  {_shorten(source.text, 60)}", style
+            )
 
     def chat_sources(self, sources: list[Citation]) -> None:
         """Name the sources of a chat's answer in one line, below it."""
@@ -88,23 +90,23 @@ class Screen:
         texts = [Column(name, overflow="fold") for name in ("question", "answer", "best source")]
         table = Table(*texts, Column("faithful", no_wrap=True), Column("relevant", no_wrap=True), show_lines=True)
         for verdict in verdicts:
-            cells = (verdict.question, _short(verdict.answer, 120), verdict.sources[0])
-            table.add_row(*map(Text, cells), _mark(verdict.faithful), _mark(verdict.relevant))
+            cells = (verdict.question, _shorten(verdict.answer, 120), verdict.sources[0])
+            table.add_row(*map(Text, cells), _yes_or_no(verdict.faithful), _yes_or_no(verdict.relevant))
         self._console.print(table)
-        self._line(", ".join(f"{name} {share:.0%}" for name, share in shares.items()), "bold")
+        self._print_line(", ".join(f"{name} {share:.0%}" for name, share in shares.items()), "bold")
 
     def error(self, text: str) -> None:
         """Show an error, on the error output."""
         Console(stderr=True, highlight=False).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
 
-    def _line(self, text: str, style: str) -> None:
+    def _print_line(self, text: str, style: str) -> None:
         self._console.print(text, style=style, markup=False, soft_wrap=True)
 
 
-def _short(text: str, length: int) -> str:
+def _shorten(text: str, length: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[:length]}..."
 
 
-def _mark(good: bool) -> Text:
+def _yes_or_no(good: bool) -> Text:
     return Text("yes", "green") if good else Text("no", "red")

@@ -88,19 +88,19 @@ class SqliteVectorStore(BasePydanticVectorStore):
         """Return the nodes whose vectors point most nearly in the direction of the question's (cosine)."""
         if query.filters is not None or query.query_embedding is None:
             raise NotImplementedError("this store compares vectors and has no filters")
-        ids, matrix = self._load()
+        ids, matrix = self._load_vectors()
         if not ids:
             return VectorStoreQueryResult(nodes=[], similarities=[], ids=[])
         question = np.asarray(query.query_embedding, dtype=np.float32)
         scores = matrix @ (question / (np.linalg.norm(question) or 1))
         best = np.argsort(-scores)[: query.similarity_top_k]
         return VectorStoreQueryResult(
-            nodes=[self._node(ids[place]) for place in best],
+            nodes=[self._read_node(ids[place]) for place in best],
             similarities=[float(scores[place]) for place in best],
             ids=[ids[place] for place in best],
         )
 
-    def _load(self) -> tuple[list[str], np.ndarray[Any, Any]]:
+    def _load_vectors(self) -> tuple[list[str], np.ndarray[Any, Any]]:
         """Return all ids and their vectors, each of length 1, one to a row."""
         if self._loaded is None:
             rows = self._database.execute("SELECT id, vector FROM vectors").fetchall()
@@ -110,6 +110,6 @@ class SqliteVectorStore(BasePydanticVectorStore):
             self._loaded = [node_id for node_id, _ in rows], matrix / np.where(lengths == 0, 1, lengths)
         return self._loaded
 
-    def _node(self, node_id: str) -> BaseNode:
+    def _read_node(self, node_id: str) -> BaseNode:
         row = self._database.execute("SELECT node FROM vectors WHERE id = ?", [node_id]).fetchone()
         return metadata_dict_to_node(json.loads(row[0]))
