@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from pydantic_core import from_json
@@ -37,7 +38,6 @@ _FREE_FORM = frozenset(
 _DATA = b'"data": "'
 _LARGE = 2**14
 _MARK = re.compile(rb"gemway([-+])large[-+]data[-+](\d+)[-+]")
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BASE64 = frozenset({"data", "thoughtSignature"})
 # What the gateway gets otherwise, or must not get at all.
 _REPLACED = frozenset(
@@ -76,9 +76,7 @@ def to_call(
         path: what follows the base URL, with the query.
         body: as Google's client wrote it; may be empty.
     """
-    path = _VERSIONED.sub(r"/\1v1beta/", path, count=1)
-    found = _MODEL.match(path)
-    model, action = (unquote(found[1]), found[2] or "") if found else ("", "")
+    path, model, action = _to_route(path)
     wire, encoded = _read(body, settings) if action else (None, body)
     pictures = action.endswith("enerateContent") and asks_for_pictures(model, wire or {})
     plain, secret = _sorted_headers(headers)
@@ -94,6 +92,14 @@ def to_call(
         action=action,
     )
     return call, secret
+
+
+@lru_cache(maxsize=256)
+def _to_route(path: str) -> tuple[str, str, str]:
+    """Return *path* as gateways serve it, the model that it names, and what is asked of the model."""
+    path = _VERSIONED.sub(r"/\1v1beta/", path, count=1)
+    found = _MODEL.match(path)
+    return (path, unquote(found[1]), found[2] or "") if found else (path, "", "")
 
 
 def to_options(secret_headers: Mapping[str, Any], timeouts: Mapping[str, float | None]) -> CallOptions:
@@ -127,8 +133,13 @@ def _sorted_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], dict[st
     secret: dict[str, str] = {}
     for name, value in headers.items():
         if name not in _REPLACED:
-            (plain if _NO_SECRETS.fullmatch(name) else secret)[name] = value
+            (plain if _is_no_secret(name) else secret)[name] = value
     return plain, secret
+
+
+@lru_cache(maxsize=256)
+def _is_no_secret(name: str) -> bool:
+    return _NO_SECRETS.fullmatch(name) is not None
 
 
 def _read(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, bytes | LargeBody]:
@@ -204,7 +215,8 @@ class _LargeData:
     def __getitem__(self, span: slice) -> bytes:
         start, stop, _ = span.indices(len(self))
         piece = self._body[self._start + start : self._start + stop]
-        return piece.translate(_TO_STANDARD) if self._has_url_letters else piece
+        # Faster than `translate`, which looks up every byte.
+        return piece.replace(b"-", b"+").replace(b"_", b"/") if self._has_url_letters else piece
 
 
 def _respelt(value: Any) -> Any:
@@ -234,18 +246,32 @@ def _respelt_members(members: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, 
             yield name, _respelt(item)
 
 
-def path_below(base: Any, url: Any) -> str:
+class Address(NamedTuple):
+    """A URL in parts: properties of httpx's URLs take their time."""
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+
+
+def to_address(url: Any) -> Address:
+    """Return *url*, of httpx or httpx2, in parts."""
+    return Address(url.scheme, url.host, url.port, url.raw_path.decode("ascii"))
+
+
+def path_below(base: Address, url: Any) -> str:
     """Return what follows the gateway's address in *url*.
 
     Raises:
         ConfigurationError: *url* leads elsewhere, where the key must not go.
     """
-    if (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port):
-        path: str = url.raw_path.decode("ascii")
-        prefix = base.raw_path.decode("ascii").rstrip("/")
-        if path.startswith(f"{prefix}/"):
-            return path[len(prefix) :]
+    asked = to_address(url)
+    prefix = base.path.rstrip("/")
+    if asked[:3] == base[:3] and asked.path.startswith(f"{prefix}/"):
+        return asked.path[len(prefix) :]
+    gateway = f"{base.scheme}://{base.host}" + (f":{base.port}" if base.port else "") + prefix
     raise ConfigurationError(
-        f"google_options() sends to {base} only, and {url.scheme}://{url.netloc.decode('ascii')}{url.path} was asked"
+        f"google_options() sends to {gateway} only, and {url.scheme}://{url.netloc.decode('ascii')}{url.path} was asked"
         " for; leave base_url out of the http_options that you add"
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemway._call import CallOptions
 from gemway._config import ClientConfig
-from gemway.google._requests import GoogleCall, path_below, to_call, to_options
+from gemway.google._requests import Address, GoogleCall, path_below, to_address, to_call, to_options
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,10 +44,10 @@ class GatewayTransport:
         return AsyncSender(self._setup)
 
     @cached_property
-    def _address(self) -> Any:
+    def _address(self) -> Address:
         import httpx
 
-        return httpx.URL(self._setup.settings.base_url)
+        return to_address(httpx.URL(self._setup.settings.base_url))
 
     def handle_request(self, request: Any) -> Any:
         """Send *request* to the gateway and return its answer as Google would give it."""
