@@ -36,7 +36,7 @@ from gemway._exceptions import (
     UnprocessableEntityError,
 )
 from gemway._response import Inflater, UnreadableEncodingError
-from gemway._sse import EventDecoder, EventTooLargeError, whole_event
+from gemway._sse import EventDecoder, EventTooLargeError
 from gemway.google._requests import GoogleCall, model_resource, under_v1
 from gemway.types import GenerateContentResponse
 
@@ -122,9 +122,8 @@ class ResponseTranslator:
         if self._decoder is None:
             self._keep(data)
             return b""
-        # Nearly every read holds one event as Google writes it. It passes as it came.
-        is_between = self._has_begun and not self._decoder.pending and not self.ended
-        if is_between and whole_event(data) is not None and _is_answer(data) and not _has_unicode_line_ends(data):
+        # Nearly every read holds one event as Google writes it, and is handed on as it came.
+        if self._has_begun and _is_googles_event(data) and not (self._decoder.pending or self.ended):
             return data
         return self._framed(self._decoder.feed, data)
 
@@ -274,6 +273,22 @@ def to_frame(event: bytes) -> bytes:
 
 def _has_unicode_line_ends(event: bytes) -> bool:
     return not event.isascii() and any(line_end in event for line_end in _UNICODE_LINE_ENDS)
+
+
+def _is_googles_event(data: bytes) -> bool:
+    """Whether *data* is one whole answer exactly as Google writes it: a line that any client can read, and an empty one.
+
+    Some gateways cut an event in two with an empty line; then its braces do not match.
+    """
+    return (
+        data.startswith(b'data: {"candidates"')
+        and data.endswith((b"}\n\n", b"}\r\n\r\n"))
+        and data.count(b"{") == data.count(b"}")
+        and b'"error"' not in data
+        and data.find(b"\n", 0, -3) < 0
+        and data.find(b"\r", 0, -4) < 0
+        and not _has_unicode_line_ends(data)
+    )
 
 
 def _is_answer(event: bytes) -> bool:
