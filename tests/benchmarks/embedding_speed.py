@@ -1,4 +1,4 @@
-"""Embed 10,000 texts: time and processor time for each text, beside a hand-written loop and the peers.
+"""Embed 10,000 texts: time and processor time for each text, next to a hand-written loop and the peers.
 
     python tests/benchmarks/embedding_speed.py                 all that are installed, three rounds
     python tests/benchmarks/embedding_speed.py --texts 1000    fewer texts

@@ -1,4 +1,4 @@
-"""Processor time of google-genai through a gateway beside google-genai alone.
+"""Compare the processor time of google-genai through a gateway with google-genai alone.
 
     python tests/benchmarks/google_speed.py              15 rounds
     python tests/benchmarks/google_speed.py --rounds 5   fewer

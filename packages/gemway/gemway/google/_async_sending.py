@@ -28,7 +28,7 @@ class AsyncSender:
         Raises an exception of *library* where no answer comes.
         """
         try:
-            opened = await self._open(call, options)
+            opened = await self._send_until_answered(call, options)
         except APIConnectionError as error:
             failure = failure_in(library, error)
         except APIError as error:
@@ -37,21 +37,21 @@ class AsyncSender:
                 return await self.send(library, other, options)
             return local_response(library, other, error)
         else:
-            return self._response(library, opened)
+            return self._to_response(library, opened)
         raise failure
 
     async def aclose(self) -> None:
         """Give the connections back. A later call opens new ones."""
         await self._transport.aclose()
 
-    def _response(self, library: Any, opened: OpenResponse) -> Any:
+    def _to_response(self, library: Any, opened: OpenResponse) -> Any:
         translator: Any = opened.parser
         if translator.complete:
             return library.Response(200, headers=translator.headers, content=opened.first)
-        stream = _stream_class(library)(self._events(library, opened), opened.response)
+        stream = _stream_class(library)(self._iterate_events(library, opened), opened.response)
         return library.Response(200, headers=translator.headers, stream=stream)
 
-    async def _events(self, library: Any, opened: OpenResponse) -> AsyncIterator[bytes]:
+    async def _iterate_events(self, library: Any, opened: OpenResponse) -> AsyncIterator[bytes]:
         translator: Any = opened.parser
         failure = None
         try:
@@ -72,20 +72,20 @@ class AsyncSender:
         if failure is not None:
             raise failure
 
-    async def _open(self, call: GoogleCall, options: CallOptions) -> OpenResponse:
+    async def _send_until_answered(self, call: GoogleCall, options: CallOptions) -> OpenResponse:
         """Send *call*, again where the key was refused or the options say so, until an answer begins."""
         transport, settings = self._transport, self._setup.settings
         state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
         while True:
             try:
-                return await self._attempt(state, wants_stream=call.streaming)
+                return await self._send_attempt(state, wants_stream=call.streaming)
             except APIError as error:
                 failure = error
             delay = state.next_delay(failure.with_traceback(None), self._transport.now())
             if delay:
                 await self._transport.sleep(delay)
 
-    async def _attempt(self, state: CallState, *, wants_stream: bool) -> OpenResponse:
+    async def _send_attempt(self, state: CallState, *, wants_stream: bool) -> OpenResponse:
         """Send once and read until the first event is there, or the whole answer."""
         response = await self._transport.send(state)
         try:

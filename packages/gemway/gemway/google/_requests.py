@@ -77,7 +77,7 @@ def to_call(
         body: as Google's client wrote it; may be empty.
     """
     path, model, action = _to_route(path)
-    wire, encoded = _read(body, settings) if action else (None, body)
+    wire, encoded = _rewrite_body(body, settings) if action else (None, body)
     pictures = action.endswith("enerateContent") and asks_for_pictures(model, wire or {})
     plain, secret = _sorted_headers(headers)
     call = GoogleCall(
@@ -98,16 +98,16 @@ def to_call(
 def _to_route(path: str) -> tuple[str, str, str]:
     """Return *path* as gateways serve it, the model that it names, and what is asked of the model."""
     path = _VERSIONED.sub(r"/\1v1beta/", path, count=1)
-    found = _MODEL.match(path)
-    return (path, unquote(found[1]), found[2] or "") if found else (path, "", "")
+    match = _MODEL.match(path)
+    return (path, unquote(match[1]), match[2] or "") if match else (path, "", "")
 
 
 def to_options(secret_headers: Mapping[str, Any], timeouts: Mapping[str, float | None]) -> CallOptions:
     """Return the options of a call; timeouts that Google's client leaves open are ours."""
     phases = {phase: timeouts.get(phase) for phase in ("connect", "read", "write")}
-    given = SimpleNamespace(**phases) if any(phases.values()) else None
+    own_timeouts = SimpleNamespace(**phases) if any(phases.values()) else None
     headers = checked_headers("headers", secret_headers) if secret_headers else None
-    return CallOptions(timeout=None if given is None else to_timeouts(given), headers=headers)
+    return CallOptions(timeout=None if own_timeouts is None else to_timeouts(own_timeouts), headers=headers)
 
 
 def under_v1(call: GoogleCall) -> GoogleCall:
@@ -117,12 +117,12 @@ def under_v1(call: GoogleCall) -> GoogleCall:
 
 def model_resource(model: str) -> dict[str, Any]:
     """Return the description of *model* that a gateway without a route for it would give."""
-    known = capabilities(model)
+    limits = capabilities(model)
     return {
         "name": f"models/{model.removeprefix('models/')}",
         "displayName": model.removeprefix("models/"),
-        "inputTokenLimit": known.input_tokens,
-        "outputTokenLimit": known.output_tokens,
+        "inputTokenLimit": limits.input_tokens,
+        "outputTokenLimit": limits.output_tokens,
         "supportedGenerationMethods": ["generateContent", "countTokens"],
     }
 
@@ -142,14 +142,14 @@ def _is_no_secret(name: str) -> bool:
     return _NO_SECRETS.fullmatch(name) is not None
 
 
-def _read(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, bytes | LargeBody]:
+def _rewrite_body(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, bytes | LargeBody]:
     """Return a body read, if it had to be, and its bytes: camelCase names and standard base64."""
     changes = bool(settings.extra_body) or settings.inline_data_casing == "snake"
     if not changes and not _WORTH_READING.search(body):
         return None, body
     slim, large = _cut_out_large_data(body)
     try:
-        wire = _respelt(from_json(slim))
+        wire = _respell(from_json(slim))
     except ValueError:
         return None, body  # the gateway may say what is wrong with it
     if not isinstance(wire, dict):
@@ -184,7 +184,7 @@ def _cut_out_large_data(body: bytes) -> tuple[bytes, list[_LargeData]]:
 
 
 def _put_back_large_data(slim: bytes | LargeBody, large: list[_LargeData]) -> LargeBody:
-    """Return *slim* with the texts that its marks stand for. `_respelt` has changed the marks of base64."""
+    """Return *slim* with the texts that its marks stand for. `_respell` has changed the marks of base64."""
     text = bytes(slim)
     pieces: list[BodyPiece] = []
     end = 0
@@ -219,7 +219,7 @@ class _LargeData:
         return piece.replace(b"-", b"+").replace(b"_", b"/") if self._has_url_letters else piece
 
 
-def _respelt(value: Any) -> Any:
+def _respell(value: Any) -> Any:
     """Return *value* with Google's own names in camelCase and its bytes in standard base64.
 
     Google's Python client mixes both spellings (`inlineData.mime_type`), and gateways with typed structs drop what
@@ -227,23 +227,23 @@ def _respelt(value: Any) -> Any:
     alphabet.
     """
     if isinstance(value, list):
-        return [_respelt(item) for item in value]
+        return [_respell(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return dict(_respelt_members(value.items()))
+    return dict(_respell_members(value.items()))
 
 
-def _respelt_members(members: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
+def _respell_members(members: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
     for spelt, item in members:
         name = camel(spelt)
         if name == "properties" and isinstance(item, dict):  # their names are the user's
-            yield name, {key: _respelt(schema) for key, schema in item.items()}
+            yield name, {key: _respell(schema) for key, schema in item.items()}
         elif name in _FREE_FORM:
             yield name, item
         elif name in _BASE64 and isinstance(item, str):
             yield name, item.replace("-", "+").replace("_", "/")
         else:
-            yield name, _respelt(item)
+            yield name, _respell(item)
 
 
 class Address(NamedTuple):
@@ -266,10 +266,10 @@ def path_below(base: Address, url: Any) -> str:
     Raises:
         ConfigurationError: *url* leads elsewhere, where the key must not go.
     """
-    asked = to_address(url)
+    address = to_address(url)
     prefix = base.path.rstrip("/")
-    if asked[:3] == base[:3] and asked.path.startswith(f"{prefix}/"):
-        return asked.path[len(prefix) :]
+    if address[:3] == base[:3] and address.path.startswith(f"{prefix}/"):
+        return address.path[len(prefix) :]
     gateway = f"{base.scheme}://{base.host}" + (f":{base.port}" if base.port else "") + prefix
     raise ConfigurationError(
         f"google_options() sends to {gateway} only, and {url.scheme}://{url.netloc.decode('ascii')}{url.path} was asked"

@@ -108,24 +108,26 @@ class ResponseTranslator:
     @property
     def headers(self) -> list[tuple[str, str]]:
         """The header lines for Google's client."""
-        kept = {} if self._is_verbatim else STREAM_HEADERS if self._wants_stream else JSON_HEADERS
-        hidden = {"content-encoding", "content-length", "transfer-encoding", "connection", *kept}
-        return [(name, value) for name, value in self._headers.items() if name.lower() not in hidden] + [*kept.items()]
+        replacements = {} if self._is_verbatim else STREAM_HEADERS if self._wants_stream else JSON_HEADERS
+        hidden = {"content-encoding", "content-length", "transfer-encoding", "connection", *replacements}
+        return [(name, value) for name, value in self._headers.items() if name.lower() not in hidden] + [
+            *replacements.items()
+        ]
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return the events that they complete."""
         if self._inflater is None:
-            return self._take(data)
-        return b"".join(map(self._take, self._inflated(self._inflater, data)))
+            return self._take_piece(data)
+        return b"".join(map(self._take_piece, self._inflated(self._inflater, data)))
 
-    def _take(self, data: bytes) -> bytes:
+    def _take_piece(self, data: bytes) -> bytes:
         if self._decoder is None:
-            self._keep(data)
+            self._keep_piece(data)
             return b""
         # Nearly every read holds one event as Google writes it, and is handed on as it came.
         if self._has_begun and _is_googles_event(data) and not (self._decoder.pending or self.ended):
             return data
-        return self._framed(self._decoder.feed, data)
+        return self._to_frames(self._decoder.feed, data)
 
     def _inflated(self, inflater: Inflater, data: bytes) -> Iterator[bytes]:
         try:
@@ -133,14 +135,14 @@ class ResponseTranslator:
             return
         except UnreadableEncodingError as error:
             message = f"the gateway {error}"
-        raise self._invalid(message)
+        raise self._invalid_answer(message)
 
     def finish(self) -> bytes:
         """The response is complete: return what is left of it."""
         self.complete = True
         if self._decoder is None:
-            return self._whole(b"".join(self._body))
-        frames = self._framed(self._decoder.finish)
+            return self._check_body(b"".join(self._body))
+        frames = self._to_frames(self._decoder.finish)
         if not self._has_begun and not frames:
             raise self._no_answer(self._decoder.head)
         return frames
@@ -151,33 +153,35 @@ class ResponseTranslator:
         kind = self._headers.get("content-type", "")
         return self._call.method == "GET" and not self._call.model and not re.search("json|text/|^$", kind)
 
-    def _keep(self, data: bytes) -> None:
+    def _keep_piece(self, data: bytes) -> None:
         self._size += len(data)
         limit = self._limit if self._status < 300 else KEPT_BODY_BYTES
         if self._size > limit and self._status < 300:
-            raise self._invalid(
+            raise self._invalid_answer(
                 f"the answer is larger than {limit:,} bytes; raise max_response_bytes= of google_options()"
             )
         if self._size - len(data) < limit:
             self._body.append(data)
 
-    def _framed(self, step: Callable[..., list[bytes]], *data: bytes) -> bytes:
+    def _to_frames(self, step: Callable[..., list[bytes]], *data: bytes) -> bytes:
         """Return the events of one step of the decoder as Google writes them, up to the first error among them."""
         if self.ended:  # other pieces of the same compressed bytes
             return b""
         try:
             events = step(*data)
         except EventTooLargeError as error:
-            return self._failed(self._invalid(f"{error}; raise max_response_bytes= of google_options()"), [])
+            return self._end_with_error(
+                self._invalid_answer(f"{error}; raise max_response_bytes= of google_options()"), []
+            )
         frames: list[bytes] = []
         for event in events:
             if (failure := self._error_in(event)) is not None:
-                return self._failed(failure, frames)
+                return self._end_with_error(failure, frames)
             self._has_begun = True
             frames.append(to_frame(event))
         return b"".join(frames)
 
-    def _failed(self, failure: APIError, frames: list[bytes]) -> bytes:
+    def _end_with_error(self, failure: APIError, frames: list[bytes]) -> bytes:
         """Raise *failure*, or return it behind *frames* if answers were handed on."""
         if not self._has_begun:
             raise failure
@@ -190,41 +194,41 @@ class ResponseTranslator:
             return None
         payload = parse_json(event)
         if payload is not None:
-            return self._error(payload) if is_error(payload) else None
+            return self._to_error(payload) if is_error(payload) else None
         if self._has_begun and event.lstrip()[:1] == b"{":
-            return self._invalid("the stream ended in the middle of an event")
+            return self._invalid_answer("the stream ended in the middle of an event")
         return self._no_answer(event)
 
-    def _whole(self, body: bytes) -> bytes:
+    def _check_body(self, body: bytes) -> bytes:
         """Return a complete body, if it is an answer."""
         if self._status >= 400:
             raise to_status_error(
                 self._status, self._headers, body, url=self._url, now=self._arrived, redact=self._redact
             )
         if self._status >= 300:
-            raise self._invalid(
+            raise self._invalid_answer(
                 "the gateway redirects, and redirects are never followed, so that neither key nor prompt travels."
                 " Set base_url to the final address"
             )
         if self._is_verbatim or (not body and self._call.method == "DELETE"):
             return body
-        body = self._json(body.strip())
+        body = self._check_json(body.strip())
         return to_frame(body) if self._wants_stream else body
 
-    def _json(self, body: bytes) -> bytes:
+    def _check_json(self, body: bytes) -> bytes:
         if body[:1] != b"{":
-            return self._folded(body)
+            return self._fold_events(body)
         # Short bodies are read: some errors have no such word in them, as {"code": 429, "message": "slow down"}.
         is_short_error = len(body) <= KEPT_BODY_BYTES and b'"candidates"' not in body
-        if is_short_error or _holds(body, b'"error"', b'"success"'):
+        if is_short_error or _contains_word(body, b'"error"', b'"success"'):
             payload = parse_json(body)
             if is_error(payload):
-                raise self._error(payload)
+                raise self._to_error(payload)
         if self._call.lists_models and b'"models"' not in body:
             return _with_googles_models(body)
         return body
 
-    def _folded(self, body: bytes) -> bytes:
+    def _fold_events(self, body: bytes) -> bytes:
         """Return the answer of a gateway that answers with an array or with events where one object was asked for."""
         is_answer = body[:1] == b"[" or body.startswith((b"data:", b":", b"event:"))
         if not is_answer or not self._call.action.endswith("enerateContent"):
@@ -242,19 +246,19 @@ class ResponseTranslator:
     def _no_answer(self, body: bytes) -> APIError:
         payload = parse_json(body) if len(body) <= KEPT_BODY_BYTES else None
         if is_error(payload):
-            return self._error(payload)
+            return self._to_error(payload)
         text = self._redact(body[:KEPT_BODY_BYTES].decode("utf-8", "replace")).strip()
         if not text:
-            return self._invalid("the gateway answered with an empty body", is_retryable=True)
+            return self._invalid_answer("the gateway answered with an empty body", is_retryable=True)
         if text[:1] == "<":
             advice = "an HTML page; is the base URL right? It must lead to the gateway's API, without /v1beta"
-            return self._invalid(f"the gateway answered with {advice}", body=text)
-        return self._invalid(f"the gateway answered with no Gemini answer: {text[:200]}", body=text)
+            return self._invalid_answer(f"the gateway answered with {advice}", body=text)
+        return self._invalid_answer(f"the gateway answered with no Gemini answer: {text[:200]}", body=text)
 
-    def _error(self, payload: Any) -> APIStatusError:
+    def _to_error(self, payload: Any) -> APIStatusError:
         return error_from_payload(payload, None, self._headers, url=self._url, now=self._arrived, redact=self._redact)
 
-    def _invalid(self, message: str, *, body: Any = None, is_retryable: bool = False) -> ResponseValidationError:
+    def _invalid_answer(self, message: str, *, body: Any = None, is_retryable: bool = False) -> ResponseValidationError:
         error = ResponseValidationError(message, status_code=self._status, body=body, is_retryable=is_retryable)
         error.url = self._redact(self._url)
         return error
@@ -292,11 +296,11 @@ def _is_googles_event(data: bytes) -> bool:
 
 
 def _is_answer(event: bytes) -> bool:
-    """Whether the bytes show that an event is an answer, so that nobody has to read its JSON."""
-    return b'"candidates"' in event and not _holds(event, b'"error"')
+    """Whether the bytes show that an event is an answer, so that its JSON need not be parsed."""
+    return b'"candidates"' in event and not _contains_word(event, b'"error"')
 
 
-def _holds(data: bytes, *words: bytes) -> bool:
+def _contains_word(data: bytes, *words: bytes) -> bool:
     """Whether one of *words*, which begin with a quotation mark, is in *data*.
 
     Each step of the search begins at a quotation mark. To find one is a search for a single byte, which passes
@@ -339,8 +343,8 @@ def to_google_error(error: APIError) -> tuple[int, dict[str, Any]]:
     a code of its own as the reason of an ErrorInfo.
     """
     payload = error.body[0] if isinstance(error.body, list) and error.body else error.body
-    found = payload.get("error") if isinstance(payload, dict) else None
-    inner: dict[str, Any] = found if isinstance(found, dict) else {}
+    member = payload.get("error") if isinstance(payload, dict) else None
+    inner: dict[str, Any] = member if isinstance(member, dict) else {}
     status, word = _status_and_word(error)
     if inner.get("code") == error.status_code and isinstance(inner.get("status"), str):
         status, word = inner["code"], inner["status"]
@@ -350,8 +354,8 @@ def to_google_error(error: APIError) -> tuple[int, dict[str, Any]]:
         details.append({"@type": _RETRY_INFO, "retryDelay": f"{error.retry_after:g}s"})
     if error.code and error.code not in (word, str(status)) and _ERROR_INFO not in kinds:
         details.append({"@type": _ERROR_INFO, "reason": error.code, "domain": "gateway"})
-    told = {"code": status, "message": _words_of(error), "status": word}
-    return status, {"error": {**told, "details": details} if details else told}
+    body = {"code": status, "message": _words_of(error), "status": word}
+    return status, {"error": {**body, "details": details} if details else body}
 
 
 def _status_and_word(error: APIError) -> tuple[int, str]:
