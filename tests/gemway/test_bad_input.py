@@ -186,3 +186,50 @@ def test_a_picture_model_that_is_no_name(model):
 
     with pytest.raises(ConfigurationError, match="model"):
         client.generate_image("a fox", model=model)
+
+
+def ask_core(base_url, api_key):
+    return Client(base_url=base_url, api_key=api_key).generate_content("gemini-2.5-flash", ASK).text
+
+
+def ask_langchain(base_url, api_key):
+    from langchain_gemway import ChatGemway
+
+    return ChatGemway(model="gemini-2.5-flash", base_url=base_url, api_key=api_key).invoke("hello").text
+
+
+def ask_llama_index(base_url, api_key):
+    from llama_index.llms.gemway import Gemway
+
+    return Gemway(model="gemini-2.5-flash", base_url=base_url, api_key=api_key).complete("hello").text
+
+
+EVERY_PACKAGE = pytest.mark.parametrize("ask", [ask_core, ask_langchain, ask_llama_index])
+
+
+@EVERY_PACKAGE
+@pytest.mark.parametrize("pasted", ["/v1/chat/completions", "/v1beta/openai/", "/openai/v1", "/v1/messages"])
+def test_an_address_of_another_api_is_healed(emulator, ask, pasted):
+    """People paste the address of their OpenAI or Anthropic client; spaces around it do no harm."""
+    with pytest.warns(UserWarning, match="with /v1beta instead"):
+        text = ask(f" {emulator.base_url}{pasted} \n", emulator.api_key)
+
+    assert text
+
+
+@EVERY_PACKAGE
+@pytest.mark.parametrize("route", ["", "/v1/chat/completions", "/v1beta/models/gemini-2.5-pro:generateContent"])
+def test_an_address_with_a_query_is_answered_with_the_right_one(ask, route):
+    """The query often is a key, so it is neither sent nor shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        ask(f"{ADDRESS}{route}?key=sk-in-the-address", KEY)
+
+    assert f"use {ADDRESS} and" in str(caught.value)
+    assert "sk-in-the-address" not in str(caught.value)
+
+
+@EVERY_PACKAGE
+def test_a_key_with_its_scheme_is_trimmed(emulator, ask):
+    """A key copied from a header works, and is sent with one Bearer."""
+    assert ask(emulator.base_url, f"Bearer {emulator.api_key} ")
+    assert emulator.requests[-1].headers["authorization"] == f"Bearer {emulator.api_key}"

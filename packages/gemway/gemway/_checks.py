@@ -169,7 +169,7 @@ def object_with(method: str, example: str) -> Callable[[str, object], Any]:
 # What people paste as the gateway's address: a whole URL of a call, or the address of its OpenAI-compatible routes.
 _ROUTE = re.compile(
     r"/(?:chat/completions|completions|responses|embeddings|images/generations)$"
-    r"|(?<=/v1)/models(?:/[^/]+)?$|(?<=/v1beta)/models(?:/[^/]+)?$"
+    r"|(?<=/v1)/messages$|(?<=/v1)/models(?:/[^/]+)?$|(?<=/v1beta)/models(?:/[^/]+)?$"
 )
 _OPENAI_ROUTES = re.compile(r"/v1(?:beta)?/openai(?:/v1)?$|/openai/v1$|/v1$")
 
@@ -189,12 +189,12 @@ def normalize(base_url: str) -> str:
     if parts.username or parts.password:
         raise ConfigurationError("base_url must not hold a user name or password; pass api_key= or auth=")
     path = parts.path.rstrip("/")
-    root = _OPENAI_ROUTES.sub("", route.string[: route.start()]) if (route := _ROUTE.search(path)) else None
-    if parts.fragment or (parts.query and (root is None or parts.query != "alt=sse")):
-        raise ConfigurationError("base_url must not hold a query or a fragment; pass headers= or extra_body=")
-    if root is None:
-        root = _OPENAI_ROUTES.sub("", path)
-    root = root.removesuffix("/v1beta")
+    route = _ROUTE.search(path)
+    root = _OPENAI_ROUTES.sub("", path[: route.start()] if route else path).removesuffix("/v1beta")
+    if parts.fragment or (parts.query and (route is None or parts.query != "alt=sse")):
+        raise ConfigurationError(
+            f"base_url must not hold a query or a fragment; use {parts.scheme}://{parts.netloc}{root} and set the key by itself"
+        )
     if path not in (root, f"{root}/v1beta"):
         warn(f"base_url ends in {path[len(root) :]}; using {root or '/'} with /v1beta instead")
     path = root
