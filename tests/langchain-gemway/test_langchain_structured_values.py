@@ -101,3 +101,33 @@ def test_half_a_value_is_no_answer(chat: Make, emulator: Emulator, said: str) ->
         chat().with_structured_output({"anyOf": [{"type": "array"}, {"type": "integer"}, {"enum": ["le"]}]}).invoke(
             "go"
         )
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (Side, Side.LEFT),
+        (RootModel[Side], RootModel[Side](Side.LEFT)),
+        (Literal["left", "right"], "left"),
+        ({"title": "Side", "type": "string", "enum": ["left", "right"]}, "left"),
+    ],
+    ids=["an enumeration", "a RootModel", "literals", "an enum"],
+)
+@pytest.mark.parametrize("text", ["left", " left\n"])
+def test_a_word_of_an_enumeration_needs_no_quotes(
+    chat: Make, emulator: Emulator, schema: Any, expected: Any, text: str
+) -> None:
+    """Google's `text/x.enum` answers so."""
+    emulator.enqueue(reply.text(text))
+
+    result = chat().with_structured_output(schema).invoke("go")
+
+    assert result == expected
+
+
+def test_any_other_bare_word_is_an_error(chat: Make, emulator: Emulator) -> None:
+    """Text that is no JSON, and no word of the enumeration."""
+    emulator.enqueue(reply.text("up"))
+
+    with pytest.raises(OutputParserException, match="not valid JSON"):
+        chat().with_structured_output(Side).invoke("go")

@@ -310,7 +310,7 @@ def test_answers_that_do_not_fit_raise(chat: Make, emulator: Emulator) -> None:
 
     with pytest.raises(OutputParserException, match="does not fit"):
         structured.invoke("Ada")
-    with pytest.raises(OutputParserException, match="no valid JSON"):
+    with pytest.raises(OutputParserException, match="not valid JSON"):
         structured.invoke("Ada")
 
 

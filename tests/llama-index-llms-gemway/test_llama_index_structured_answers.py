@@ -99,7 +99,7 @@ async def test_an_unfinished_answer_is_no_object(
     """An answer that ends too early raises; the object read so far is not the result (mastra-ai/mastra#24442)."""
     emulator.enqueue(reply.text("".join(pieces), chunks=pieces, finish_reason=reason))
 
-    with pytest.raises(ValueError, match="is no Invoice"):
+    with pytest.raises(ValueError, match="is not a valid Invoice"):
         await _ask(gemway(pydantic_program_mode=mode), method)
 
 
@@ -130,7 +130,7 @@ async def test_a_piece_of_an_answer_is_not_the_answer(emulator: Emulator, gemway
     """An object inside an unfinished one is not taken for it, even where it would satisfy the class."""
     emulator.enqueue(reply.text(text, finish_reason="MAX_TOKENS"))
 
-    with pytest.raises(ValueError, match="is no Settings"):
+    with pytest.raises(ValueError, match="is not a valid Settings"):
         await _ask(gemway(), method, Settings)
 
 
@@ -158,5 +158,5 @@ def test_many_braces_are_looked_at_in_bounded_time(emulator: Emulator, gemway) -
     emulator.enqueue(reply.text('{"a' * 50_000), reply.text("[" * 200_000), reply.text("{ x" * 50_000))
 
     for _ in range(3):
-        with pytest.raises(ValueError, match="is no Invoice"):
+        with pytest.raises(ValueError, match="is not a valid Invoice"):
             gemway().structured_predict(Invoice, PROMPT, document="it")

@@ -62,6 +62,9 @@ def to_parts(content: Json, source: Source) -> list[Part]:
             kind = type(block).__name__
             raise UnsupportedContentError(f"cannot send content of type {kind}; use a string or a content block")
         block_type = block.get("type")
+        if block_type == "text" and not source.google and isinstance(text := block.get("text"), str):
+            parts.append({"text": text})  # nearly every block; nothing but the text goes to Gemini
+            continue
         convert = _CONVERTERS.get(block_type) if isinstance(block_type, str) else _converter_by_keys(block)
         if convert is not None:
             parts += convert(block, source)

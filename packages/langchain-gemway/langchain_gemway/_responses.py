@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from gemway import EmptyResponseError, capabilities
@@ -132,7 +133,7 @@ def _to_message(response: GenerateContentResponse, candidate: Candidate | None, 
     if len(parts) == 1 and parts[0].model_fields_set == ONLY_TEXT and not context.v1:
         text = parts[0].text or ""
         metadata = to_metadata(response, candidate, model=context.model, text=text)
-        if text and is_plain_ending(metadata):
+        if text and metadata.get("finish_reason") == "STOP" and "prompt_feedback" not in metadata:
             # Empty collections are passed on purpose: langchain-core's validators take longer to make their own.
             return AIMessage(
                 content=text, additional_kwargs={}, response_metadata=metadata, tool_calls=[], invalid_tool_calls=[]
@@ -214,7 +215,6 @@ class ChunkReader:
 
     def __init__(self, context: AnswerContext) -> None:
         self._context = context
-        self._blocks = BlockReader(context.tools)
         self._shape: Shape | None = "v1" if context.v1 else "v0" if context.lists else None
         self._only_text_so_far = self._shape is None
         self._call_count = 0
@@ -222,6 +222,10 @@ class ChunkReader:
         self._texts: list[str] = []
         self._entries: list[Entry] = []  # of a string content
         self._listed: list[Block] = []  # of a list content, without the data of media
+
+    @cached_property
+    def _blocks(self) -> BlockReader:
+        return BlockReader(self._context.tools)  # most streams are text alone, and need none
 
     def read(self, chunk: GenerateContentResponse | TextChunk) -> AIMessageChunk | None:
         """Return the message chunk for *chunk*, or None if it adds nothing yet."""
@@ -261,7 +265,8 @@ class ChunkReader:
         if candidate is None and response.prompt_feedback is None:
             raise EmptyResponseError("the gateway's stream has no candidates", response=response)
         metadata = to_metadata(response, candidate, model=self._context.model, text="".join(self._texts))
-        if self._shape is None and self._texts and is_plain_ending(metadata):
+        ends_plainly = metadata.get("finish_reason") == "STOP" and "prompt_feedback" not in metadata
+        if self._shape is None and self._texts and ends_plainly:
             usage = to_usage(response.usage_metadata)
             return AIMessageChunk(content="", response_metadata=metadata, usage_metadata=usage, chunk_position="last")
         is_empty = not (self._texts or self._entries or self._listed)
@@ -374,11 +379,6 @@ def to_generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
 
 
 # How answers end
-
-
-def is_plain_ending(metadata: Metadata) -> bool:
-    """Tell whether an answer ended as most do, so that `read_ending` would add nothing."""
-    return metadata.get("finish_reason") == "STOP" and "prompt_feedback" not in metadata
 
 
 def read_ending(

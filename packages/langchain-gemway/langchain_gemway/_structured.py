@@ -40,6 +40,7 @@ class AnswerParser(BaseTransformOutputParser[Result]):
         tool: the name of the call whose arguments are the object; None if the object is the text.
         is_object: whether the schema is one of objects. If not, lists and bare values are answers too, and a call
             holds the answer in its argument `value`, since arguments are always an object.
+        words: the texts that an enumeration allows; an answer may be one of them without quotes.
         allow_none: whether an answer without a call is None rather than an error.
     """
 
@@ -48,6 +49,7 @@ class AnswerParser(BaseTransformOutputParser[Result]):
     build: Builder
     tool: str | None = None
     is_object: bool = True
+    words: frozenset[str] = frozenset()
     allow_none: bool = False
 
     @property
@@ -56,7 +58,10 @@ class AnswerParser(BaseTransformOutputParser[Result]):
 
     def parse(self, text: str) -> Result:
         """Return the object in *text*."""
-        return self._build_result(_load_json(text), text)
+        # With `text/x.enum` Google answers with the bare word (ai.google.dev, Structured output), as some models do
+        # when they are asked for JSON.
+        word = text.strip()
+        return self._build_result(word if word in self.words else _load_json(text), text)
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Result:
         """Return the object of an answer; with *partial* the one so far, or None."""
@@ -160,7 +165,7 @@ def _load_json(text: str) -> Json:
         # langchain-core's own reader completes cut JSON; with json.loads it only looks into the fence.
         return parse_json_markdown(text, parser=json.loads)
     except ValueError as error:
-        raise OutputParserException(f"the answer is no valid JSON: {text!r}", llm_output=text) from error
+        raise OutputParserException(f"the answer is not valid JSON: {text!r}", llm_output=text) from error
 
 
 def _raise_if_unfinished(message: BaseMessage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import gemway
 import gemway.adapters
@@ -53,6 +53,9 @@ if TYPE_CHECKING:
         """Every option by every name, for type checkers."""
 
 
+_LLM_TYPE: Final = "chat-gemway"
+
+
 class PreparedRequest(NamedTuple):
     """One request, ready to be sent, and the context that its answer is read in.
 
@@ -100,7 +103,7 @@ class ChatGemway(ChatOptions):
 
     @property
     def _llm_type(self) -> str:
-        return "chat-gemway"
+        return _LLM_TYPE
 
     @property
     def model_name(self) -> str:
@@ -111,16 +114,21 @@ class ChatGemway(ChatOptions):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        options = {name: value for name, value in self._request_options().items() if name != "extra_body"}
-        return {"model": self.model, "base_url": self.base_url, **_to_plain_json(options)}
+        options = {
+            name: _to_plain_json(value) for name, value in self._request_options().items() if name != "extra_body"
+        }
+        return {"model": self.model, "base_url": self.base_url, **options}
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        hide_call_secrets(kwargs)
-        params = {**self._identifying_params, "_type": self._llm_type, "stop": stop or self.stop}
-        return {**params, **{name: value for name, value in kwargs.items() if name not in UNTRACED}}
+        if kwargs:
+            hide_call_secrets(kwargs)
+        params = {**self._identifying_params, "_type": _LLM_TYPE, "stop": stop or self.stop}
+        params.update({name: value for name, value in kwargs.items() if name not in UNTRACED})
+        return params
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        hide_call_secrets(kwargs)
+        if kwargs:
+            hide_call_secrets(kwargs)
         # LangSmith prices and groups models by provider; the model behind the gateway is Google's.
         params = LangSmithParams(
             ls_provider="google_genai", ls_model_name=kwargs.get("model") or self.model, ls_model_type="chat"
@@ -162,7 +170,8 @@ class ChatGemway(ChatOptions):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        hide_call_secrets(kwargs)  # first, so that no frame of a traceback shows them
+        if kwargs:
+            hide_call_secrets(kwargs)  # first, so that no frame of a traceback shows them
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
             body = self._with_media(request.body, request.options)
@@ -176,7 +185,8 @@ class ChatGemway(ChatOptions):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        hide_call_secrets(kwargs)
+        if kwargs:
+            hide_call_secrets(kwargs)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
             body = await self._awith_media(request.body, request.options)
@@ -192,7 +202,8 @@ class ChatGemway(ChatOptions):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        hide_call_secrets(kwargs)
+        if kwargs:
+            hide_call_secrets(kwargs)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
         for message in self._message_chunks(request):
@@ -208,7 +219,8 @@ class ChatGemway(ChatOptions):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        hide_call_secrets(kwargs)
+        if kwargs:
+            hide_call_secrets(kwargs)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
         # An async generator is not closed when the loop over it is left, and with it the connection would stay open
@@ -231,7 +243,8 @@ class ChatGemway(ChatOptions):
         **kwargs: Any,
     ) -> Iterator[dict[str, Any]]:
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
-        hide_call_secrets(kwargs)
+        if kwargs:
+            hide_call_secrets(kwargs)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs, v1=True)
         writer = EventWriter(request.model, _message_id(run_manager), cites_later=request.context.searches)
@@ -246,7 +259,8 @@ class ChatGemway(ChatOptions):
         **kwargs: Any,
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
-        hide_call_secrets(kwargs)
+        if kwargs:
+            hide_call_secrets(kwargs)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs, v1=True)
         writer = EventWriter(request.model, _message_id(run_manager), cites_later=request.context.searches)
@@ -302,7 +316,8 @@ class ChatGemway(ChatOptions):
             body["tools"] = tools.wire
         if (tools or "tool_config" in options) and (tool_config := _to_tool_config(options, tools, model)):
             body["toolConfig"] = tool_config
-        body = self._add_options(body, options, self._generation_config(options, model, changes.dialect))
+        if options:
+            body = self._add_options(body, options, self._generation_config(options, model, changes.dialect))
         context = to_answer_context(
             body, model=model, v1=self.output_version == "v1" if v1 is None else v1, tools=tools
         )
@@ -393,7 +408,10 @@ class ChatGemway(ChatOptions):
         # `ls_structured_output_format` is LangChain's: it shows the schema in traces and is not sent.
         bound: Any = self.bind_tools(offered, strict=strict) if offered else self
         llm = bound.bind(**kwargs, ls_structured_output_format=traced_format)
-        parser = AnswerParser(build=to_builder(schema), tool=name, is_object=is_object, allow_none=allow_none)
+        words = frozenset(word for word in shape.get("enum", ()) if isinstance(word, str))
+        parser = AnswerParser(
+            build=to_builder(schema), tool=name, is_object=is_object, words=words, allow_none=allow_none
+        )
         return with_raw_message(llm, parser) if include_raw else llm | parser
 
     # Tokens

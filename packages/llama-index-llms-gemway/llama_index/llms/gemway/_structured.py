@@ -173,10 +173,11 @@ def _is_cut_off(response: ChatResponse | None) -> bool:
 def _describe_mismatch(
     error: ValidationError, output_cls: type[BaseModel], response: ChatResponse | None, answer: object
 ) -> str:
-    faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg']}" for fault in error.errors())
+    places = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+    faults = "; ".join(f"{place}: {problem}" if place else problem for place, problem in places)
     reason = response.additional_kwargs.get("finish_reason") if response else None
     cut = " (cut off by max_tokens)" if reason == "MAX_TOKENS" else ""
-    return f"the answer{cut} is no {output_cls.__name__}: {faults}; the answer was: {answer}"
+    return f"the answer{cut} is not a valid {output_cls.__name__}: {faults}; the answer was: {answer}"
 
 
 # Streams of objects
