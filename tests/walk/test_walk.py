@@ -36,16 +36,16 @@ PICTURE = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010806000
 
 CORE_TEXT = Walk(functions=34, lines=252, files=10)
 CORE_STREAM = Walk(functions=46, lines=327, files=11)
-LANGCHAIN_TEXT = Walk(functions=69, lines=432, files=19)
-LANGCHAIN_PICTURE = Walk(functions=82, lines=500, files=23)
-LANGCHAIN_STREAM = Walk(functions=116, lines=720, files=24)
-LANGCHAIN_AGENT = Walk(functions=141, lines=811, files=25)
-LANGCHAIN_STRUCTURED = Walk(functions=84, lines=507, files=21)
+LANGCHAIN_TEXT = Walk(functions=59, lines=413, files=16)
+LANGCHAIN_PICTURE = Walk(functions=69, lines=477, files=19)
+LANGCHAIN_STREAM = Walk(functions=98, lines=674, files=18)
+LANGCHAIN_AGENT = Walk(functions=136, lines=811, files=24)
+LANGCHAIN_STRUCTURED = Walk(functions=78, lines=507, files=19)
 LLAMA_INDEX_TEXT = Walk(functions=57, lines=358, files=15)
-LLAMA_INDEX_PICTURE = Walk(functions=70, lines=411, files=17)
-LLAMA_INDEX_STREAM = Walk(functions=116, lines=723, files=18)
-LLAMA_INDEX_AGENT = Walk(functions=134, lines=750, files=23)
-LLAMA_INDEX_STRUCTURED = Walk(functions=82, lines=483, files=18)
+LLAMA_INDEX_PICTURE = Walk(functions=67, lines=408, files=17)
+LLAMA_INDEX_STREAM = Walk(functions=109, lines=712, files=17)
+LLAMA_INDEX_AGENT = Walk(functions=132, lines=750, files=23)
+LLAMA_INDEX_STRUCTURED = Walk(functions=80, lines=481, files=18)
 
 
 class City(BaseModel):
