@@ -276,6 +276,33 @@ def test_google_refuses_this_too(ask, extra, words):
     assert words in ask.refusal(body)["message"]
 
 
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("type", "object"), ("properties", ["a"]), ("required", [1]), ("minItems", "many"), ("anyOf", True), ("$ref", {}), ("pattern", 7)],
+)  # fmt: skip
+def test_the_words_of_json_schemas_have_types(ask, word, value):
+    """A value of a wrong type is a 400 that names the word, never a failure of the emulator; a good one is taken."""
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}} | {word: value}
+    body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    body["generationConfig"] = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+    answer = ask.post(body)
+
+    assert answer.status_code == (200 if word == "type" else 400)
+    assert word == "type" or "response_json_schema" in answer.json()["error"]["message"]
+
+
+def test_a_schema_without_an_instance_is_answered(ask):
+    """One that requires itself again and again ends somewhere."""
+    schema = {"$defs": {"X": {"type": "object", "properties": {"x": {"$ref": "#/$defs/X"}}, "required": ["x"]}}}
+    body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    body["generationConfig"] = {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": schema | {"$ref": "#/$defs/X"},
+    }
+
+    assert ask.post(body).status_code == 200
+
+
 def test_google_takes_this(ask):
     """The neighbours of the refused cases: a schema with tools for Gemini 3, PNG results, a service tier."""
     both = {

@@ -10,6 +10,7 @@ from gemway_emulator._values import FORMATS, Values
 
 Json = dict[str, Any]
 _DEEPEST = 6
+_ENDLESS = 30  # a schema that requires itself again and again has no instance
 _MOST_ITEMS = 10
 _FORMAT_IN_WORDS = re.compile(r"\bFormat:\s*([\w-]+)", re.IGNORECASE)
 
@@ -30,6 +31,8 @@ class _Maker:
 
     def make(self, schema: Any, key: str, depth: int) -> Any:
         """A value for *schema*, which describes the field *key*."""
+        if depth > _ENDLESS:
+            return None
         schema = self._resolved(schema)
         if "const" in schema:
             return schema["const"]
@@ -47,15 +50,13 @@ class _Maker:
         return None if kind == "null" else self._make_string(schema, key)
 
     def _resolved(self, schema: Any) -> Json:
-        """Follow references, merge allOf, and choose an alternative of anyOf or oneOf."""
+        """Follow references, and choose an alternative of anyOf or oneOf."""
         resolved: Json = schema if isinstance(schema, dict) else {}
         for _ in range(20):
             if ref := resolved.get("$ref") or resolved.get("ref"):
                 resolved = {**self._referenced(ref), **_without(resolved, "$ref", "ref")}
             elif options := resolved.get("anyOf") or resolved.get("oneOf"):
                 resolved = {**_without(resolved, "anyOf", "oneOf"), **self._alternative(options)}
-            elif parts := resolved.get("allOf"):
-                resolved = _merge_schemas([*map(self._resolved, parts), _without(resolved, "allOf")])
             else:
                 break
         # Clients put formats that Google refuses into words (`Format: uuid.`).
@@ -183,14 +184,6 @@ def _admits_null(schema: Any) -> bool:
 
 def _without(schema: Json, *names: str) -> Json:
     return {name: value for name, value in schema.items() if name not in names}
-
-
-def _merge_schemas(parts: list[Json]) -> Json:
-    whole: Json = {name: value for part in parts for name, value in part.items()}
-    if any("properties" in part for part in parts):
-        whole["properties"] = {k: v for part in parts for k, v in (part.get("properties") or {}).items()}
-        whole["required"] = [name for part in parts for name in part.get("required") or []]
-    return whole
 
 
 def _fit_length(text: str, schema: Json) -> str:

@@ -109,7 +109,9 @@ class _Reading:
                 self.violations.append((path, text))
             elif camel in result:
                 self.violations.append((path, f"Invalid value at '{path}' (oneof), '{snake(camel)}' is already set."))
-            elif item is not None and (read := self._read_field(item, fields[camel], here)) is not _INVALID:
+            elif item is None and fields[camel] != "any":
+                continue
+            elif (read := self._read_field(item, fields[camel], here)) is not _INVALID:
                 result[camel] = read
         return result
 
@@ -120,7 +122,11 @@ class _Reading:
                 value = [value]  # Google reads one object as a list of one
             if not isinstance(value, list):
                 return self._add_violation(path, _SCALARS[bare][1] if bare in _SCALARS else f"{_PACKAGE}.{bare}", value)
-            items = [self._read_value(item, bare, f"{path}[{i}]") for i, item in enumerate(value) if item is not None]
+            items = [
+                self._read_value(item, bare, f"{path}[{i}]")
+                for i, item in enumerate(value)
+                if item is not None or bare == "any"
+            ]
             return [item for item in items if item is not _INVALID]
         if kind.endswith("{}"):
             if not isinstance(value, dict):
@@ -129,6 +135,8 @@ class _Reading:
         return self._read_value(value, kind, path)
 
     def _read_value(self, value: Any, kind: str, path: str) -> Any:
+        if kind == "JsonSchema" and isinstance(value, bool):
+            return value  # the schemas that admit everything, and nothing
         if kind in MESSAGES:
             return self.message(value, kind, path)
         if kind in ENUMS:

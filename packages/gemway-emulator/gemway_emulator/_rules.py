@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from gemway_emulator._errors import invalid_argument
 from gemway_emulator._messages import snake
@@ -29,10 +28,6 @@ _PART_DATA: dict[str, tuple[str, ...]] = {
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _MOST_DECLARATIONS = 512
 _MOST_STOPS = 5
-# What Google documents for JSON Schemas, and what all its clients send. `not`, `allOf`, `if` and their kin are refused.
-_WORDS = """type format title description enum const default nullable items prefixItems minItems maxItems uniqueItems minimum maximum anyOf oneOf
-properties additionalProperties required propertyOrdering minProperties maxProperties minLength maxLength pattern definitions"""
-_SCHEMA_WORDS = frozenset(_WORDS.split())
 _RESULT_MEDIA = frozenset(("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"))
 _RANGES = {
     "temperature": (0, 2),
@@ -127,33 +122,6 @@ def _check_response_format(request: Request) -> None:
         raise invalid_argument(f"{snake(schemas[0])} needs response_mime_type application/json or text/x.enum.")
     is_refused = request.wants_json and request.tools and 0 < request.model.generation < 3
     _refuse_if(is_refused, f"Function calling with a response mime type: '{mime}' is unsupported")
-
-
-def _check_json_schemas(request: Request) -> None:
-    """The words of JSON Schemas are checked too; those of the other dialect are fields of a message (see fields.txt)."""
-    schemas = {"generation_config.response_json_schema": request.config.get("responseJsonSchema")}
-    for index, entry in enumerate(request.declarations):
-        for name in ("parametersJsonSchema", "responseJsonSchema"):
-            schemas[f"tools[0].function_declarations[{index}].{snake(name)}"] = entry.get(name)
-    for path, schema in schemas.items():
-        _check_words(schema, path)
-
-
-def _check_words(schema: Any, path: str) -> None:
-    if not isinstance(schema, dict):
-        return
-    for word in schema:
-        if word not in _SCHEMA_WORDS and not word.startswith("$"):
-            text = f"Invalid JSON payload received. Unknown name \"{word}\" at '{path}': Cannot find field."
-            raise invalid_argument(text, field=path)
-    for word in ("properties", "$defs", "definitions"):
-        named = schema.get(word)
-        for name, nested in named.items() if isinstance(named, dict) else ():
-            _check_words(nested, f"{path}.{word}[{name}]")
-    for word in ("items", "additionalProperties", "prefixItems", "anyOf", "oneOf"):
-        value = schema.get(word)
-        for nested in value if isinstance(value, list) else [value]:
-            _check_words(nested, f"{path}.{word}")
 
 
 def _check_pictures(request: Request) -> None:
@@ -264,17 +232,16 @@ def _check_image_signatures(request: Request) -> None:
 
 
 _RULES: tuple[Callable[[Request], None], ...] = (
-    *(
-        _check_contents,
-        _check_parts,
-        _check_config,
-        _check_response_format,
-        _check_pictures,
-        _check_json_schemas,
-        _check_functions,
-        _check_calling_config,
-    ),
-    *(_check_turn_order, _check_call_signatures, _check_image_signatures),
+    _check_contents,
+    _check_parts,
+    _check_config,
+    _check_response_format,
+    _check_pictures,
+    _check_functions,
+    _check_calling_config,
+    _check_turn_order,
+    _check_call_signatures,
+    _check_image_signatures,
 )
 
 
