@@ -1,5 +1,6 @@
 """A picture, changed twice in a conversation."""
 
+from gemway import Image
 from gemway.google import google_options
 from google import genai
 from google.genai import types
@@ -13,5 +14,5 @@ for number, wish in enumerate(("A cottage by a lake", "Make it winter", "Add a d
     response = chat.send_message(wish)
     for part in response.candidates[0].content.parts:
         if part.inline_data:
-            part.as_image().save(f"cottage-{number}.png")
-            print(f"cottage-{number}.png")
+            image = Image(part.inline_data.data, part.inline_data.mime_type)
+            print(image.save(f"cottage-{number}.png", rename=True))

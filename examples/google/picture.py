@@ -1,5 +1,6 @@
 """A picture in a given shape and size, saved."""
 
+from gemway import Image
 from gemway.google import google_options
 from google import genai
 from google.genai import types
@@ -18,5 +19,5 @@ for part in response.candidates[0].content.parts:
     if part.text:
         print(part.text)
     elif part.inline_data:
-        part.as_image().save("fox.png")
-        print(f"fox.png: {len(part.inline_data.data):,} bytes of {part.inline_data.mime_type}")
+        path = Image(part.inline_data.data, part.inline_data.mime_type).save("fox.png", rename=True)
+        print(f"{path}: {len(part.inline_data.data):,} bytes of {part.inline_data.mime_type}")

@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import re
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -229,6 +230,35 @@ def test_a_free_name_is_chosen_on_request(tmp_path):
     written = [image.save(tmp_path / "fox", rename=True).name for _ in range(3)]
 
     assert written == ["fox.png", "fox-2.png", "fox-3.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+def test_a_picture_for_which_there_is_no_room_can_be_saved_again(tmp_path):
+    """No half picture stays to take the name, and the bytes are still there for another try."""
+    import resource
+
+    image = Image(drawn(size=(300, 300), kind="BMP"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            image.save(tmp_path / "fox")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert not list(tmp_path.iterdir())
+    assert image.save(tmp_path / "fox").read_bytes() == image.data
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "no/such/folder/fox"], ids=["long", "no-folder"])
+def test_a_place_that_cannot_be_written_loses_nothing(tmp_path, name):
+    """The error is the system's, and the picture can be saved elsewhere."""
+    image = Image(drawn())
+
+    with pytest.raises(OSError, match="too long|No such file"):
+        image.save(tmp_path / name)
+
+    assert image.save(tmp_path / "fox").read_bytes() == image.data
 
 
 @pytest.mark.parametrize(

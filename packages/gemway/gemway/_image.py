@@ -123,6 +123,12 @@ class Image:
                 if not rename:
                     advice = "already exists; choose another name, or pass rename=True or overwrite=True"
                     raise FileExistsError(error.errno, advice, str(target)) from None
+            except OSError:
+                # A full disk leaves half a picture, which would take the name from the whole one. Where nothing was
+                # made, the folder cannot be written, or the name is too long.
+                if not overwrite and target.is_file():
+                    target.unlink()
+                raise
             else:
                 return target
             number += 1
