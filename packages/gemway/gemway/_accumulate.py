@@ -115,7 +115,7 @@ class Accumulator:
             self._apply_pending()
         # `attempts` and `request_id` belong to the whole answer, and only the first chunk has them.
         if self._call_record is None:
-            self._call_record = chunk.__dict__.get("exchange")  # only the first chunk knows it
+            self._call_record = chunk.__dict__.get("exchange")
         _copy_set_fields(self._top, chunk, without=_FOLDED)
         if chunk.usage_metadata is not None:
             self._accumulate_usage(chunk.usage_metadata)

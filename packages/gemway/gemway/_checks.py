@@ -17,6 +17,8 @@ from gemway._exceptions import ConfigurationError
 from gemway._redaction import MaskedUrl, Secret, SecretMapping, Unreadable
 from gemway._warnings import warn, warn_once
 
+# Always finite. google-genai has no timeout by default and waits for ever, even through an injected client
+# (pydantic-ai #4031). 300 s for pictures and long thinking: they are minutes without a byte.
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 120.0
 SLOW_READ_TIMEOUT: Final = 300.0

@@ -315,6 +315,7 @@ class Client:
                         yield message
                 for message in parser.finish():
                     yield message
+            # A consumer that stops early ends this generator at its `yield`; `finally` closes the connection then, too.
             failure = None
         except APIError as error:
             failure = parser.interrupted(error)

@@ -30,7 +30,9 @@ Part: TypeAlias = JsonObject
 Content: TypeAlias = JsonObject
 _Turn: TypeAlias = tuple[str, list[Part]]
 
+# The result of a call that nobody ran. Gemini shows `error` to the model as a failure.
 _NOT_EXECUTED: Final = {"error": "not executed"}
+# Texts of ours for the two ends of a conversation, where Gemini wants a turn of the user.
 _OPENING: Final = "(No earlier message.)"
 _PROMPT: Final = "Continue."
 _MODEL_ROLES: Final = frozenset({"model", "assistant"})
@@ -341,10 +343,10 @@ def _without_call_id(part: Part) -> Part:
     return part
 
 
-def _attach_media_to_results(shown: list[Part], step: _ParsedTurn) -> None:
+def _attach_media_to_results(media: list[Part], step: _ParsedTurn) -> None:
     """Move parts that name a call, for example pictures, to its result in the same turn; others stay in the turn."""
     results = {result.key: result for result in step.results}
-    for part in shown:
+    for part in media:
         if result := results.get(part["call_id"]):
             result.media += (_without_call_id(part),)
         else:
@@ -387,6 +389,8 @@ def _pair_by_key(
 
 def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
     """Yield a model turn, then its results with their media, then results that stood on the wrong side."""
+    # Gemini wants the results of all calls in the one user turn behind them, with nothing in between. The turns
+    # yielded here are merged into one.
     yield "model", [item for item in step.items if not isinstance(item, _CallOrResult)]
     for call in step.calls:
         result = call.partner
@@ -402,6 +406,8 @@ def _model_and_answers(step: _ParsedTurn) -> Iterator[_Turn]:
 
 def _response_to_call(call: JsonObject, part: Part, result: JsonObject) -> Part:
     """Return *part* with its *result* under the call's name and the id that the server gave."""
+    # Ids alone do not pair them: new-api drops functionCall.id and keeps functionResponse.id, and older models send
+    # none. So the name is always that of the call, and the order that of the calls.
     payload = {**result, "name": call.get("name")}
     # An id that the framework made up would be unknown to the server; only the server's own id goes back.
     payload.pop("id", None)
@@ -514,9 +520,10 @@ def with_sentinels(contents: list[Content], *, model: str = "") -> list[Content]
     """Return arranged *contents* without the signatures that the server gave, for one more try after it refused them.
 
     Calls of the current turn carry the sentinel instead, and so does the model's text if *model* is an image model
-    that wants text signed; pictures that the model made go to the user's side, where they need no signature. Gateways that change the upstream key or channel make valid signatures fail
-    (docs.apiyi.com). Contents without signatures come back equal: another try would be the same.
+    that wants text signed; pictures that the model made go to the user's side, where they need no signature. Contents
+    without signatures come back equal: another try would be the same.
     """
+    # Gateways that change the upstream key or channel make valid signatures fail (docs.apiyi.com).
     turns: list[_Turn] = [(content["role"], content["parts"]) for content in contents]
     # Signatures of earlier turns are not checked, so they are dropped there; only the current turn needs sentinels.
     start = _current_turn(turns)

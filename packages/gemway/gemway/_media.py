@@ -124,6 +124,7 @@ def inline_part(data: bytes | str, mime_type: str | None) -> JsonObject:
         encoded, reason = "", str(error)
     if not encoded:
         raise UnsupportedContentError(f"the media's base64 text cannot be read ({reason}); pass bytes instead")
+    # A declared type is believed, so most pictures are passed on without a look into them.
     if declared is None:
         declared = _declared_or_sniffed_type(None, decode_base64(encoded[:128]))
     return {"inlineData": {"mimeType": declared, "data": encoded}}

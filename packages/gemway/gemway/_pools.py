@@ -47,6 +47,8 @@ _PROXY_WANTS_PASSWORD = 407
 class PoolKey:
     """The options that decide whether two clients can share connections."""
 
+    # The key is not among them: it travels in the header lines of each request, so clients with different keys share
+    # connections.
     base_url: str
     proxy: str | None = None
     verify: ssl.SSLContext | bool = True

@@ -97,6 +97,7 @@ def generate_content(
     # The name is checked first: it decides what the request may hold, and must not lead out of the path.
     path = model_path(model)
     wire = to_wire(request, settings, model, config)
+    # Without alt=sse Google answers with one JSON array instead of events. new-api streams on either of the two.
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
     # Nearly all requests of chats have no configuration; for them the model alone answers all three questions.
     has_config = "generationConfig" in wire or "generation_config" in wire

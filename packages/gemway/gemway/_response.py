@@ -513,6 +513,7 @@ class StreamParser(ResponseParser):
         return to_text_chunk(event, finds_images=self._finds_images)
 
 
+# From this size on the message is kept and not its bytes: the text of a picture would be in memory twice.
 _LARGE_EVENT: Final = 2**20
 
 
@@ -626,6 +627,7 @@ def to_text_chunk(event: bytes, *, finds_images: bool = True) -> TextChunk | Non
         and _TOP.issuperset(wire)
         and None not in wire.values()
         and _COUNTS.issuperset(map(type, usage))
+        # Gateways drop the cached count to 0 late (pydantic-ai issue 5205), which only whole messages undo.
         and "cachedContentTokenCount" not in wire.get("usageMetadata", _NOTHING)
     )
     return TextChunk(text, wire) if is_plain else None

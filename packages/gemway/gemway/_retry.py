@@ -10,6 +10,7 @@ from random import Random
 
 from gemway._exceptions import MAX_HINT, APIConnectionError, APIError
 
+# The waits of OpenAI's and Anthropic's clients (`_base_client.py`): half a second, doubled up to eight.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 # A picture may be made and billed although no answer arrives. So a request for one is repeated only if the gateway
 # cannot have started the work, which these statuses mean: timed out while sending, too early, too many.
@@ -79,6 +80,8 @@ class RetryBudget:
     """
 
     def __init__(self, capacity: float = 200.0, *, refill: float = 0.1) -> None:
+        # Measured with these numbers: 500 calls that fail make 700 requests instead of 1,500, and 1,000 calls of which
+        # every tenth fails do not notice the budget.
         self.capacity = capacity
         self.tokens = capacity
         self._refill = refill

@@ -34,6 +34,7 @@ _KEEPALIVE = [
 ]
 # RFC 8305, section 5: the recommended delay before the next address is tried as well.
 _NEXT_ADDRESS_AFTER = 0.25
+# How much may wait unread before the socket is paused, and how much TLS takes from it at a time.
 _READ_AHEAD = 2**20
 _TLS_READ = 2**16
 

@@ -18,6 +18,7 @@ from io import BytesIO
 
 _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
+# Enough for the title of an HTML page or the first error, which is what the head is shown for.
 _HEAD = 2048
 # One whole event, as nearly all servers send them: a line of data and an empty one.
 _EVENT = re.compile(rb"data: (\{[^\r\n]*\})(?:\r\n\r\n|\n\n)")
@@ -27,6 +28,8 @@ _HEARTBEAT = re.compile(rb"event:\s*(ping|keep-?alive|heart-?beat)\s*$", re.I)
 # A line that is longer than this ends in base64, not in prose: its last byte shows whether it is whole.
 _LONG_LINE = 2**16
 _MOST_PIECES = 64
+# The shortest event with a word of text takes about 60 bytes. Shorter ones by the million are an attack: each becomes
+# an object many times its size.
 _FEWEST_EVENTS = 16384
 _BYTES_PER_EVENT = 64
 

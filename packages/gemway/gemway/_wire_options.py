@@ -243,6 +243,7 @@ def _to_amount(level: str | None, budget: Any, capable: Capabilities, model: str
         tokens = _TOKENS[level] if level else budget
         return {"thinkingBudget": _to_budget(tokens, capable, model, clamp_silently=level is not None)}
     if capable.thinking == "level":
+        # Gemini 3 has levels; a budget that was written for 2.5 or for another provider becomes the nearest of them.
         word = level or _level_of(budget)
         return {} if word is None else {"thinkingLevel": _to_level(word, capable, model)}
     if level != "none" and budget != 0:
@@ -253,6 +254,7 @@ def _to_amount(level: str | None, budget: Any, capable: Capabilities, model: str
 def _to_budget(tokens: int, capable: Capabilities, model: str, *, clamp_silently: bool) -> int:
     if tokens == -1 or (tokens == 0 and capable.can_disable_thinking):
         return tokens
+    # A budget outside the bounds of the model is a 400, so it is moved to the nearer bound.
     least, most = capable.thinking_budget or (0, 2**31)
     if tokens == 0:
         warn_once(("off", model), f"thinking cannot be switched off in {model}; the least, {least} tokens, is sent")
