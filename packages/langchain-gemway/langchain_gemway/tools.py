@@ -25,7 +25,7 @@ from langchain_gemway._errors import langchain_errors
 
 _REMEMBERED_THREADS = 64
 # Told to the model. A refused key, an empty account, limits, 5xx and dead connections are the caller's.
-_TOLD = (
+_ERRORS_FOR_MODEL = (
     gemway.BadRequestError,
     gemway.ContentBlockedError,
     gemway.EmptyResponseError,
@@ -151,12 +151,12 @@ class GenerateImage(ClientHolder, BaseTool):
         *,
         config: RunnableConfig,  # exactly this: langchain-core hands it to no parameter that is annotated otherwise
     ) -> tuple[Any, list[Picture]]:
-        thread = _thread(config)
-        with self._telling():
+        thread = _thread_id(config)
+        with self._errors_for_model():
             request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
             client = self.client if isinstance(self.client, Client) else self._client()
             response = client.generate_image(prompt, **request)
-        return self._result(response.images, thread)
+        return self._to_result(response.images, thread)
 
     async def _arun(
         self,
@@ -169,23 +169,23 @@ class GenerateImage(ClientHolder, BaseTool):
         *,
         config: RunnableConfig,  # exactly this: langchain-core hands it to no parameter that is annotated otherwise
     ) -> tuple[Any, list[Picture]]:
-        thread = _thread(config)
-        with self._telling():
+        thread = _thread_id(config)
+        with self._errors_for_model():
             request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
             if isinstance(self.client, Client):
                 response = await asyncio.to_thread(self.client.generate_image, prompt, **request)
             else:
                 client = self.client if isinstance(self.client, AsyncClient) else self._async_client()
                 response = await client.generate_image(prompt, **request)
-        return self._result(response.images, thread)
+        return self._to_result(response.images, thread)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _errors_for_model(self) -> Iterator[None]:
         """Raise what the model can act on as LangChain's `ToolException`, unless errors of tools are to be raised."""
         with langchain_errors():
             try:
                 yield
-            except _TOLD as error:
+            except _ERRORS_FOR_MODEL as error:
                 if not self.handle_tool_error:
                     raise
                 raise ToolException(f"No picture was made: {error}") from error
@@ -199,7 +199,7 @@ class GenerateImage(ClientHolder, BaseTool):
         messages: Any,
         thread: str | None,
     ) -> dict[str, Any]:
-        images = [self._newest(messages, thread)] if edit else []
+        images = [self._newest_picture(messages, thread)] if edit else []
         return {
             "model": self.model,
             "aspect_ratio": aspect_ratio or self.aspect_ratio,
@@ -207,7 +207,7 @@ class GenerateImage(ClientHolder, BaseTool):
             "images": images,
         }
 
-    def _newest(self, messages: Any, thread: str | None) -> Image | str:
+    def _newest_picture(self, messages: Any, thread: str | None) -> Image | str:
         """Return the newest picture: of the conversation if there is one, else the last one made in this thread."""
         newest = next(_pictures(_conversation(messages)), None)
         if newest is None and thread is not None:
@@ -216,15 +216,15 @@ class GenerateImage(ClientHolder, BaseTool):
             raise gemway.UnsupportedContentError("there is no picture to edit yet; call with edit=false to make one")
         return newest
 
-    def _result(self, images: Sequence[Image], thread: str | None) -> tuple[Any, list[Picture]]:
+    def _to_result(self, images: Sequence[Image], thread: str | None) -> tuple[Any, list[Picture]]:
         pictures = [Picture(image.base64, image.mime_type) for image in images]
         if thread is not None:
             self._remember(pictures[-1], thread)
         text = "; ".join(f"made a picture: {_measured(picture)}" for picture in pictures)
         if self.return_images == "text":
             return text, pictures
-        shown = [{"type": "image", "base64": one.base64, "mime_type": one.mime_type} for one in pictures]
-        return [{"type": "text", "text": text}, *shown], pictures
+        blocks = [{"type": "image", "base64": one.base64, "mime_type": one.mime_type} for one in pictures]
+        return [{"type": "text", "text": text}, *blocks], pictures
 
     def _remember(self, picture: Picture, thread: str) -> None:
         # Only under a thread's id: one tool serves the conversations of many users, and what is remembered without
@@ -247,7 +247,7 @@ def _measured(picture: Image) -> str:
         return picture.mime_type
 
 
-def _thread(config: RunnableConfig | None) -> str | None:
+def _thread_id(config: RunnableConfig | None) -> str | None:
     """Return the id of the conversation, or None if the caller gave none."""
     thread = ((config or {}).get("configurable") or {}).get("thread_id")
     return None if thread is None or thread == "" else str(thread)

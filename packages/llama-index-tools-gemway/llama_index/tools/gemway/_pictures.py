@@ -64,7 +64,7 @@ def to_id(picture: Image) -> str:
 
 
 def to_blocks(image_id: str, picture: Image, words: str, *, with_picture: bool) -> list[TextBlock | ImageBlock]:
-    """Return what the model is told of a picture, and the picture itself if it is to see it."""
+    """Return a text that describes a picture to the model, and the picture itself if the model is to see it."""
     facts = [f"image_id: {image_id}", picture.mime_type, *_size(picture)]
     text = f"{', '.join(facts)}\n{words}" if words else ", ".join(facts)
     if not with_picture:
@@ -109,8 +109,8 @@ def to_ids(image_ids: Any) -> list[str]:
     ids: list[str] = []
     for value in named:
         text = str(value or "").strip()
-        found = [f"img-{digits}" for digits in _ID_AS_WRITTEN.findall(text.lower())]
-        ids += found or ([text] if text.strip("[]\"' ") else [])
+        matches = [f"img-{digits}" for digits in _ID_AS_WRITTEN.findall(text.lower())]
+        ids += matches or ([text] if text.strip("[]\"' ") else [])
     return ids
 
 

@@ -65,7 +65,7 @@ class GemwayToolSpec(BaseToolSpec):
         aspect_ratio: the shape where the model asks for none, such as `"16:9"`.
         image_size: the size where the model asks for none: `"512"`, `"1K"`, `"2K"` or `"4K"`.
         return_images: `"blocks"` shows pictures to the chat model, which costs their tokens at every later turn;
-            `"reference"` tells it their ids only, which is enough to change them. `image(image_id)` returns one.
+            `"reference"` gives it only their ids, which is enough to change them. `image(image_id)` returns one.
         options: what `gemway.Client` takes, under any of the names that models take.
 
     Raises:
@@ -134,9 +134,9 @@ class GemwayToolSpec(BaseToolSpec):
         """
         try:
             response = self._client.generate_image(prompt, **self._options(aspect_ratio, image_size))
-        except _TOLD as error:
+        except _ERRORS_FOR_MODEL as error:
             return _refusal(error)
-        return self._shown(response)
+        return self._keep_and_show(response)
 
     async def agenerate_image(
         self,
@@ -148,10 +148,10 @@ class GemwayToolSpec(BaseToolSpec):
         """Make a new picture from a description; see `generate_image`."""
         try:
             response = await self._async_client.generate_image(prompt, **self._options(aspect_ratio, image_size))
-        except _TOLD as error:
+        except _ERRORS_FOR_MODEL as error:
             return _refusal(error)
         await self._remember(ctx, response)
-        return self._shown(response)
+        return self._keep_and_show(response)
 
     def edit_image(
         self,
@@ -169,11 +169,11 @@ class GemwayToolSpec(BaseToolSpec):
         :param image_size: resolution; leave it out unless a size is asked for.
         """
         try:
-            images = self._chosen(image_ids, [], self._gallery.ids())
+            images = self._pictures_to_edit(image_ids, [], self._gallery.ids())
             response = self._client.generate_image(prompt, images=images, **self._options(aspect_ratio, image_size))
-        except _TOLD as error:
+        except _ERRORS_FOR_MODEL as error:
             return _refusal(error)
-        return self._shown(response)
+        return self._keep_and_show(response)
 
     async def aedit_image(
         self,
@@ -186,14 +186,14 @@ class GemwayToolSpec(BaseToolSpec):
         """Change a picture, or combine several, as described; see `edit_image`."""
         try:
             messages = await _conversation(ctx)
-            made = self._gallery.ids() if ctx is None else await _made(ctx)
-            images = self._chosen(image_ids, messages, made)
+            made = self._gallery.ids() if ctx is None else await _ids_made_in_run(ctx)
+            images = self._pictures_to_edit(image_ids, messages, made)
             options = self._options(aspect_ratio, image_size)
             response = await self._async_client.generate_image(prompt, images=images, **options)
-        except _TOLD as error:
+        except _ERRORS_FOR_MODEL as error:
             return _refusal(error)
         await self._remember(ctx, response)
-        return self._shown(response)
+        return self._keep_and_show(response)
 
     def to_tool_list(
         self,
@@ -220,30 +220,30 @@ class GemwayToolSpec(BaseToolSpec):
             "image_size": image_size or self.image_size,
         }
 
-    def _chosen(self, image_ids: Any, messages: list[ChatMessage], made: list[str]) -> list[Picture]:
-        """Return the pictures that are named; else the newest, which may not have been told of yet."""
+    def _pictures_to_edit(self, image_ids: Any, messages: list[ChatMessage], made: list[str]) -> list[Picture]:
+        """Return the pictures with these ids; without ids the newest one, which no message may mention yet."""
         if ids := to_ids(image_ids):
-            return [self._named(image_id, messages, made) for image_id in ids]
-        named = ids_in(messages)
-        untold = [image_id for image_id in made if image_id not in named]
-        candidates = (self._gallery.get(image_id) for image_id in reversed(untold))
+            return [self._picture_of_id(image_id, messages, made) for image_id in ids]
+        mentioned = ids_in(messages)
+        unmentioned = [image_id for image_id in made if image_id not in mentioned]
+        candidates = (self._gallery.get(image_id) for image_id in reversed(unmentioned))
         newest: Picture | None = next((picture for picture in candidates if picture is not None), None)
         newest = newest or next(pictures_in(messages, self._gallery), None)
         if newest is None:
             raise UnsupportedContentError("there is no picture in this conversation yet; make one with generate_image")
         return [newest]
 
-    def _named(self, image_id: str, messages: list[ChatMessage], made: list[str]) -> Image:
+    def _picture_of_id(self, image_id: str, messages: list[ChatMessage], made: list[str]) -> Image:
         if (picture := self._gallery.get(image_id)) is not None:
             return picture
-        shown = [picture for picture in pictures_in(messages, self._gallery) if isinstance(picture, Image)]
-        ids = [to_id(picture) for picture in shown]
+        pictures = [picture for picture in pictures_in(messages, self._gallery) if isinstance(picture, Image)]
+        ids = [to_id(picture) for picture in pictures]
         if image_id in ids:
-            return shown[ids.index(image_id)]
-        known = ", ".join(dict.fromkeys([*made, *ids])) or "none"
-        raise UnsupportedContentError(f"there is no picture with the image_id {image_id!r}; known: {known}")
+            return pictures[ids.index(image_id)]
+        available = ", ".join(dict.fromkeys([*made, *ids])) or "none"
+        raise UnsupportedContentError(f"there is no picture with the image_id {image_id!r}; known: {available}")
 
-    def _shown(self, response: GenerateContentResponse) -> Blocks:
+    def _keep_and_show(self, response: GenerateContentResponse) -> Blocks:
         """Keep the pictures of an answer and return what the model gets to see of them."""
         blocks: Blocks = []
         for at, picture in enumerate(response.images):
@@ -253,9 +253,9 @@ class GemwayToolSpec(BaseToolSpec):
         return blocks
 
     async def _remember(self, ctx: Context | None, response: GenerateContentResponse) -> None:
-        """Note in the run that it made these pictures: a call beside this one may want to change them."""
+        """Note in the run that it made these pictures: another call of the same run may want to change them."""
         if ctx is not None:
-            made = await _made(ctx)
+            made = await _ids_made_in_run(ctx)
             await ctx.store.set(_MADE, [*made, *map(to_id, response.images)])
 
 
@@ -277,8 +277,8 @@ def _refusal(error: Exception) -> Blocks:
     return [TextBlock(text=f"Image not generated: {error}")]
 
 
-# Told to the model, which can ask for something else. 5xx, dead connections and timeouts are raised.
-_TOLD: Final = (ContentBlockedError, EmptyResponseError, UnsupportedContentError, APIStatusError)
+# The model gets these as text and can ask for something else. 5xx, dead connections and timeouts are raised.
+_ERRORS_FOR_MODEL: Final = (ContentBlockedError, EmptyResponseError, UnsupportedContentError, APIStatusError)
 
 
 async def _conversation(ctx: Context | None) -> list[ChatMessage]:
@@ -290,7 +290,7 @@ async def _conversation(ctx: Context | None) -> list[ChatMessage]:
     return [*(await memory.aget_all() if memory is not None else ()), *(scratchpad or ())]
 
 
-async def _made(ctx: Context) -> list[str]:
+async def _ids_made_in_run(ctx: Context) -> list[str]:
     return list(await ctx.store.get(_MADE, default=None) or ())
 
 
