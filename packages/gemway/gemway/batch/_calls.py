@@ -98,7 +98,7 @@ def may_repeat(row: Row, error: Exception) -> bool:
     """Whether *row* may be asked again by itself after *error*.
 
     A picture may have been made and billed although no answer came, so it is repeated only if the gateway surely did not
-    begin with it; `retry_errors` repeats the others when the user says so.
+    begin with it; `retry_errors` repeats the others on request.
     """
     if not isinstance(error, APIError) or not error.is_retryable:
         return False
@@ -106,7 +106,7 @@ def may_repeat(row: Row, error: Exception) -> bool:
 
 
 def to_signal(error: Exception | None) -> Signal:
-    """Return what *error* says of the gateway's load; that a row is wrong says that the gateway is well."""
+    """Return what *error* means for the gateway's load; if only the row is wrong, the gateway is well."""
     if not isinstance(error, APIError) or not error.is_retryable:
         return "ok"
     return "refused" if error.status_code == 429 else "trouble"

@@ -48,8 +48,8 @@ class RowIndex:
     def find(self, row_id: str) -> Written | None:
         """Return the newest line of a row, or None."""
         select = "SELECT fingerprint, outcome, offset, size, number FROM written WHERE key = ?"
-        found = self._database.execute(select, (_key(row_id),)).fetchone()
-        return None if found is None else Written(*found)
+        values = self._database.execute(select, (_key(row_id),)).fetchone()
+        return None if values is None else Written(*values)
 
     def note(self, row_id: str, line: Written) -> str | None:
         """Note a line of the output; return the outcome of an older line of the same row, or None."""

@@ -326,7 +326,7 @@ class Pace:
             return
         if not window.durations:
             return
-        latency = median(window.durations)  # one call that hangs says nothing of the others
+        latency = median(window.durations)  # a mean would take one call that hangs for a busy gateway
         # The baseline rises slowly: models and prompts change, and then twice as long is the new normal.
         self._baseline = latency if self._baseline is None else min(latency, 1.02 * self._baseline)
         if self.concurrency == "adaptive" and latency > 2 * self._baseline + 0.05:

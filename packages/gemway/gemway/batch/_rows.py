@@ -89,10 +89,12 @@ class RowReader:
             columns = {"prompt": record} if isinstance(record, str) else record
             if not isinstance(columns, Mapping):
                 raise RowError(f"a row is an object or a text, not {type(record).__name__}")
-            given = next((columns[key] for key in _IDS if columns.get(key) not in (None, "")), None)
+            own_id = next((columns[key] for key in _IDS if columns.get(key) not in (None, "")), None)
             task, body = self._body(columns)
-            row_id = _digest(columns) if given is None else str(given)
-            return Row(row_id, number, f"{name} {number}", task, body, given is not None, self._fingerprint(task, body))
+            row_id = _digest(columns) if own_id is None else str(own_id)
+            return Row(
+                row_id, number, f"{name} {number}", task, body, own_id is not None, self._fingerprint(task, body)
+            )
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise RowError(f"{name} {number}: {error}") from None
 
@@ -125,7 +127,7 @@ class RowReader:
 
     @cached_property
     def _head(self) -> str:
-        """The part of what is hashed that all rows share."""
+        """Model and configuration, which all rows share, as the beginning of the text that is hashed."""
         return _ENCODER.encode([self.model, self.config])
 
 

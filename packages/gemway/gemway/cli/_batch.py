@@ -116,12 +116,12 @@ def _display() -> Iterator[Callable[[BatchReport], None]]:
         with Live(console=notes, transient=True, auto_refresh=False) as live:
             yield lambda report: live.update(_picture(report), refresh=True)
         return
-    shown = time.monotonic()
+    last_line = time.monotonic()
 
     def show(report: BatchReport) -> None:
-        nonlocal shown
-        if time.monotonic() - shown >= _PLAIN_SECONDS:
-            shown = time.monotonic()
+        nonlocal last_line
+        if time.monotonic() - last_line >= _PLAIN_SECONDS:
+            last_line = time.monotonic()
             plain(notes, ", ".join(f"{name} {value}" for name, value in _figures(report)))
 
     yield show
