@@ -22,8 +22,6 @@ from gemway._warnings import warn, warn_once
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 120.0
 SLOW_READ_TIMEOUT: Final = 300.0
-DEFAULT_MAX_RETRIES: Final = 2
-DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 2**20
 _LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1|.*\.localhost)$")
 # They say where a message ends; two opinions on that are request smuggling.
 _TRANSPORT_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
