@@ -89,9 +89,9 @@ def _read_ietf_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """Return the limit in the header `ratelimit`, the first if it lists several."""
     text = headers.get("ratelimit", "")[:_LONGEST_VALUE]
     policy = headers.get("ratelimit-policy", "")[:_LONGEST_VALUE]
-    found = {word: pattern.search(text) for word, pattern in _IETF.items()}
-    limit = found["limit"] or _IETF["limit"].search(policy)
-    remaining, reset = found["remaining"], found["reset"]
+    matches = {word: pattern.search(text) for word, pattern in _IETF.items()}
+    limit = matches["limit"] or _IETF["limit"].search(policy)
+    remaining, reset = matches["remaining"], matches["reset"]
     if not (limit or remaining or reset):
         return None
     return RateLimit(

@@ -145,8 +145,8 @@ def _models(client: Client, plan: Plan) -> tuple[Verdict, str]:
 def _answer(client: Client, plan: Plan) -> tuple[Verdict, str]:
     began = time.perf_counter()
     response = client.generate_content(plan.model, _ask("Answer with the one word: ready"))
-    said = " ".join(response.text.split())[:40]
-    return "yes", f"{plan.model} said {said!r} in {time.perf_counter() - began:.1f} s, {_cost(response)}"
+    words = " ".join(response.text.split())[:40]
+    return "yes", f"{plan.model} answered {words!r} in {time.perf_counter() - began:.1f} s, {_cost(response)}"
 
 
 def _cost(response: types.GenerateContentResponse) -> str:
@@ -205,10 +205,10 @@ def _json(client: Client, plan: Plan, dialect: Dialect) -> tuple[Verdict, str]:
     config = response_schema(_CITY, dialect=dialect)
     response = client.generate_content(plan.model, _ask("Name the capital of France.", config))
     try:
-        found = json.loads(response.text)
+        city = json.loads(response.text)
     except ValueError:
         return "no", f"the answer is no JSON: {response.text[:60]!r}"
-    if not (isinstance(found, dict) and isinstance(found.get("city"), str)):
+    if not (isinstance(city, dict) and isinstance(city.get("city"), str)):
         return "partly", f"JSON, but not after the schema: {response.text[:60]}"
     return "yes", response.text[:60]
 
@@ -225,10 +225,10 @@ def _pictures(client: Client, plan: Plan) -> tuple[Verdict, str]:
         timeout=_PICTURE_SECONDS,
     )
     image = response.images[0]
-    told = f"{image.width}x{image.height} {image.mime_type}, {_cost(response)}"
+    size = f"{image.width}x{image.height} {image.mime_type}, {_cost(response)}"
     if abs(image.width / image.height * 9 / 16 - 1) > 0.05:
-        return "partly", f"16:9 was asked, {told} came: imageConfig is ignored"
-    return "yes", told
+        return "partly", f"asked for 16:9, got {size}: imageConfig is ignored"
+    return "yes", size
 
 
 def _embeddings(client: Client, plan: Plan) -> tuple[Verdict, str]:

@@ -34,7 +34,7 @@ def _is_ours(page: Path) -> bool:
 def keep(
     folder: Path, shown: Iterable[Exhibit], keeper: Keeper, *, sources: Iterable[Path], name: str
 ) -> list[tuple[Path, Exhibit]]:
-    """Keep pictures in *folder* under *name*, each with a record beside it; return those that could be written."""
+    """Keep pictures in *folder* under *name*, each with its record; return those that could be written."""
     inside = [path.name for path in sources if path.resolve().parent == folder.resolve()]
     kept = []
     for exhibit in shown:
@@ -45,7 +45,7 @@ def keep(
 
 
 def write_record(path: Path, exhibit: Exhibit, *, sources: Iterable[str] = ()) -> None:
-    """Write beside the picture *path* how it was made."""
+    """Write how the picture *path* was made to a file of the same name with `.json` at its end."""
     record = {field: getattr(exhibit, field) for field in _RECORDED} | {"sources": list(sources)}
     text = json.dumps(record, ensure_ascii=False, indent=1)
     path.with_name(path.name + ".json").write_text(text, encoding="utf-8")

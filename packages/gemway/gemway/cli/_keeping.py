@@ -21,10 +21,10 @@ class Keeper:
         self.has_failed = False
 
     def keep(self, image: Image, wanted: Path, *, overwrite: bool = False) -> Path | None:
-        """Write *image* to *wanted* or a free name beside it; return where it is, None if it could not be written.
+        """Write *image* to *wanted* or to a free name next to it; return where it is, None if it could not be written.
 
-        What is no picture gets a name that says so. What cannot be written there goes to the folder for temporary
-        files, and what cannot be decoded is kept as the gateway's whole answer.
+        Data that is no picture is written as `.bin`. A picture that cannot be written there goes to the folder for
+        temporary files, and if it cannot be decoded, the gateway's whole answer is kept.
         """
         try:
             data = image.data
@@ -85,12 +85,12 @@ def measured(image: Image) -> str:
 
 
 def free(path: Path) -> Path:
-    """Return *path*, or `name-2`, `name-3`, ... beside it if it is taken."""
-    number, found = 1, path
-    while found.exists():
+    """Return *path*, or `name-2`, `name-3`, ... if it is taken."""
+    number, candidate = 1, path
+    while candidate.exists():
         number += 1
-        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return found
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return candidate
 
 
 def tell_renamed(path: Path, wanted: Path, image: Image) -> None:

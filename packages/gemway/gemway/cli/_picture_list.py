@@ -86,7 +86,7 @@ def _read_line(line: str, number: int) -> dict[str, Any]:
 
 
 def _show_pictures(rows: Iterable[dict[str, Any]], folder: Path, order: Order, *, as_json: bool) -> None:
-    """Note beside each picture how it came about, write the page of the folder, and print where all of them are."""
+    """Record how each picture was made, write the page of the folder, and print where all of them are."""
     rows_by_id = {str(row.get("id") or row.get("key") or row.get("custom_id")): row for row in rows}
     for answer in _read_answers(folder / _JOURNAL):
         row = rows_by_id.get(str(answer["id"]), {})
