@@ -610,7 +610,7 @@ def test_a_list_goes_on_where_it_was(gemway, emulator, foxes):
 
 def test_prompts_that_fail_do_not_stop_the_list(gemway, emulator, foxes):
     """The others are made and shown; --retry-errors asks again for those that failed."""
-    emulator.respond = lambda request: reply.error(400, message="not that one") if "red" in str(request.json) else None
+    emulator.respond = lambda request: reply.error(400, message="not that one") if "red" in request.prompt else None
     code, _, err = gemway("image", "--prompts", "foxes.txt")
     emulator.respond = None
 
