@@ -195,7 +195,26 @@ def test_bound_tools_can_be_pickled(chat: Make, emulator: Emulator) -> None:
 
 # Tools of the constructor
 
-TOOLS = {"a tool of the server": [{"googleSearch": {}}], "a function": [look_up], "a class": [LookUp]}
+
+
+class Warehouse(BaseTool):
+    """A tool with things of its own that no tracer and no cache may see, and that are no JSON."""
+
+    name: str = "count"
+    description: str = "Count what is in stock."
+    connection: Any = None
+    password: str = "swordfish"
+
+    def _run(self, article: str) -> str:
+        return article
+
+
+TOOLS = {
+    "a tool of the server": [{"googleSearch": {}}],
+    "a function": [look_up],
+    "a class": [LookUp],
+    "a tool with a connection": [Warehouse(connection=object())],
+}
 
 
 @pytest.mark.parametrize("tools", TOOLS.values(), ids=TOOLS.keys())
@@ -213,6 +232,17 @@ async def test_the_cache_tells_models_with_tools_apart(
         await model.aclose()
 
     assert [answer.text for answer in answers] == ["from memory", "looked up", "looked up"]
+
+
+def test_a_cache_key_holds_tools_as_the_model_sees_them(chat: Make) -> None:
+    """The same in every process, and without the attributes of the tool."""
+    first, second = (chat(tools=[Warehouse(connection=object())]) for _ in range(2))
+
+    key = first._get_llm_string()
+
+    assert key == second._get_llm_string()
+    assert "count" in key
+    assert "swordfish" not in key
 
 
 @pytest.mark.parametrize("tools", TOOLS.values(), ids=TOOLS.keys())

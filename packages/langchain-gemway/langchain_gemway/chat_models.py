@@ -115,8 +115,13 @@ class ChatGemway(ChatOptions):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         options = {
-            name: _to_plain_json(value) for name, value in self._request_options().items() if name != "extra_body"
+            name: _to_plain_json(value)
+            for name, value in self._request_options().items()
+            if name not in {"extra_body", "tools"}
         }
+        # Tools as the model sees them: the objects themselves may hold connections and passwords.
+        if tools := to_bound_tools(self.tools, self.schema_dialect):
+            options["tools"] = [*tools]
         return {"model": self.model, "base_url": self.base_url, **options}
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
