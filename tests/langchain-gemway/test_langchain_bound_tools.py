@@ -196,7 +196,6 @@ def test_bound_tools_can_be_pickled(chat: Make, emulator: Emulator) -> None:
 # Tools of the constructor
 
 
-
 class Warehouse(BaseTool):
     """A tool with things of its own that no tracer and no cache may see, and that are no JSON."""
 

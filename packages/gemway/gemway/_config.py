@@ -52,12 +52,12 @@ class ClientConfig:
     """
 
     def __init__(self, options: Mapping[str, Any], *, needs_key: bool = True) -> None:
-        given = {**options, "base_url": resolve_base_url(options.get("base_url"))}
+        user_options = {**options, "base_url": resolve_base_url(options.get("base_url"))}
         defaults = {name: ROWS[name].otherwise for name in ClientOptions.model_fields}
-        checked = {**defaults, "headers": {}, **check_options(given)}
+        checked = {**defaults, "headers": {}, **check_options(user_options)}
         checked["api_key"] = without_scheme(_masked_key(checked["api_key"]), checked["auth_scheme"])
         self.settings = Settings.model_construct(**checked)
-        self._options = {**given, **{name: checked[name] for name in given if name in checked}}
+        self._options = {**user_options, **{name: checked[name] for name in user_options if name in checked}}
         self.key = self._find_key(needs_key=needs_key)
         if any(name.lower() == self.settings.auth_header.lower() for name in self.settings.headers):
             raise ConfigurationError(

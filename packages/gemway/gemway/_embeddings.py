@@ -188,9 +188,9 @@ class EmbeddingJob:
             raise UnsupportedContentError("there is nothing to embed: pass at least one text")
         self._sizes = [_size_of(content) for content in self._inputs]
         self._vectors: list[Any] = [None] * len(self._inputs)
-        known = options.embed_route or route
-        self._candidates: list[EmbedRoute] = [known] if known else list(ROUTES)
-        self._route_is_known = known is not None
+        fixed_route = options.embed_route or route
+        self._candidates: list[EmbedRoute] = [fixed_route] if fixed_route else list(ROUTES)
+        self._route_is_known = fixed_route is not None
         self._one_at_a_time = False
         self._groups = self._split_into_batches()
         self._usages: list[UsageMetadata] = []
@@ -289,13 +289,13 @@ class EmbeddingJob:
                 f"the gateway returned {len(vectors)} embeddings for {len(batch.indexes)} inputs on the {batch.route}"
                 " route; some models merge several texts into one vector. Try embed_route='single'."
             )
-        wanted = self._options.output_dimensionality
-        width = wanted or len(vectors[0])
+        requested_width = self._options.output_dimensionality
+        width = requested_width or len(vectors[0])
         for index, vector in zip(batch.indexes, vectors, strict=True):
             if len(vector) != width or not width:
                 raise ResponseValidationError(
                     f"the embedding of input {index} has {len(vector)} dimensions instead of {width}"
-                    + ("; the gateway may ignore output_dimensionality" if wanted else "")
+                    + ("; the gateway may ignore output_dimensionality" if requested_width else "")
                 )
             # A sum is not finite if one of its terms is not: one pass in C instead of a loop over 3,072 numbers.
             if not math.isfinite(_sum_of(vector, index)):

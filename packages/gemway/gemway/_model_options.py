@@ -82,11 +82,11 @@ class ClientHolder(AdapterOptions):
             if positional:
                 del positional  # no frame shows it: it may be a key
                 raise TypeError(f"{cls.__name__} takes its options by name, such as {cls.__name__}(model=...)")
-            given = {**_subclass_defaults(cls), **cls._read_options(options)}
-            given[cls._model_field] = resolve_model(given.pop("model", None) or given.get(cls._model_field))
-            is_from_environment = _find_gateway(given, is_restored=is_restored)
+            values = {**_subclass_defaults(cls), **cls._read_options(options)}
+            values[cls._model_field] = resolve_model(values.pop("model", None) or values.get(cls._model_field))
+            is_from_environment = _find_gateway(values, is_restored=is_restored)
             with refuse_invalid(cls.__name__):
-                super().__init__(**given)
+                super().__init__(**values)
             self._key_is_from_environment = is_from_environment
             self._check_options(needs_key=not is_restored)
 
@@ -275,17 +275,17 @@ class ModelOptions(ClientHolder, RequestOptions):
         merged = self._request_options()
         if not options:
             return CallChanges(self.model, self.schema_dialect, merged, {}, {})
-        given = canonical_options(options, known=known, where=where or type(self).__name__)
-        dialect = given.get("schema_dialect") or self.schema_dialect
-        if "schema_dialect" in given and (check := ROWS["schema_dialect"].check) is not None:
+        named_options = canonical_options(options, known=known, where=where or type(self).__name__)
+        dialect = named_options.get("schema_dialect") or self.schema_dialect
+        if "schema_dialect" in named_options and (check := ROWS["schema_dialect"].check) is not None:
             check("schema_dialect", dialect)
-        changes = {name: value for name, value in given.items() if name in _REQUEST_OPTIONS}
-        call = {name: given[name] for name in CALL_OPTIONS if name in given}
-        if headers := given.get("default_headers"):
+        changes = {name: value for name, value in named_options.items() if name in _REQUEST_OPTIONS}
+        call = {name: named_options[name] for name in CALL_OPTIONS if name in named_options}
+        if headers := named_options.get("default_headers"):
             call["headers"] = headers
         if changes:
             merged = merge_options(merged, changes)
-        return CallChanges(given.get("model") or self.model, dialect, merged, call, given)
+        return CallChanges(named_options.get("model") or self.model, dialect, merged, call, named_options)
 
     def _generation_config(self, options: Mapping[str, Any], model: str, dialect: Dialect) -> JsonObject:
         """Return the generationConfig for *options*. It is shared with later calls: not to be changed."""

@@ -481,7 +481,7 @@ def accepts(
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, _Options], None]]:
     """Return a decorator that gives an `__init__(self, **options)` the signature of a table.
 
-    Type checkers get it from the types here, `help()` and notebooks from what is set below.
+    Type checkers read it from the annotations here, `help()` and notebooks from `__signature__`.
     """
 
     def decorate(init: Callable[..., None]) -> Callable[Concatenate[Any, _Options], None]:

@@ -18,7 +18,7 @@ from io import BytesIO
 
 _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
-# Enough for the title of an HTML page or the first error, which is what the head is shown for.
+# An error shows the head of a body that is no stream: enough for the title of an HTML page, or for an error.
 _HEAD = 2048
 # One whole event, as nearly all servers send them: a line of data and an empty one.
 _EVENT = re.compile(rb"data: (\{[^\r\n]*\})(?:\r\n\r\n|\n\n)")

@@ -122,11 +122,11 @@ def _identity(image: Image) -> object:
 
 def _picture(image: Image, text: str) -> str:
     # Type and base64 come from a gateway, so only data that is certainly a picture gets into the page.
-    shown = image.to_safe_base64()
-    if shown is None:
+    encoded = image.to_safe_base64()
+    if encoded is None:
         return f'<span class="empty">no picture that can be shown ({escape(image.mime_type[:80])})</span>'
     size = "".join(f' {name}="{value}"' for name, value in zip(("width", "height"), _pixels(image), strict=False))
-    return f'<img src="data:{escape(image.mime_type)};base64,{shown}" alt="{escape(text)}"{size}>'
+    return f'<img src="data:{escape(image.mime_type)};base64,{encoded}" alt="{escape(text)}"{size}>'
 
 
 def _pixels(image: Image) -> tuple[int, ...]:

@@ -34,11 +34,11 @@ class ChatOptions(ModelOptions, BaseChatModel):
     @classmethod
     def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         # Usage always comes with a stream, so that ChatOpenAI's switch for it is true without a word.
-        given = super()._read_options({name: value for name, value in options.items() if name != "stream_usage"})
-        profile = given.get("profile")
+        values = super()._read_options({name: value for name, value in options.items() if name != "stream_usage"})
+        profile = values.get("profile")
         if profile and profile == to_profile(profile.get("name") or ""):
-            del given["profile"]  # made here, for the model of that name; copies may ask for another
-        return given
+            del values["profile"]  # made here, for the model of that name; copies may ask for another
+        return values
 
     def _check_options(self, *, needs_key: bool) -> None:
         super()._check_options(needs_key=needs_key)

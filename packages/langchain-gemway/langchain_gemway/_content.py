@@ -71,8 +71,8 @@ def to_parts(content: Json, source: Source) -> list[Part]:
         elif source.foreign or (source.model and block_type in _OTHER_PROVIDERS_SERVER_BLOCKS):
             _log.debug("not sent: a %r block of another provider", block_type)
         else:
-            known = ", ".join(sorted(_CONVERTERS))
-            raise UnsupportedContentError(f"cannot send a {block_type!r} block; known: {known}")
+            supported = ", ".join(sorted(_CONVERTERS))
+            raise UnsupportedContentError(f"cannot send a {block_type!r} block; known: {supported}")
     return parts
 
 

@@ -81,8 +81,8 @@ def to_contents(
             elif convert := _CONVERTERS.get(kind):
                 contents.append(convert(message, model))
             else:
-                known = ", ".join(sorted(_CONVERTERS))
-                raise UnsupportedContentError(f"cannot send a message of type {kind!r}; known: {known}, system")
+                supported = ", ".join(sorted(_CONVERTERS))
+                raise UnsupportedContentError(f"cannot send a message of type {kind!r}; known: {supported}, system")
     except UnsupportedContentError:
         raise
     except _UNREADABLE as error:

@@ -47,8 +47,8 @@ def to_profile(model: str) -> ModelProfile:
         profile["reasoning_effort_levels"] = list(able.thinking_levels)
     if able.default_thinking_level:
         profile["reasoning_effort_default"] = able.default_thinking_level
-    known = _known_profile_keys()
-    return cast("ModelProfile", {key: value for key, value in profile.items() if key in known})
+    profile_keys = _known_profile_keys()
+    return cast("ModelProfile", {key: value for key, value in profile.items() if key in profile_keys})
 
 
 @lru_cache(maxsize=1)

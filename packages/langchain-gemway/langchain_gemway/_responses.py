@@ -359,8 +359,8 @@ class ChunkReader:
             return [to_v0(b) for b in blocks if b["type"] in {"text", *MEDIA}], {"model_provider": PROVIDER}
         self._listed += [{**block, "base64": ""} if "base64" in block else block for block in blocks]
         if self._shape == "v1":
-            shown = [to_call_chunk(block) if block["type"] == "tool_call" else block for block in blocks]
-            return shown, {"output_version": "v1", "model_provider": PROVIDER}
+            chunk_blocks = [to_call_chunk(block) if block["type"] == "tool_call" else block for block in blocks]
+            return chunk_blocks, {"output_version": "v1", "model_provider": PROVIDER}
         listed = [block for block in blocks if block["type"] not in CALLS]
         if not ONLY_V1.isdisjoint(block["type"] for block in listed):
             return listed, {"output_version": "v1", "model_provider": PROVIDER}

@@ -134,7 +134,7 @@ def _is_langchain_tool(tool: object, module: str, kind: str) -> bool:
 # Tools that are objects
 
 _Fingerprint = tuple[object, ...]
-# By the id of a tool object, with a weak reference that tells whether the id is still that tool's.
+# By the id of a tool object, with a weak reference: Python gives the id of a collected tool to another object.
 _conversions: dict[tuple[int, str], tuple[weakref.ref[Tool], _Fingerprint, _ConvertedTool]] = {}
 
 
@@ -142,9 +142,9 @@ def _convert_once(tool: Tool, dialect: Dialect) -> _ConvertedTool:
     """Return the conversion of a tool object, made anew only if the tool has changed."""
     key = (id(tool), dialect)
     fingerprint = _tool_fingerprint(tool)
-    kept = _conversions.get(key)
-    if kept and kept[0]() is tool and kept[1] == fingerprint:
-        return kept[2]
+    earlier = _conversions.get(key)
+    if earlier and earlier[0]() is tool and earlier[1] == fingerprint:
+        return earlier[2]
     converted = _declare_function(*_describe_tool(tool), dialect)
     try:
         _conversions[key] = (weakref.ref(tool), fingerprint, converted)

@@ -304,8 +304,8 @@ class ChatGemway(ChatOptions):
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, v1: bool | None = None
     ) -> PreparedRequest:
         """Return the request for *messages*, with a call's options over the model's."""
-        given = {name: value for name, value in kwargs.items() if name not in LANGCHAINS} if kwargs else kwargs
-        changes = self._changed_by(given, known=CALL_ONLY, where="ChatGemway")
+        call_options = {name: value for name, value in kwargs.items() if name not in LANGCHAINS} if kwargs else kwargs
+        changes = self._changed_by(call_options, known=CALL_ONLY, where="ChatGemway")
         options, model = changes.options, changes.model
         if stop is not None:
             options["stop"] = stop
@@ -462,11 +462,13 @@ class ChatGemway(ChatOptions):
 
 
 def _to_tool_config(options: Mapping[str, Any], tools: BoundTools | None, model: str) -> dict[str, Any] | None:
-    given = options.get("tool_config")
+    tool_config = options.get("tool_config")
     if tools is None:
-        return gemway.adapters.to_tool_config(None, names=(), tool_config=given) if given is not None else None
+        return (
+            gemway.adapters.to_tool_config(None, names=(), tool_config=tool_config) if tool_config is not None else None
+        )
     config = gemway.adapters.to_tool_config(
-        options.get("tool_choice"), names=tools.names, strict=options.get("strict"), tool_config=given
+        options.get("tool_choice"), names=tools.names, strict=options.get("strict"), tool_config=tool_config
     )
     # Google refuses functions next to its own tools without this (ai.google.dev, Tool combination), and then sends the
     # server's calls too, which go back with the history.

@@ -78,15 +78,15 @@ class GemwayEmbeddings(EmbeddingModelOptions, Embeddings):
 
     def _request(self, task_type: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Return the options of `embed_content`: the object's, with what a call *changes* on top."""
-        given = {_CALL_NAMES.get(name, name): value for name, value in changes.items() if value is not None}
-        if unknown := given.keys() - _CALL_OPTIONS:
+        call_options = {_CALL_NAMES.get(name, name): value for name, value in changes.items() if value is not None}
+        if unknown := call_options.keys() - _CALL_OPTIONS:
             advice = "; to give each text a title, call it once for each" if "titles" in unknown else ""
             raise TypeError(
                 f"GemwayEmbeddings got an unexpected option {min(unknown)!r} in a call, which takes"
                 f" {', '.join(sorted(_CALL_OPTIONS))}{advice}"
             )
         options = {**self._embed_options(), "batch_size": self.batch_size, "concurrency": self.concurrency}
-        return {**options, "task_type": self.task_type or task_type, **given}
+        return {**options, "task_type": self.task_type or task_type, **call_options}
 
     @staticmethod
     def _vectors(result: gemway.EmbeddingResult) -> list[list[float]]:

@@ -103,18 +103,18 @@ class GenerateImage(ClientHolder, BaseTool):
 
     The newest picture is one that the user sent or named by URL, that a tool or the model made, or that this tool
     made earlier in the same thread. Conversations share nothing: without a thread id (`configurable.thread_id`) only
-    the pictures in the conversation itself can be changed. The result shows the picture to the model; its `artifact` is the list of images, each with
-    `.data`, `.mime_type` and `.save(path)`.
+    the pictures in the conversation itself can be changed. The result shows the picture to the model; its `artifact` is
+    the list of images, each with `.data`, `.mime_type` and `.save(path)`.
 
-    A refusal, or a request that the gateway does not accept, is told to the model, which can ask for something else:
+    A refusal, or a request that the gateway does not accept, reaches the model, which can ask for something else, as
     a tool message of status "error". With `handle_tool_error=False` it is raised. All other errors always are.
 
     Args:
         model: an image model.
         api_key, base_url, timeout, ...: the options of `gemway.Client`, under all names that ChatGemway takes.
         client: a `gemway.Client` or `gemway.AsyncClient` to use instead.
-        aspect_ratio, image_size: the default for calls that do not say.
-        return_images: `"blocks"` shows the picture to the model, `"text"` only tells that it was made.
+        aspect_ratio, image_size: the default for calls without one.
+        return_images: `"blocks"` shows the picture to the model, `"text"` only states that it was made.
     """
 
     name: str = "generate_image"
@@ -227,8 +227,8 @@ class GenerateImage(ClientHolder, BaseTool):
         return [{"type": "text", "text": text}, *blocks], pictures
 
     def _remember(self, picture: Picture, thread: str) -> None:
-        # Only under a thread's id: one tool serves the conversations of many users, and what is remembered without
-        # an id would go to whoever asks next.
+        # Only under a thread's id: one tool serves the conversations of many users, and a picture without an id would
+        # go to the next user who asks.
         self._made[thread] = picture
         self._made.move_to_end(thread)
         while len(self._made) > _REMEMBERED_THREADS:

@@ -50,10 +50,10 @@ class Chat:
 
     def _ask(self, line: str) -> None:
         """Show the answer as it comes, and keep it; a question without answer is forgotten."""
-        asked = [*self._contents, {"role": "user", "parts": [{"text": line}]}]
+        contents = [*self._contents, {"role": "user", "parts": [{"text": line}]}]
         answer = Accumulator()
         try:
-            self._stream(asked, answer)
+            self._stream(contents, answer)
         except GemwayError as error:
             self._console.print()
             failed(one_line(error))
@@ -66,7 +66,7 @@ class Chat:
             # Sent back, what is no picture would be refused, and so would every question after it.
             parts = [part for part in parts if "inlineData" not in part]
         if parts:
-            self._contents[:] = [*asked, {"role": "model", "parts": parts}]
+            self._contents[:] = [*contents, {"role": "model", "parts": parts}]
         else:
             failed(f"no answer ({response.block_reason or response.finish_reason or 'stopped'}); rephrase the question")
 

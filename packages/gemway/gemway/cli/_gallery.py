@@ -36,12 +36,12 @@ def keep(
 ) -> list[tuple[Path, Exhibit]]:
     """Keep pictures in *folder* under *name*, each with its record; return those that could be written."""
     inside = [path.name for path in sources if path.resolve().parent == folder.resolve()]
-    kept = []
+    written = []
     for exhibit in shown:
         if (path := keeper.keep(exhibit.image, folder / name)) is not None:
             write_record(path, exhibit, sources=inside)
-            kept.append((path, exhibit))
-    return kept
+            written.append((path, exhibit))
+    return written
 
 
 def write_record(path: Path, exhibit: Exhibit, *, sources: Iterable[str] = ()) -> None:

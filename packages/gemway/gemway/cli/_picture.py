@@ -59,8 +59,8 @@ def make(client: Client, order: Order) -> None:
     keeper = Keeper(response)
     if order.output is not None or order.gallery is None:
         for image in response.images:
-            wanted = image.fitting(order.output or Path(slug(order.prompt)))
-            if (path := keeper.keep(image, wanted, overwrite=order.overwrite)) is not None:
+            path_to_try = image.fitting(order.output or Path(slug(order.prompt)))
+            if (path := keeper.keep(image, path_to_try, overwrite=order.overwrite)) is not None:
                 if order.output is not None and not order.overwrite:
                     tell_renamed(path, order.output, image)
                 _print_picture(path, image, order, response, seconds)
@@ -73,7 +73,7 @@ def make(client: Client, order: Order) -> None:
 def _exhibit(order: Order, response: types.GenerateContentResponse, keeper: Keeper, seconds: float) -> None:
     """Keep the pictures in the gallery's folder and write its page anew."""
     folder = Path(order.gallery or ".")
-    shown = exhibits(
+    exhibited = exhibits(
         response,
         order.prompt,
         model=order.model,
@@ -82,7 +82,7 @@ def _exhibit(order: Order, response: types.GenerateContentResponse, keeper: Keep
         seconds=round(seconds, 2),
         created=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
     )
-    for path, exhibit in _gallery.keep(folder, shown, keeper, sources=order.edit, name=slug(order.prompt)):
+    for path, exhibit in _gallery.keep(folder, exhibited, keeper, sources=order.edit, name=slug(order.prompt)):
         _print_picture(path, exhibit.image, order, response, seconds)
     page = _gallery.write_page(folder)
     if page.name != _gallery.PAGE:

@@ -206,8 +206,8 @@ def _converter_of_base(block: ContentBlock) -> Callable[[Any, Capabilities], lis
     for kind in type(block).__mro__:
         if kind in _CONVERTERS:
             return _CONVERTERS[kind]
-    known = ", ".join(kind.__name__ for kind in _CONVERTERS)
-    raise UnsupportedContentError(f"cannot send a {type(block).__name__}; known: {known}")
+    supported = ", ".join(kind.__name__ for kind in _CONVERTERS)
+    raise UnsupportedContentError(f"cannot send a {type(block).__name__}; known: {supported}")
 
 
 def _text_parts(block: TextBlock, accepts: Capabilities) -> list[Part]:

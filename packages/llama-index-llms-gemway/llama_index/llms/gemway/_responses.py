@@ -107,7 +107,7 @@ def _to_chat_response(
     delta: str | None = None,
     thoughts: str | None = None,
 ) -> ChatResponse:
-    """Return *message* with what *response* holds besides it.
+    """Return *message* together with the other contents of *response*: the raw answer, usage and the text that is new.
 
     `raw` is the answer as plain JSON in the wire's spelling. LlamaIndex's token counters look for OpenAI's names in
     `raw["usage"]` and in `additional_kwargs`, so usage is in both.
@@ -159,14 +159,14 @@ def _openai_usage(counts: Mapping[str, Any]) -> dict[str, int]:
 def _to_logprobs(response: GenerateContentResponse) -> list[list[LogProb]] | None:
     """Return for each position the chosen token and, if they were asked for, its alternatives."""
     result = response.candidates[0].logprobs_result if response.candidates else None
-    chosen = getattr(result, "chosen_candidates", None)
-    if not chosen:
+    tokens = getattr(result, "chosen_candidates", None)
+    if not tokens:
         return None
     alternatives = [position.candidates or [] for position in getattr(result, "top_candidates", None) or ()]
-    alternatives += [[]] * (len(chosen) - len(alternatives))
+    alternatives += [[]] * (len(tokens) - len(alternatives))
     return [
         [_to_logprob(token), *(_to_logprob(other) for other in others if other.token != token.token)]
-        for token, others in zip(chosen, alternatives, strict=False)
+        for token, others in zip(tokens, alternatives, strict=False)
     ]
 
 

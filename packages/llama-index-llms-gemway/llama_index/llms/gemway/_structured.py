@@ -111,10 +111,10 @@ class JsonStrategy(OutputStrategy[Model]):
 
 
 class PromptStrategy(JsonStrategy[Model]):
-    """The prompt describes the schema, and the answer is JSON text among other words, perhaps.
+    """The prompt describes the schema, and the answer is JSON text, perhaps with other words around it.
 
-    This is what LlamaIndex's text completion programs do for models without JSON mode and without tools. Their streams
-    yield what they have when an answer breaks off, and end as if it were whole; this one raises, as their calls do.
+    LlamaIndex's text completion programs work in this way for models without JSON mode and without tools. If an answer
+    breaks off, their streams yield its beginning and end as if it were whole; this one raises, as their calls do.
     """
 
     def prepare_prompt(self, prompt: BasePromptTemplate) -> BasePromptTemplate:
@@ -131,9 +131,9 @@ class ToolCallStrategy(OutputStrategy[Model]):
     """The answer is the arguments of a tool call that the model must make."""
 
     def call_options(self, changes: Mapping[str, Any] | None) -> dict[str, Any]:
-        kept = {name: value for name, value in (changes or {}).items() if name not in _SET_BY_PROGRAMS}
+        options = {name: value for name, value in (changes or {}).items() if name not in _SET_BY_PROGRAMS}
         tools = to_wire_tools([self.output_cls], dialect=self._dialect)
-        return {**kept, "tools": tools, "tool_choice": "required", "parallel_tool_calls": False}
+        return {**options, "tools": tools, "tool_choice": "required", "parallel_tool_calls": False}
 
     def to_object(self, response: ChatResponse | None) -> Model:
         call = _first_call(response)

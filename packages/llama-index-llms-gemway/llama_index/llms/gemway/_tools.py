@@ -97,8 +97,8 @@ def _declare_function(name: str, description: str, schema: Any, dialect: Dialect
 def _to_google_tool(tool: Any, functions: list[_Function]) -> Any:
     """Return a tool in Google's own form; its function declarations join the others."""
     wire = dict(tool) if isinstance(tool, Mapping) else tool.model_dump(by_alias=True, exclude_none=True, mode="json")
-    given = wire.pop("functionDeclarations", None) or wire.pop("function_declarations", None) or ()
-    for declaration in given:
+    declarations = wire.pop("functionDeclarations", None) or wire.pop("function_declarations", None) or ()
+    for declaration in declarations:
         schema = declaration.get("parametersJsonSchema") or declaration.get("parameters")
         functions.append(_Function(declaration["name"], declaration, schema))
     return wire

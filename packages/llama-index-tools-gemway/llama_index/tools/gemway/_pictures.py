@@ -115,7 +115,7 @@ def to_ids(image_ids: Any) -> list[str]:
 
 
 def _to_picture(block: ImageBlock) -> Picture | None:
-    """Return the picture of a block, or its address if that is all there is; None for what is no picture at all."""
+    """Return the picture of a block, or its address if that is all there is; None if it holds no picture."""
     url = str(block.url or "")
     try:
         if isinstance(block.image, IOBase):
