@@ -316,6 +316,21 @@ def test_an_interrupted_examination_keeps_its_findings(gateway_environment, emul
     assert "Traceback" not in err
 
 
+def test_ctrl_c_before_the_command_has_begun_is_no_traceback(gateway_environment, tmp_path):
+    """Importing typer and rich takes a second, in which people press Ctrl-C too."""
+    program = (
+        "import runpy, sys\n"
+        "class Interruption:\n"
+        "    def find_spec(self, name, *others):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interruption())\n"
+        "runpy.run_module('gemway', run_name='__main__', alter_sys=True)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, "doctor"], capture_output=True, text=True, cwd=tmp_path)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
 def test_models_are_listed(gemway, emulator):
     """One name in a line; as JSON for programs."""
     names = gemway("models")[1].split()

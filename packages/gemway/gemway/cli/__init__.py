@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 _NEEDED = {"typer", "rich", "click"}
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def main() -> None:
@@ -15,4 +16,7 @@ def main() -> None:
         if (error.name or "").split(".")[0] not in _NEEDED:
             raise
         sys.exit("gemway: the command line needs typer and rich; install them with: pip install 'gemway[cli]'")
+    except KeyboardInterrupt:
+        # Imports take a second, and nothing has begun that would have to be ended in order.
+        sys.exit(_INTERRUPTED)
     app(prog_name="gemway")
