@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -21,6 +22,16 @@ for name in list(os.environ):
 def fresh_retry_budgets() -> None:
     """A process keeps one budget per address, and systems hand out the ports of ended servers again."""
     forget_retry_budgets()
+
+
+@pytest.fixture(autouse=True)
+def quiet_logger() -> Iterator[None]:
+    """The page about logging switches DEBUG lines on for its process; they cost calls and time that others count."""
+    logger = logging.getLogger("gemway")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture

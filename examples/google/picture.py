@@ -1,6 +1,8 @@
 """A picture in a given shape and size, saved."""
 
-from gemway import Image
+import itertools
+from pathlib import Path
+
 from gemway.google import google_options
 from google import genai
 from google.genai import types
@@ -19,5 +21,7 @@ for part in response.candidates[0].content.parts:
     if part.text:
         print(part.text)
     elif part.inline_data:
-        path = Image(part.inline_data.data, part.inline_data.mime_type).save("fox.png", rename=True)
+        names = (Path(f"fox-{number}.png") for number in itertools.count(1))
+        path = next(name for name in names if not name.exists())
+        part.as_image().save(str(path))
         print(f"{path}: {len(part.inline_data.data):,} bytes of {part.inline_data.mime_type}")

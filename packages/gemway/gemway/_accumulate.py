@@ -78,14 +78,19 @@ class ModelTemplate(Generic[Model]):
         self._fields = dict(original.__dict__)
         self._fields_set = original.model_fields_set
         self._keeps_unknown = original.model_extra is not None
-        self._collections = [(name, type(value)) for name, value in self._fields.items() if value in ({}, [])]
+        self._dicts = [name for name, value in self._fields.items() if value == {}]
+        self._lists = [name for name, value in self._fields.items() if value == []]
 
     def copy(self, **values: object) -> Model:
         """Return a copy with *values*, which must be of the right types, in the place of the original's."""
-        fields = {**self._fields, **values}
-        for name, empty in self._collections:
-            if name not in values:
-                fields[name] = empty()
+        fields = self._fields.copy()
+        # Two loops with literals: one loop that calls the type of each collection takes 3.2 us for a message of
+        # LangChain's instead of 1.9.
+        for name in self._dicts:
+            fields[name] = {}
+        for name in self._lists:
+            fields[name] = []
+        fields.update(values)
         made = self._class.__new__(self._class)
         # What pydantic's own model_construct does, without a look at each field. The four attributes are documented.
         _set_attribute(made, "__dict__", fields)

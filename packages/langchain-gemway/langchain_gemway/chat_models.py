@@ -120,8 +120,8 @@ class ChatGemway(ChatOptions):
             if name not in {"extra_body", "tools"}
         }
         # Tools as the model sees them: the objects themselves may hold connections and passwords.
-        if tools := to_bound_tools(self.tools, self.schema_dialect):
-            options["tools"] = [*tools]
+        if self.tools:
+            options["tools"] = [*(to_bound_tools(self.tools, self.schema_dialect) or ())]
         return {"model": self.model, "base_url": self.base_url, **options}
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
