@@ -156,11 +156,6 @@ def split_data_url(url: str) -> tuple[str, str]:
     return mime_type.lower() or "text/plain", b64encode(unquote_to_bytes(payload)).decode("ascii")
 
 
-def data_url(mime_type: str, base64_text: str) -> str:
-    """Return the `data:` URL of *base64_text*."""
-    return f"data:{mime_type};base64,{base64_text}"
-
-
 def remote_urls(contents: list[JsonObject]) -> list[str]:
     """Return the http(s) addresses in *contents* that a fetcher could load, each once, in order.
 

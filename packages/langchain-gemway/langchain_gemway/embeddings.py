@@ -77,7 +77,7 @@ class GemwayEmbeddings(EmbeddingModelOptions, Embeddings):
             return self._vectors(await self._async_client().embed_content(self.model, text, **request))[0]
 
     def _request(self, task_type: str, changes: dict[str, Any]) -> dict[str, Any]:
-        """Return the options of `embed_content`: the object's, with what a call *changes* on top."""
+        """Return the options of `embed_content`: those of the object, overridden by the *changes* of one call."""
         call_options = {_CALL_NAMES.get(name, name): value for name, value in changes.items() if value is not None}
         if unknown := call_options.keys() - _CALL_OPTIONS:
             advice = "; to give each text a title, call it once for each" if "titles" in unknown else ""
