@@ -283,6 +283,18 @@ def test_an_auth_flow_is_driven_by_us(server, driver, injected):
 
 
 @core_drivers
+def test_an_auth_flow_that_reads_answers_keeps_its_connection(server, driver):
+    """An answer that the flow has read to its end frees the connection as any other does."""
+    server.script(failure(401, "expired"))
+
+    with driver.session(server.base_url, api_key=None, auth=Rotating(), max_retries=0) as session:
+        assert [session.ask().text for _ in range(3)] == ["ok"] * 3
+
+    assert len(server.requests) == 4
+    assert server.connections == 1
+
+
+@core_drivers
 def test_basic_and_digest_auth(server, driver):
     """The flows that come with httpx."""
     driver.ask(server.base_url, api_key=None, auth=httpx.BasicAuth("me", "p4ssw0rd"))

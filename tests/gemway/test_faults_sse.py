@@ -24,6 +24,14 @@ def lines(content: object) -> bytes:
     return b"".join(b"data: " + line + b"\n" for line in json.dumps(content, indent=1).encode().split(b"\n")) + b"\n"
 
 
+def halves(content: dict) -> bytes:
+    """Return an event over three data lines, of which the middle one is an object of its own."""
+    before, candidate, after = json.dumps(content, ensure_ascii=False).partition(
+        json.dumps(content["candidates"][0], ensure_ascii=False)
+    )
+    return "".join(f"data: {line}\n" for line in (before, candidate, after)).encode() + b"\n"
+
+
 A, B = raw(FIRST), raw(SECOND)
 FRAMINGS = {
     "lf": b"data: " + A + b"\n\ndata: " + B + b"\n\n",
@@ -35,6 +43,7 @@ FRAMINGS = {
     "other-fields": b"event: message\nid: 7\nretry: 100\ndata: " + A + b"\n\nfoo: bar\ndata: " + B + b"\nid\n\n",
     "no-space": b"data:" + A + b"\n\ndata:" + B + b"\n\n",
     "several-lines": lines(FIRST) + lines(SECOND),
+    "several-lines-of-whole-objects": halves(FIRST) + halves(SECOND),
     "done": b"data: " + A + b"\n\ndata: " + B + b"\n\ndata: [DONE]\n\n",
     "done-without-space": b"data:" + A + b"\n\ndata:" + B + b"\n\ndata:[DONE]\n\n",
     "no-blank-line": b"data: " + A + b"\n\ndata: " + B + b"\n",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import warnings
 from email.utils import formatdate
 
 import pytest
@@ -485,8 +487,15 @@ def test_an_async_token_source_needs_the_async_client(server):
     async def token():
         return "sk-async-token-1"
 
-    with Client(base_url=server.base_url, api_key=token) as client, pytest.raises(ConfigurationError, match="async"):
-        client.generate_content(MODEL, ASK)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with (
+            Client(base_url=server.base_url, api_key=token) as client,
+            pytest.raises(ConfigurationError, match="async"),
+        ):
+            client.generate_content(MODEL, ASK)
+        gc.collect()
+    assert not [warning for warning in shown if "never awaited" in str(warning.message)]
 
     async def main():
         async with AsyncClient(base_url=server.base_url, api_key=token) as client:

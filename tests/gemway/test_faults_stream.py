@@ -304,6 +304,31 @@ async def test_an_async_stream_is_sent_at_the_first_anext(server):
             assert "".join([chunk.text async for chunk in stream]) == "ok"
 
 
+@core_streams
+def test_a_stream_that_is_entered_twice_keeps_its_order(server, driver):
+    """An application's `with` around one of ours changes nothing: the same chunks, one request."""
+    pieces = [piece(event(message(word, None))) for word in ("a", "b", "c")]
+    server.script(play(EVENTS, *pieces, piece(event(message("d"))), LAST))
+
+    def read(client):
+        stream = client.stream_generate_content(MODEL, ASK)
+        if not driver.asynchronous:
+            with stream, stream:
+                return [chunk.text for chunk in stream]
+
+        async def read_async():
+            async with stream, stream:
+                return [chunk.text async for chunk in stream]
+
+        return read_async()
+
+    with driver.session(server.base_url) as session:
+        texts = session.run(read)
+
+    assert texts == ["a", "b", "c", "d"]
+    assert len(server.requests) == 1
+
+
 def test_a_closed_stream_yields_nothing_more(server):
     """Reading on after `close` ends at once."""
     with Client(base_url=server.base_url, api_key=KEY) as client:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import dataclasses
 import enum
 import timeit
 import warnings
+from inspect import isawaitable
 from typing import Any
 
 import pytest
-from gemway import ConfigurationError
+from gemway import AsyncClient, Client, ConfigurationError
 from gemway._option_reader import COMPOSED
 from gemway._options import ALIASES, IGNORED, REFUSED
 from gemway._warnings import _warned
@@ -121,6 +123,31 @@ def test_tables_agree():
 def test_unknown_options_name_the_nearest(name, advice):
     with pytest.raises(TypeError, match=f"ChatGemway.*{name!r}.*{advice}"):
         canonical_options({name: 1}, known={"callbacks"}, where="ChatGemway")
+
+
+METHODS = {
+    "generate_content": (FLASH_25, {}),
+    "stream_generate_content": (FLASH_25, {}),
+    "generate_image": ("a cat",),
+    "count_tokens": (FLASH_25, {}),
+    "embed_content": (FLASH_25, "text"),
+    "list_models": (),
+    "chat": (FLASH_25,),
+}
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("method", METHODS)
+def test_an_unknown_option_of_a_call_names_the_method(kind, method):
+    """Whoever reads the error in a log knows which of the calls is meant."""
+    client = kind(base_url="http://127.0.0.1:9", api_key="sk-test-key-0123")
+
+    async def call():
+        answer = getattr(client, method)(*METHODS[method], time_out=1)
+        await answer if isawaitable(answer) else None
+
+    with pytest.raises(TypeError, match=rf"^{method}(\(\))? got an unexpected option 'time_out'.*'timeout'"):
+        asyncio.run(call())
 
 
 def test_an_option_like_nothing_still_names_one():

@@ -13,8 +13,8 @@ import time
 
 import pytest
 from fault_drivers import ASK, CORE, KEY, MODEL
-from fault_server import CLOSE, RESET, STALL, both, failure, full, head, message, play, reply
-from gemway import Client, GemwayError
+from fault_server import CLOSE, RESET, STALL, both, failure, full, full_listener, head, message, play, reply
+from gemway import APITimeoutError, Client, GemwayError
 
 PICTURE = {**ASK, "generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}}
 WHOLE = json.dumps(message("ok")).encode()
@@ -98,6 +98,19 @@ def test_where_it_may_be_done_it_is_ordered_once(server, ask, fault):
     server.script(default=fault)
 
     assert ask() == 1
+
+
+@pytest.mark.parametrize("driver", CORE, ids=str)
+def test_a_connect_that_times_out_is_tried_again(driver):
+    """Nothing was sent, so nothing can have been made."""
+    with (
+        full_listener() as port,
+        driver.session(f"http://127.0.0.1:{port}", timeout=0.2, max_retries=1, retry_budget=None) as session,
+        pytest.raises(APITimeoutError) as caught,
+    ):
+        session.run(lambda client: _drain(client, driver, MODEL, PICTURE))
+
+    assert (caught.value.phase, caught.value.attempts) == ("connect", 2)
 
 
 @pytest.mark.parametrize("name", ["silence", "closed", "empty-200", "502-h2o", "503-without-words", "504"])

@@ -129,6 +129,8 @@ def test_streamed_call_arguments_become_one_call():
     assert part.function_call.name == "book"
     assert part.function_call.args == {"city": "Zürich", "rooms": [None, {"beds": 2}]}
     assert part.thought_signature == "c2ln"
+    # The pieces are put together: sent back with the history, the call must not announce more of them.
+    assert part.function_call.model_dump(exclude_none=True).keys() == {"name", "args"}
 
 
 def test_a_call_without_its_last_piece_is_not_lost():

@@ -16,7 +16,8 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -215,6 +216,23 @@ def both(unary: bytes, stream: bytes, *then: bytes | float | Step) -> Action:
         await play(stream if request.streams else unary, *then)(connection, request)
 
     return action
+
+
+@contextmanager
+def full_listener() -> Iterator[int]:
+    """Listen on a port whose queue is full, so that no connection is ever made; yield the port."""
+    listener, *waiting = [socket.socket() for _ in range(4)]
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    port = listener.getsockname()[1]
+    for one in waiting:
+        one.setblocking(False)
+        one.connect_ex(("127.0.0.1", port))
+    try:
+        yield port
+    finally:
+        for one in (listener, *waiting):
+            one.close()
 
 
 class FaultServer:

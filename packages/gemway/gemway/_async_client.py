@@ -286,6 +286,7 @@ class AsyncClient:
 
         Raises:
             ConfigurationError: for a configuration that cannot be sent.
+            TypeError: for an unknown option. Fields that are newer than this library go in `config`.
         """
         calls, fields = split_options(options)
         return AsyncChat(

@@ -284,6 +284,7 @@ class Client:
 
         Raises:
             ConfigurationError: for a configuration that cannot be sent.
+            TypeError: for an unknown option. Fields that are newer than this library go in `config`.
         """
         calls, fields = split_options(options)
         return Chat(self, ChatSettings(model, config, fields, max_function_rounds), model, to_history(history), calls)

@@ -428,7 +428,6 @@ class SyncSlot(_Slot):
         """Free the place. The connection is used again only if the answer was read to its end."""
         try:
             if self.is_read and self.connection is not None:
-                self.is_read = False
                 self.response.close()
                 if self.connection.http.is_idle():
                     connection, self.connection = self.connection, None
@@ -447,7 +446,6 @@ class AsyncSlot(_Slot):
         """Free the place. The connection is used again only if the answer was read to its end."""
         try:
             if self.is_read and self.connection is not None:
-                self.is_read = False
                 await self.response.aclose()
                 if self.connection.http.is_idle():
                     connection, self.connection = self.connection, None

@@ -13,10 +13,16 @@ from gemway._functions import PythonFunction, is_python_function
 from gemway._json import JsonMapping, JsonObject, camel, members, merge_deep
 from gemway._media import to_part
 from gemway._wire_options import to_generation_config, to_safety_settings
-from gemway.types import Content, GenerateContentRequest, Part, WireType
+from gemway.types import Content, GenerateContentRequest, GenerationConfig, Part, WireType
 
 # Members of a request as REST has it; google-genai has them, and those of generationConfig, in one flat config.
 _OF_THE_REQUEST: Final = ("toolConfig", "safetySettings", "cachedContent", "labels", "serviceTier", "store")
+CONFIG_FIELDS: Final = (
+    *map(camel, GenerationConfig.model_fields),
+    *("systemInstruction", "tools", *_OF_THE_REQUEST),
+    *("automaticFunctionCalling", "httpOptions"),
+)
+"""Fields of google-genai's `GenerateContentConfig` that are read here, or refused with the place where they belong."""
 _REFUSED: Final = {"httpOptions": "pass timeout=, max_retries=, deadline= and headers= to the call instead"}
 _PART_NAMES: Final = frozenset({"text", "inlineData", "fileData", "functionCall", "functionResponse"})
 

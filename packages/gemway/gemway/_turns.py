@@ -8,8 +8,17 @@ from typing import Any
 from gemway._call import CALL_OPTIONS, CallOptions
 from gemway._exceptions import ConfigurationError
 from gemway._functions import PythonFunction, python_functions
-from gemway._json import JsonMapping, JsonObject
-from gemway._request_forms import calls_automatically, config_with, to_content, to_contents, to_request, tools_of
+from gemway._json import JsonMapping, JsonObject, camel, snake
+from gemway._options import unexpected
+from gemway._request_forms import (
+    CONFIG_FIELDS,
+    calls_automatically,
+    config_with,
+    to_content,
+    to_contents,
+    to_request,
+    tools_of,
+)
 from gemway.types import Content, FunctionCall, GenerateContentResponse
 
 
@@ -70,7 +79,15 @@ class Turns:
 
 
 def split_options(options: JsonObject) -> tuple[CallOptions, JsonObject]:
-    """Split *options* into those of each call and fields of the configuration."""
+    """Split the *options* of a chat into those of each call and fields of the configuration.
+
+    Raises:
+        TypeError: an option that is neither. Many gateways drop a field that they do not know, so a misspelled one
+            would be lost in silence; fields newer than this library go in `config`, which is sent as it is.
+    """
+    for name in options:
+        if name not in CALL_OPTIONS and camel(name) not in CONFIG_FIELDS:
+            raise unexpected(name, [*CALL_OPTIONS, *map(snake, CONFIG_FIELDS)], "chat")
     names = [name for name in options if name in CALL_OPTIONS]
     calls = CallOptions.of({name: options.pop(name) for name in names})
     return calls, options
