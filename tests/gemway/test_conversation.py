@@ -11,7 +11,7 @@ from gemway._capabilities import capabilities
 from gemway._conversation import (
     SENTINEL,
     _arrange_anything,
-    _is_plain_dialogue,
+    _keep_if_in_order,
     _keep_order_if_valid,
     _merge_neighbours,
     _results_behind_calls,
@@ -810,7 +810,7 @@ def test_a_plain_dialogue_goes_the_short_way(texts, model_name):
     accepts = capabilities(model_name)
     ends_well = len(texts) % 2 == 1 or accepts.prefill
 
-    assert _is_plain_dialogue(contents, may_end_with_model=accepts.prefill) == ends_well
+    assert (_keep_if_in_order(contents, accepts) is not None) == ends_well
     assert arrange(contents, model=model_name) == _arrange_anything(contents, model_name, accepts)
 
 

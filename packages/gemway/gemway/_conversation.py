@@ -53,9 +53,8 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
     accepts = capabilities(model)
     contents = contents if isinstance(contents, list) or not isinstance(contents, Iterable) else list(contents)
     try:
-        if not accepts.image_model and _is_plain_dialogue(contents, may_end_with_model=accepts.prefill):
-            return [{**content} for content in contents]
-        return _arrange_anything(contents, model, accepts)
+        in_order = None if accepts.image_model else _keep_if_in_order(contents, accepts)
+        return _arrange_anything(contents, model, accepts) if in_order is None else in_order
     except (AttributeError, KeyError, TypeError):
         # Checking every part beforehand would slow down every message of a long history, so the fault is searched for
         # afterwards.
@@ -63,22 +62,39 @@ def arrange(contents: Iterable[Content], *, model: str) -> list[Content]:
     raise UnsupportedContentError(problem)
 
 
-def _is_plain_dialogue(contents: Iterable[Content], *, may_end_with_model: bool) -> bool:
-    """Whether *contents* are in order already and without calls, as nearly all are.
+def _keep_if_in_order(contents: Iterable[Content], accepts: Capabilities) -> list[Content] | None:
+    """Return *contents* without the framework's ids if they are in order already, as nearly all are; else None.
 
-    The general way for all others looks at each turn five times. Both give the same result, which a property test
-    holds.
+    They are if user and model take turns, nothing is empty, and the results of calls stand right behind them. The
+    general way for all others looks at each turn five times. Both give the same result, which a property test holds.
     """
+    turns: list[_Turn] = []
     role = "model"
+    waiting: list[Part] = []
+    may_need_signatures = False
     for content in contents:
         parts = content.get("parts")
         role = "user" if role == "model" else "model"
         if content.get("role") != role or len(content) != len(_TURN) or not parts or not isinstance(parts, list):
-            return False
+            return None
+        has_calls = bool(waiting)
         for part in parts:
-            if part.get("text") == "" or _MODIFIERS.issuperset(part) or not _OF_CALLS.isdisjoint(part):
-                return False
-    return bool(contents) and (role == "user" or may_end_with_model)
+            if part.get("text") == "" or _MODIFIERS.issuperset(part):
+                return None
+            if not has_calls and not _OF_CALLS.isdisjoint(part):
+                has_calls = True
+        if has_calls:
+            step = _sendable_step(role, parts, waiting)
+            if step is None:
+                return None
+            parts, waiting = step
+            may_need_signatures = True
+        turns.append((role, parts))
+    if waiting or not turns or (role == "model" and not accepts.prefill):
+        return None
+    if may_need_signatures and accepts.requires_signatures:
+        _sign_first_calls(turns)
+    return [{"role": role, "parts": parts} for role, parts in turns]
 
 
 _TURN: Final = ("role", "parts")
@@ -235,26 +251,40 @@ def _keep_order_if_valid(turns: list[_Turn]) -> list[_Turn] | None:
     waiting: list[Part] = []
     for turn in turns:
         role, parts = turn
-        if role == "model":
-            # Calls that still wait have no result, and a response in a model turn is the server's own: both need the
-            # long way.
-            if waiting or any("functionResponse" in part for part in parts):
-                return None
-            waiting = [part for part in parts if "functionCall" in part]
-            sendable: list[Part] | None = (
-                parts if _has_no_functions(parts) else [_without_call_id(part) for part in parts]
-            )
-        else:
-            sendable, waiting = _results_in_order(waiting, parts), []
-        if sendable is None:
+        step = _sendable_step(role, parts, waiting)
+        if step is None:
             return None
+        sendable, waiting = step
         answered.append(turn if sendable is parts else (role, sendable))
     return None if waiting else answered
 
 
+def _sendable_step(role: str, parts: list[Part], waiting: list[Part]) -> tuple[list[Part], list[Part]] | None:
+    """Return a turn's parts without the framework's ids, and the calls in it that wait for results.
+
+    *waiting* are the calls of the turn before. None if their results are not here, in their order.
+    """
+    if role == "user":
+        sendable = _results_in_order(waiting, parts)
+        return None if sendable is None else (sendable, [])
+    if waiting:
+        return None
+    if _has_no_functions(parts):
+        return parts, []
+    sendable, calls = [], []
+    for part in parts:
+        if "functionResponse" in part:  # in a model turn it is the server's own
+            return None
+        if "functionCall" in part:
+            calls.append(part)
+        sendable.append(_without_call_id(part))
+    return sendable, calls
+
+
 def _results_in_order(calls: list[Part], parts: list[Part]) -> list[Part] | None:
     """Return a user's turn that begins with the results of *calls*, or None if it does not, or holds others."""
-    if len(parts) < len(calls) or not _has_no_functions(parts[len(calls) :]):
+    count = len(calls)
+    if len(parts) < count or (len(parts) > count and not _has_no_functions(parts[count:])):
         return None
     if not calls:
         return parts
@@ -265,7 +295,7 @@ def _results_in_order(calls: list[Part], parts: list[Part]) -> list[Part] | None
         if result is None or "call_id" not in part or part["call_id"] != call.get("call_id"):
             return None
         results.append(_response_to_call(call["functionCall"], part, result))
-    return [*results, *parts[len(calls) :]]
+    return [*results, *parts[count:]]
 
 
 def _results_behind_calls(turns: list[_Turn]) -> Iterator[_Turn]:
@@ -413,7 +443,9 @@ def _response_to_call(call: JsonObject, part: Part, result: JsonObject) -> Part:
     payload.pop("id", None)
     if call.get("id"):
         payload["id"] = call["id"]
-    return {**_without_call_id(part), "functionResponse": payload}
+    response = {**part, "functionResponse": payload}
+    response.pop("call_id", None)
+    return response
 
 
 def _parts_left_behind(item: Part | _CallOrResult) -> Iterable[Part]:
