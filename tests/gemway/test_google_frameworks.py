@@ -6,6 +6,7 @@ Each part needs its framework, which the project does not depend on; `nox -s goo
 from __future__ import annotations
 
 import asyncio
+import base64
 import warnings
 from typing import Any
 
@@ -197,6 +198,24 @@ def test_pydantic_ai(googles_client, gateway):
     gateway.enqueue(reply.text('{"name": "Rex", "legs": 4}'))
     structured = pydantic_ai.Agent(model, output_type=pydantic_ai.NativeOutput(Animal))
     assert structured.run_sync("Rex has 4 legs").output == Animal(name="Rex", legs=4)
+
+
+def test_pydantic_ai_picture(googles_client, gateway):
+    """A picture is the output of an agent, and goes back when it is edited."""
+    pydantic_ai = pytest.importorskip("pydantic_ai")
+    google = pytest.importorskip("pydantic_ai.models.google")
+    providers = pytest.importorskip("pydantic_ai.providers.google")
+    model = google.GoogleModel(PAINTER, provider=providers.GoogleProvider(client=googles_client))
+    agent = pydantic_ai.Agent(model, output_type=pydantic_ai.BinaryImage)
+    gateway.enqueue(reply.image(width=64, height=48), reply.image(width=48, height=64))
+
+    first = agent.run_sync("a fox").output
+    second = agent.run_sync(["make it blue", first]).output
+
+    assert first.media_type == second.media_type == "image/png"
+    sent = gateway.requests[-1].json["contents"][-1]["parts"][-1]["inlineData"]
+    assert sent == {"mimeType": "image/png", "data": base64.b64encode(first.data).decode()}
+    assert second.data != first.data
 
 
 def test_instructor(googles_client, gateway):

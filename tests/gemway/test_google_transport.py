@@ -139,6 +139,15 @@ def test_bytes_leave_in_the_standard_alphabet(server, google):
     assert declared == [{"name": "f_n", "parametersJsonSchema": declaration["parameters_json_schema"]}]
 
 
+def test_members_that_the_user_added_to_a_request_keep_their_spelling(server):
+    """`HttpOptions(extra_body=...)` can send what only this gateway knows; Google's own members become camelCase."""
+    extension = {"my_option": {"some_key": 1, "data": "a-b_c"}}
+
+    WAYS[0].post(options_for(server), body={**ASK, **extension, "safety_settings": [], "cached_content": "c"})
+
+    assert server.requests[0].json == {**ASK, **extension, "safetySettings": [], "cachedContent": "c"}
+
+
 def test_large_bytes_leave_in_the_standard_alphabet(server):
     """Pictures too, and whatever only has the same name stays as it is."""
     large = "_-8a" * 100_000
@@ -428,6 +437,28 @@ def test_nothing_is_left_open(server, asynchronous):
     assert server.idle()
 
 
+@pytest.mark.parametrize("library", [library for library in (httpx, httpx2) if library], ids=lambda it: it.__name__)
+def test_a_forgotten_stream_closes_its_connection(server, library):
+    """A stream that is neither read to its end nor closed costs no ResourceWarning, nor does the client around it."""
+
+    def forget() -> None:
+        options = options_for(server)
+        client = library.Client(transport=options["http_options"]["client_args"]["transport"])
+        response = client.send(client.build_request("POST", server.base_url + STREAM, json=ASK), stream=True)
+        assert next(response.iter_lines())
+        response.myself = response  # a cycle, as httpx makes one: the garbage collector finds all of it at once
+
+    server.script(default=play(EVENTS + piece(event(message("one", finish=None))), STALL))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(5):
+            forget()
+        gc.collect()
+
+    assert [str(warning.message) for warning in caught if warning.category is ResourceWarning] == []
+    assert server.idle()
+
+
 def test_wrong_options_are_named(emulator):
     """A missing setting, an unknown option and one without meaning here say what to write."""
     with pytest.raises(ConfigurationError, match="GEMWAY_BASE_URL"):
@@ -438,7 +469,11 @@ def test_wrong_options_are_named(emulator):
         google_options(base_url=emulator.base_url, api_key="k", proxi="x")
     with pytest.raises(ConfigurationError, match="proxy="):
         google_options(base_url=emulator.base_url, api_key="k", http_client=httpx.Client())
-    with pytest.raises(ConfigurationError, match="langchain"):
+    with pytest.raises(TypeError, match="http_options that it returns"):
+        google_options(base_url=emulator.base_url, api_key="k", http_options={"timeout": 3})
+    with pytest.raises(TypeError, match="Vertex AI"):
+        google_options(base_url=emulator.base_url, api_key="k", vertexai=True)
+    with pytest.raises(ConfigurationError, match="langchain.*LlamaIndex"):
         google_options(base_url=emulator.base_url, api_key="k", framework="crewai")
 
 

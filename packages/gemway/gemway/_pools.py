@@ -239,6 +239,9 @@ class SyncConnection:
         self.used = 0.0
         self.network = SyncNetwork(tcp_keepalive=connector.tcp_keepalive)
         self.http = connector.sync_http(self.network)
+        # httpx's response and its stream refer to each other. When such a pair is forgotten, the garbage collector may
+        # reach the socket first, which then complains that it is open. So the finalizer holds the socket, not the pair.
+        _at_the_end_of(self, self.network.close)
 
 
 class AsyncConnection:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gemway._config import ClientConfig
 from gemway._exceptions import ConfigurationError
 from gemway._option_reader import hide_secrets
+from gemway._options import unexpected
 from gemway.google._requests import PLACEHOLDER
 from gemway.google._transport import GatewayTransport
 
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["google_options"]
 
 _FRAMEWORKS = ("genai", "langchain")
-# They belong to answers that gemway reads itself, or to clients that are sent with instead of it.
+# Options of gemway.Client that have no meaning here: Google's client builds the requests and reads the answers.
 _NOT_HERE = {
     "http_client": "google_options() sends through gemway's own connections; to set a proxy pass proxy=, for TLS verify=",
     "max_continuations": "Google's client reads the answers itself; max_continuations= is an option of gemway.Client",
+}
+# Arguments of genai.Client that people pass to the wrong function.
+_GOOGLES_ARGUMENTS = {
+    "http_options": "add your options to the http_options that it returns, for example options['http_options']['timeout']",
+    **dict.fromkeys(("vertexai", "project", "location", "credentials"), "a gateway needs none of Vertex AI's settings"),
 }
 
 
@@ -62,7 +68,10 @@ def google_options(
     if framework == "langchain":
         return {"api_key": PLACEHOLDER, "base_url": address, "client_args": {"transport": transport}}
     if framework != "genai":
-        raise ConfigurationError(f"framework must be one of {_FRAMEWORKS}, not {framework!r}")
+        raise ConfigurationError(
+            f"framework must be one of {_FRAMEWORKS}, not {framework!r}; LlamaIndex, pydantic-ai, instructor and ADK"
+            " take the arguments of genai.Client"
+        )
     client_args = {"transport": transport}
     return {
         "api_key": PLACEHOLDER,
@@ -72,6 +81,9 @@ def google_options(
 
 def _to_config(options: dict[str, Any]) -> ClientConfig:
     hide_secrets(options)
+    for name, advice in _GOOGLES_ARGUMENTS.items():
+        if name in options:
+            raise unexpected(name, (), "google_options", advice)
     for name, advice in _NOT_HERE.items():
         if options.get(name):
             raise ConfigurationError(advice)

@@ -20,6 +20,7 @@ from gemway._config import Settings
 from gemway._exceptions import ConfigurationError
 from gemway._json import camel, merge_deep
 from gemway._protocol import Call, asks_for_pictures, thinks_long, with_snake_inline_data
+from gemway.types import GenerateContentRequest
 
 PLACEHOLDER: Final = "replaced-by-gemway"
 """Stands for an API key in the objects of Google's client, which do not start without one."""
@@ -34,6 +35,7 @@ _WORTH_READING = re.compile(rb'"(?:[a-z]+_[a-z_]+|inlineData|thoughtSignature|re
 _FREE_FORM = frozenset(
     {"args", "response", "parametersJsonSchema", "responseJsonSchema", "default", "example", "enum", "labels"}
 )
+_REQUEST_MEMBERS = frozenset(GenerateContentRequest.model_fields)
 # As json.dumps writes it in Google's client.
 _DATA = b'"data": "'
 _LARGE = 2**14
@@ -149,7 +151,7 @@ def _rewrite_body(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | 
         return None, body
     slim, large = _cut_out_large_data(body)
     try:
-        wire = _respell(from_json(slim))
+        wire = _respell_request(from_json(slim))
     except ValueError:
         return None, body  # the gateway may say what is wrong with it
     if not isinstance(wire, dict):
@@ -217,6 +219,18 @@ class _LargeData:
         piece = self._body[self._start + start : self._start + stop]
         # Faster than `translate`, which looks up every byte.
         return piece.replace(b"-", b"+").replace(b"_", b"/") if self._has_url_letters else piece
+
+
+def _respell_request(wire: Any) -> Any:
+    """Return a request in the wire's spelling, without changing the members that are the user's own.
+
+    Google's client writes the members of a request itself in camelCase. A member in snake_case is an extension of the
+    gateway, which the user added with `HttpOptions(extra_body=...)`, unless Google has one of that name.
+    """
+    if not isinstance(wire, dict):
+        return wire
+    own = {name: value for name, value in wire.items() if "_" in name and name not in _REQUEST_MEMBERS}
+    return {**_respell({name: value for name, value in wire.items() if name not in own}), **own}
 
 
 def _respell(value: Any) -> Any:
