@@ -152,3 +152,17 @@ def test_a_terminal_and_ctrl_c(emulator, read, tmp_path):
     assert "8 in flight" in text
     assert "Run the same command again to go on" in text
     assert len(read(tmp_path / "out.jsonl")) == len(emulator.requests)
+
+
+def test_parquet_parts(gemway, emulator, tmp_path):
+    """An output whose name ends with .parquet is a folder of parts; --status and --retry-errors know it."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_rows(tmp_path, "one", "fail")
+    command = ("in.csv", "out.parquet", "-m", MODEL, "-p", "{text}")
+
+    assert gemway(*command)[0] == 3
+    assert gemway("--status", "out.parquet")[1].startswith("rows      2: 1 done, 0 refused, 1 failed\n")
+    emulator.respond = None
+    assert gemway(*command, "--retry-errors")[0] == 0
+    assert len(emulator.requests) == 3
+    assert parquet.read_table(tmp_path / "out.parquet").num_rows == 2

@@ -255,7 +255,7 @@ def test_an_outage_is_waited_out(out, read, prompts):
 def test_the_order_of_the_input(out, read):
     """`ordered` sorts the output when all is done; a later run keeps it so."""
     rows = [f"row {number}" for number in range(50)]
-    run(rows[10:30], out.with_name("other.jsonl"), model=MODEL)
+    run(rows[10:30], out, model=MODEL)
 
     run(rows, out, model=MODEL, ordered=True)
 
@@ -450,3 +450,18 @@ def test_an_unknown_option(out):
     """A misspelt option is named, as by the client."""
     with pytest.raises(TypeError, match="timeoot"):
         run(["one"], out, model=MODEL, timeoot=3)
+
+
+def test_a_billed_picture_is_never_replaced(out, read, emulator):
+    """`force` asks again and keeps the old picture: the new one gets the next free number."""
+    emulator.respond = None
+    run([{"id": "a", "image": "a fox"}], out, model=PICTURES)
+    first = out.parent / read(out)[0]["images"][0]
+    before = first.read_bytes()
+
+    run([{"id": "a", "image": "a hare"}], out, model=PICTURES, force=True)
+
+    second = out.parent / read(out)[0]["images"][0]
+    assert second.stem == f"{first.stem}-2"
+    assert second.read_bytes() != before
+    assert first.read_bytes() == before

@@ -10,8 +10,8 @@ Run it again after whatever has happened, and it goes on where it was.
 
 from gemway.batch._engine import BatchStoppedError
 from gemway.batch._generate import COLUMNS, SPARK_SCHEMA, AsyncGenerate, Generate
-from gemway.batch._journal import read_report
 from gemway.batch._options import BatchOptions
+from gemway.batch._output import read_report
 from gemway.batch._report import BatchReport, Usage, duration
 from gemway.batch._rows import RowError
 from gemway.batch._run import arun, run, stream

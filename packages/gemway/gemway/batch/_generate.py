@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gemway import AsyncClient
 from gemway.adapters import hide_secrets
+from gemway.batch._arrow import answer_types, import_pyarrow
 from gemway.batch._calls import Outcome, ask, to_error
 from gemway.batch._engine import Engine
 from gemway.batch._interrupts import run_in_own_loop
@@ -160,23 +161,7 @@ def _to_numpy(values: list[Any]) -> Any:
 
 def _with_arrow_columns(batch: Any, columns: dict[str, list[Any]]) -> Any:
     """Return a table or record batch with columns of fixed types, so that a batch without errors fits one with errors."""
-    import pyarrow  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the user's
-
-    error = {
-        "type": pyarrow.string(),
-        "status": pyarrow.int64(),
-        "message": pyarrow.string(),
-        "retryable": pyarrow.bool_(),
-    }
-    tokens = ("input_tokens", "output_tokens", "thought_tokens", "total_tokens")
-    types = {
-        "answer": pyarrow.string(),
-        "error": pyarrow.struct(list(error.items())),
-        "usage": pyarrow.struct([(name, pyarrow.int64()) for name in tokens]),
-        "finish_reason": pyarrow.string(),
-        "images": pyarrow.list_(pyarrow.binary()),
-        "embedding": pyarrow.list_(pyarrow.float64()),
-    }
+    types = answer_types()
     for name, values in columns.items():
-        batch = batch.append_column(name, pyarrow.array(values, types[name]))
+        batch = batch.append_column(name, import_pyarrow().array(values, types[name]))
     return batch

@@ -12,18 +12,18 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -8000;
 CREATE TABLE written (
-    key BLOB PRIMARY KEY, fingerprint TEXT, outcome TEXT, offset INTEGER, size INTEGER, number INTEGER
+    key BLOB PRIMARY KEY, fingerprint TEXT, outcome TEXT, place INTEGER, size INTEGER, number INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE seen (key BLOB PRIMARY KEY, number INTEGER, times INTEGER) WITHOUT ROWID;
 """
 
 
-class Written(NamedTuple):
-    """A line of the output: of which request, how it ended, where it stands."""
+class WrittenRow(NamedTuple):
+    """A row of the output: of which request, how it ended, where it stands."""
 
     fingerprint: str
     outcome: str
-    offset: int
+    place: int
     size: int
     number: int
 
@@ -45,15 +45,15 @@ class RowIndex:
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM written").fetchone()[0])
 
-    def find(self, row_id: str) -> Written | None:
+    def find(self, row_id: str) -> WrittenRow | None:
         """Return the newest line of a row, or None."""
-        select = "SELECT fingerprint, outcome, offset, size, number FROM written WHERE key = ?"
-        values = self._database.execute(select, (_key(row_id),)).fetchone()
-        return None if values is None else Written(*values)
+        select = "SELECT fingerprint, outcome, place, size, number FROM written WHERE key = ?"
+        values = self._database.execute(select, (_hash_id(row_id),)).fetchone()
+        return None if values is None else WrittenRow(*values)
 
-    def note(self, row_id: str, line: Written) -> str | None:
-        """Note a line of the output; return the outcome of an older line of the same row, or None."""
-        values = (_key(row_id), *line)
+    def add_written(self, row_id: str, row: WrittenRow) -> str | None:
+        """Note a row of the output; return the outcome of an older line of the same row, or None."""
+        values = (_hash_id(row_id), *row)
         if self._database.execute("INSERT OR IGNORE INTO written VALUES (?, ?, ?, ?, ?, ?)", values).rowcount:
             return None
         older = self.find(row_id)
@@ -61,9 +61,9 @@ class RowIndex:
         self._database.execute("REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?)", values)
         return None if older is None else older.outcome
 
-    def see(self, row_id: str, number: int) -> tuple[int, int]:
+    def add_seen(self, row_id: str, number: int) -> tuple[int, int]:
         """Note a row of the input; return where it was first seen, and how often it has been seen by now."""
-        key = _key(row_id)
+        key = _hash_id(row_id)
         if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, 1)", (key, number)).rowcount:
             return number, 1
         self._database.execute("UPDATE seen SET times = times + 1 WHERE key = ?", (key,))
@@ -74,15 +74,20 @@ class RowIndex:
         """Read the input from its beginning."""
         self._database.execute("DELETE FROM seen")
 
-    def lines(self, *, in_input_order: bool) -> Iterator[tuple[int, int]]:
-        """Yield offset and size of the newest line of every row."""
-        order = "number, offset" if in_input_order else "offset"
-        return self._database.execute(f"SELECT offset, size FROM written ORDER BY {order}")  # noqa: S608 - one of two words above
+    def places(self, *, in_input_order: bool) -> Iterator[tuple[int, int]]:
+        """Yield place and size of the newest line of every row."""
+        if not in_input_order:
+            return self._database.execute("SELECT place, size FROM written ORDER BY place")
+        # The input may have grown since a row was written, so the order is that in which this run has seen the rows.
+        return self._database.execute(
+            "SELECT place, size FROM written LEFT JOIN seen USING (key) ORDER BY coalesce(seen.number, written.number), place"
+        )
 
     def close(self) -> None:
         """Give the database's space back."""
         self._database.close()
 
 
-def _key(row_id: str) -> bytes:
-    return blake2b(row_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _hash_id(row_id: str) -> bytes:
+    # As Parquet parts escape halves of surrogate pairs: an id must be found again by what was written.
+    return blake2b(row_id.encode("utf-8", "backslashreplace"), digest_size=16).digest()

@@ -41,7 +41,8 @@ class BatchReport:
         calls: requests of this run, repeated ones included.
         seconds: how long this run has taken.
         in_flight: calls that wait for their answer.
-        earlier: rows that were in the output when this run began.
+        earlier: rows that were in the output when this run began and were not asked again.
+        to_ask: rows of the input that this run asks for, or None while that is unknown.
         prices: money per million input and output tokens.
     """
 
@@ -56,6 +57,7 @@ class BatchReport:
     seconds: float = 0.0
     in_flight: int = 0
     earlier: int = 0
+    to_ask: int | None = None
     prices: tuple[float, float] | None = None
 
     @property
@@ -71,7 +73,9 @@ class BatchReport:
     @property
     def seconds_left(self) -> float | None:
         """How long the rest takes at this rate, or None if that is unknown."""
-        return None if self.total is None or not self.rate else max(0, self.total - self.rows) / self.rate
+        if self.to_ask is None or not self.rate:
+            return None
+        return max(0, self.to_ask - self.rows + self.earlier) / self.rate
 
     @property
     def cost(self) -> float | None:
@@ -83,13 +87,14 @@ class BatchReport:
     def count(self, line: Mapping[str, Any], replaced: str | None = None) -> None:
         """Count a row of the output; *replaced* is the outcome of the same row that it takes the place of."""
         if replaced is not None:
-            self._count(replaced, -1)
-        self._count(outcome_of(line), 1)
+            self._count_outcome(replaced, -1)
+            self.earlier -= 1
+        self._count_outcome(outcome_of(line), 1)
         if usage := line.get("usage"):
             self.usage.add(usage)
         self.images += len(line.get("images") or ())
 
-    def _count(self, outcome: str, number: int) -> None:
+    def _count_outcome(self, outcome: str, number: int) -> None:
         if not outcome:
             self.done += number
             return

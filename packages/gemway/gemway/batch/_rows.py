@@ -12,6 +12,7 @@ A row is a mapping (or only a prompt, as text). Its `id` is also read as `key` (
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from gemway import ConfigurationError, types
 from gemway.adapters import to_part
+from gemway.batch._arrow import import_pyarrow
 
 Task: TypeAlias = Literal["text", "image", "embed"]
 """What a `prompt` asks for: an answer, a picture, a vector."""
@@ -213,13 +215,16 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        from pyarrow import parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]  # an extra
-    except ImportError:
-        raise ConfigurationError("Parquet files need pyarrow; install it with: pip install 'gemway[parquet]'") from None
-    number = 0
-    with parquet.ParquetFile(path) as file:
-        for part in file.iter_batches(batch_size=1000):
-            for record in part.to_pylist():
-                number += 1
-                yield number, record
+    """Yield the rows of a file, or of all parts in a folder, as Spark, Dask and batches write them."""
+    parquet, number = import_pyarrow().parquet, 0
+    # Names that begin with "_" or "." are not data: half-written parts, and the lines of an output.
+    parts = sorted(part for part in path.glob("**/*.parquet") if part.name[0] not in "_.") if path.is_dir() else [path]
+    for part in parts:
+        with part.open("rb") as file:
+            try:
+                batches = parquet.ParquetFile(file).iter_batches(batch_size=1000)
+                for record in itertools.chain.from_iterable(batch.to_pylist() for batch in batches):
+                    number += 1
+                    yield number, record
+            except ValueError as error:
+                raise RowError(f"{part}: not Parquet ({error})") from None

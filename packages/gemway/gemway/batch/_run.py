@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gemway import ConfigurationError
 from gemway.adapters import hide_secrets
@@ -15,8 +15,8 @@ from gemway.batch._calls import Outcome, ask
 from gemway.batch._engine import Engine
 from gemway.batch._index import RowIndex
 from gemway.batch._interrupts import StopRequest, run_to_end
-from gemway.batch._journal import Journal
 from gemway.batch._options import OPTIONS, BatchOptions, open_client, split_options
+from gemway.batch._output import Output, open_output
 from gemway.batch._report import BatchReport
 from gemway.batch._rows import Row, RowReader
 from gemway.batch._selection import AlikeGuard, RowSelector
@@ -31,7 +31,8 @@ def run(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchRepor
     Args:
         rows: the path of a JSON Lines, CSV or Parquet file, or an iterable or async iterable of rows. A row is a text, or a
             mapping with `prompt`, `request`, `image` or `embed`, and an `id` if it has one.
-        out: the JSON Lines file to write. Pictures go to a folder beside it.
+        out: the JSON Lines file to write; or, with a name that ends with `.parquet` or a slash, a folder for Parquet parts
+            (needs `gemway[parquet]`). Pictures go to a folder next to it.
         model: who answers.
         options: see `BatchOptions`; all others are those of `AsyncClient`.
 
@@ -42,13 +43,13 @@ def run(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchRepor
         OSError: *out* cannot be written.
     """
     hide_secrets(options, known=OPTIONS)
-    return run_to_end(lambda request: _run(rows, Path(out), model, options, request))
+    return run_to_end(lambda request: _run(rows, out, model, options, request))
 
 
 async def arun(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchReport:
     """Do the same as `run` in an event loop. Cancelling it ends the calls in flight at once."""
     hide_secrets(options, known=OPTIONS)
-    return await _run(rows, Path(out), model, options, StopRequest())
+    return await _run(rows, out, model, options, StopRequest())
 
 
 async def stream(rows: Any, *, model: str, **options: Any) -> AsyncGenerator[dict[str, Any], None]:
@@ -86,46 +87,45 @@ async def stream(rows: Any, *, model: str, **options: Any) -> AsyncGenerator[dic
             yield {"id": held.row.id, "row": held.row.number, **held.columns, "images": []}
 
 
-async def _run(rows: Any, out: Path, model: str, options: dict[str, Any], request: StopRequest) -> BatchReport:
+async def _run(rows: Any, out: str | Path, model: str, options: dict[str, Any], request: StopRequest) -> BatchReport:
     chosen, client_options = split_options(options)
-    _refuse_input_as_output(rows, out)
+    _refuse_input_as_output(rows, Path(out))
     reader = RowReader(model, chosen.prompt, chosen.task, chosen.config)
     async with open_client(chosen, client_options) as client:
-        with await asyncio.to_thread(Journal, out) as journal:
-            journal.report.prices = chosen.prices
-            selector = RowSelector(reader, journal.index, chosen)
+        with await asyncio.to_thread(open_output, out) as output:
+            output.report.prices = chosen.prices
+            selector = RowSelector(reader, output.index, chosen)
             if isinstance(rows, str | Path | Sequence):
-                journal.report.total = await asyncio.to_thread(selector.check, rows)
+                output.report.total, output.report.to_ask = await asyncio.to_thread(selector.check, rows)
 
             async def send(row: Row) -> Outcome:
                 outcome = await ask(client, row, model, chosen.config)
                 if outcome.images:
-                    outcome.columns["images"] = await asyncio.to_thread(journal.save_images, row.id, outcome.images)
+                    outcome.columns["images"] = await asyncio.to_thread(output.save_images, row.id, outcome.images)
                 return outcome
 
-            engine = Engine(selector.select(rows), send, chosen.to_pace(), journal.report, chosen)
+            engine = Engine(selector.select(rows), send, chosen.to_pace(), output.report, chosen)
             request.bind(engine.stop)
-            async with _tended(journal, chosen):
-                await _write_answers(engine, journal, model)
-            if journal.problem is not None:
-                raise _unwritten(journal, journal.problem)
-            await asyncio.to_thread(journal.finish, in_input_order=chosen.ordered)
-    return journal.report
+            async with _sync_and_show(output, chosen):
+                await _write_answers(engine, output, model)
+            output.raise_problem()
+            await asyncio.to_thread(output.finish, in_input_order=chosen.ordered)
+    return output.report
 
 
 def _refuse_input_as_output(rows: Any, out: Path) -> None:
-    if isinstance(rows, str | Path) and Path(rows).resolve() == out.resolve():
+    if isinstance(rows, str | Path) and out.resolve() in (Path(rows).resolve(), *Path(rows).resolve().parents[:1]):
         raise ConfigurationError(f"{out} is the input; give another name for the output")
 
 
-async def _write_answers(engine: Engine, journal: Journal, model: str) -> None:
+async def _write_answers(engine: Engine, output: Output, model: str) -> None:
     guard = AlikeGuard()
     async with aclosing(engine.outcomes()) as outcomes:
         async for arrived in outcomes:
-            journal.append([_to_line(outcome, model) for outcome in guard.admit(arrived)])
-            if guard.is_sure or journal.problem is not None:
+            output.append([_to_line(outcome, model) for outcome in guard.admit(arrived)])
+            if guard.is_sure or output.problem is not None:
                 engine.stop()
-    journal.append([_to_line(outcome, model) for outcome in guard.rest(journal.report)])
+    output.append([_to_line(outcome, model) for outcome in guard.rest(output.report)])
 
 
 def _to_line(outcome: Outcome, model: str) -> dict[str, Any]:
@@ -140,32 +140,34 @@ def _to_line(outcome: Outcome, model: str) -> dict[str, Any]:
     }
 
 
-def _unwritten(journal: Journal, problem: OSError) -> OSError:
-    """Return the error of an output that could not be written, with the place of answers that had no room in it."""
-    where = f"; answers that had no room there are in {journal.rescued}: append them" if journal.rescued else ""
-    return OSError(problem.errno, f"{problem.strerror}{where}; make room and run it again", problem.filename)
-
-
 @asynccontextmanager
-async def _tended(journal: Journal, options: BatchOptions) -> AsyncIterator[None]:
-    """Twice a second, write what is written through to the disk, and show how far the batch is."""
-    began = time.monotonic()
+async def _sync_and_show(output: Output, options: BatchOptions) -> AsyncIterator[None]:
+    """Twice a second, force what was written to the disk, and show how far the batch is.
 
-    async def tend() -> None:
-        while True:
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(journal.sync)
+    A disk flushes a few dozen times a second, so waiting for it after every row would be slower than most gateways.
+    """
+    began = time.monotonic()
+    ended = asyncio.Event()
+
+    async def sync_until_the_end() -> None:
+        waiting = asyncio.create_task(ended.wait())
+        has_ended: set[asyncio.Task[Literal[True]]] = set()
+        while not has_ended:
+            has_ended, _ = await asyncio.wait({waiting}, timeout=0.5)
+            try:
+                await asyncio.to_thread(output.sync)
+            except OSError as error:
+                output.problem = output.problem or OSError(error.errno, error.strerror, str(output.path))
             show()
 
     def show() -> None:
-        journal.report.seconds = time.monotonic() - began
+        output.report.seconds = time.monotonic() - began
         if options.on_progress is not None:
-            options.on_progress(journal.report)
+            options.on_progress(output.report)
 
-    task = asyncio.create_task(tend())
+    task = asyncio.create_task(sync_until_the_end())
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        show()
+        ended.set()
+        await task

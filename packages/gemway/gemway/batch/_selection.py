@@ -35,14 +35,14 @@ class RowSelector:
         self._index = index
         self._options = options
 
-    def check(self, rows: Any) -> int:
-        """Read all rows, and return how many there are. Raises as `choose`."""
-        total = 0
+    def check(self, rows: Any) -> tuple[int, int]:
+        """Read all rows; return how many there are, and how many are to be asked. Raises as `choose`."""
+        total = to_ask = 0
         for row in self._reader.read(rows):
-            self.choose(row)
+            to_ask += self.choose(row) is not None
             total += 1
         self._index.forget_seen()
-        return total
+        return total, to_ask
 
     def select(self, rows: Any) -> Iterator[Row | None] | AsyncIterator[Row | None]:
         """Return the rows to ask, and None for each one to skip."""
@@ -61,7 +61,7 @@ class RowSelector:
 
         Raises `RowError` for an id that two rows have, and `ChangedRowsError`.
         """
-        first, times = self._index.see(row.id, row.number)
+        first, times = self._index.add_seen(row.id, row.number)
         if times > 1:
             if row.has_own_id:
                 raise RowError(f"{row.place}: the id {row.id!r} is that of row {first} too")

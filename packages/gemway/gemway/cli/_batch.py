@@ -23,7 +23,10 @@ _SOME_FAILED, _STOPPED, _INTERRUPTED = 3, 4, 130
 
 def batch(  # noqa: PLR0913 - the options of a command, named once
     rows: Annotated[Path | None, typer.Argument(metavar="IN", help="JSON Lines, CSV or Parquet.")] = None,
-    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="JSON Lines; pictures go beside it.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Argument(metavar="OUT", help="JSON Lines, or a folder of Parquet parts: NAME.parquet or NAME/."),
+    ] = None,
     *,
     model: Annotated[str | None, typer.Option("--model", "-m", envvar="GEMWAY_MODEL", help="Model to use.")] = None,
     prompt: Annotated[
@@ -47,7 +50,7 @@ def batch(  # noqa: PLR0913 - the options of a command, named once
         tuple[float, float] | None, typer.Option("--prices", help="Of a million tokens in, and out.")
     ] = None,
     status: Annotated[
-        Path | None, typer.Option("--status", metavar="OUT", help="Print how far an output is, and end.")
+        str | None, typer.Option("--status", metavar="OUT", help="Print how far an output is, and end.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON.")] = False,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Default: GEMWAY_BASE_URL.")] = None,
@@ -74,7 +77,7 @@ def batch(  # noqa: PLR0913 - the options of a command, named once
         raise typer.Exit(run_and_show(rows, out, model, options, as_json=as_json))
 
 
-def run_and_show(rows: Any, out: Path, model: str, options: dict[str, Any], *, as_json: bool = False) -> int:
+def run_and_show(rows: Any, out: str | Path, model: str, options: dict[str, Any], *, as_json: bool = False) -> int:
     """Run a batch, show how far it is and what came of it, and return the exit code."""
     report = BatchReport()
 
