@@ -115,7 +115,8 @@ class Client:
         """
         call_options = CallOptions.of(options, "stream_generate_content")
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, config=config)
-        return Stream(self._start_stream(call, call_options))
+        follows_up = self._setup.settings.max_continuations > 0
+        return Stream((self._yield_with_follow_ups if follows_up else self._yield_messages)(call, call_options))
 
     def stream_chunks(
         self, model: str, request: GenerateContentRequest | JsonMapping, **options: Any
@@ -127,7 +128,8 @@ class Client:
         """
         call_options = CallOptions.of(options, "stream_chunks")
         call = protocol.generate_content(model, request, self._setup.settings, stream=True, text_chunks=True)
-        return Stream(self._start_stream(call, call_options))
+        follows_up = self._setup.settings.max_continuations > 0
+        return Stream((self._yield_with_follow_ups if follows_up else self._yield_messages)(call, call_options))
 
     def generate_image(
         self,
@@ -293,12 +295,6 @@ class Client:
         """Release this client's connections. A later call opens new ones."""
         if "_transport" in self.__dict__:
             self._transport.close()
-
-    def _start_stream(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
-        """Return the messages of an answer, with those of follow-up requests if the user wants any."""
-        if self._setup.settings.max_continuations:
-            return self._yield_with_follow_ups(call, options)
-        return self._yield_messages(call, options)
 
     def _yield_messages(self, call: protocol.Call, options: CallOptions) -> Generator[Any, None, None]:
         """Yield the messages of one answer. An error after the first message has `.partial`."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from itertools import chain
 from types import MappingProxyType
@@ -85,26 +85,23 @@ class ResponseParser:
         record: attempts, waits and status of the call, once its answer has begun.
     """
 
+    complete = False
+    record: CallRecord | None = None
+    _size = 0
+    _event_count = 0
+    _inflater: Inflater | None = None
+    _is_plain: bool | None = None  # unknown before the first byte
+
     def __init__(self, call: Call, response: Any, settings: Settings, *, silence: float, expires: float | None) -> None:
-        self.complete = False
-        self.record: CallRecord | None = None
         self._call = call
         self._finds_images = call.seeks_pictures
-        self._status: int = response.status
-        self._headers: Mapping[str, str] = response.headers
-        self._url: str = response.url
-        self._arrived: float = response.arrived
-        self._redact: Callable[[str], str] = response.redact
+        self._response = response
         self._silence = silence
         self._expires = expires
         self._limit = settings.max_response_bytes
         self._body = BytesIO()  # grows without copies, and hands its bytes over without one
-        self._size = 0
-        self._event_count = 0
-        self._inflater: Inflater | None = None
-        self._is_plain: bool | None = None  # unknown before the first byte
-        request_id = request_id_of(self._headers)
-        self.request_id = self._redact(request_id) if request_id else None
+        request_id = request_id_of(response.headers)
+        self.request_id = response.redact(request_id) if request_id else None
 
     def feed(self, data: bytes, now: float) -> Iterable[Any]:
         """Take the next bytes at time *now*. Nothing is complete before `finish`."""
@@ -117,7 +114,7 @@ class ResponseParser:
             self._size += len(piece)
             self._body.write(piece)
             # Error pages of proxies may be megabytes; the first 64 kB hold every error that a gateway sends.
-            if self._status >= 300 and self._size > KEPT_BODY_BYTES:
+            if self._response.status >= 300 and self._size > KEPT_BODY_BYTES:
                 raise self._status_error(self._body.getvalue()[:KEPT_BODY_BYTES])
             if self._size > self._limit:
                 raise self._too_large_error()
@@ -129,7 +126,7 @@ class ResponseParser:
         if self._inflater is not None and self._inflater.start:
             self._body.write(self._inflater.start)  # a body of one byte
         body = self._body.getvalue()
-        if self._status >= 300:
+        if self._response.status >= 300:
             raise self._status_error(body)
         # gzip knows its own end, which shows a cut that a body without Content-Length hides.
         if self._inflater is not None and not self._inflater.complete:
@@ -144,7 +141,7 @@ class ResponseParser:
         # Not an error only if the prompt was blocked: then Gemini leaves the candidates out and gives the reason.
         if not message.candidates and message.block_reason is None:
             raise EmptyResponseError(
-                f"the answer has neither candidates nor a reason for their absence (answer from {self._url})",
+                f"the answer has neither candidates nor a reason for their absence (answer from {self._response.url})",
                 response=message,
             )
         if message.candidates and not message.candidates[0].finish_reason and message.block_reason is None:
@@ -164,13 +161,13 @@ class ResponseParser:
 
     def _decompress(self, data: bytes) -> Iterator[bytes]:
         """Yield *data* decompressed. An error status keeps its meaning even if its body cannot be decompressed."""
-        inflater = self._inflater = self._inflater or Inflater(self._headers.get("content-encoding"))
+        inflater = self._inflater = self._inflater or Inflater(self._response.headers.get("content-encoding"))
         try:
             yield from inflater.feed(data)
             return
         except UnreadableEncodingError as error:
             problem = str(error)
-        if self._status >= 300:
+        if self._response.status >= 300:
             raise self._status_error(self._body.getvalue())
         raise self._invalid_answer_error(f"the gateway {problem}", is_retryable=inflater.has_begun)
 
@@ -281,24 +278,37 @@ class ResponseParser:
         return self._timeout_error("the deadline passed while the gateway was still answering", "deadline")
 
     def _status_error(self, body: bytes) -> APIError:
-        if self._status < 400:
+        if self._response.status < 400:
             return self._redirect_error()
-        return to_status_error(self._status, self._headers, body, url=self._url, now=self._arrived, redact=self._redact)
+        return to_status_error(
+            self._response.status,
+            self._response.headers,
+            body,
+            url=self._response.url,
+            now=self._response.arrived,
+            redact=self._response.redact,
+        )
 
     def _redirect_error(self) -> APIError:
-        target = self._redact(self._headers.get("location", ""))
+        target = self._response.redact(self._response.headers.get("location", ""))
         return self._invalid_answer_error(
             f"the gateway redirects to {target or 'nowhere'}; redirects are never followed, so that neither key nor"
             " prompt travels. Set base_url to the final address"
         )
 
     def _no_answer_error(self, data: bytes, problem: ValidationError | None = None) -> APIError:
-        text = self._redact(data[:KEPT_BODY_BYTES].decode("utf-8", "replace"))
+        text = self._response.redact(data[:KEPT_BODY_BYTES].decode("utf-8", "replace"))
         payload = parse_json(text.encode()) if len(data) <= KEPT_BODY_BYTES else None
         # The code in the body counts more than the status 200 around it.
         if is_error(payload):
             return error_from_payload(
-                payload, None, self._headers, url=self._url, now=self._arrived, text=text, redact=self._redact
+                payload,
+                None,
+                self._response.headers,
+                url=self._response.url,
+                now=self._response.arrived,
+                text=text,
+                redact=self._response.redact,
             )
         # new-api serves its dashboard with status 200 for every path that it does not know.
         if text.lstrip()[:1] == "<":
@@ -327,20 +337,20 @@ class ResponseParser:
         self, message: str, *, body: object = None, is_retryable: bool = False
     ) -> ResponseValidationError:
         error = ResponseValidationError(
-            message, status_code=self._status, request_id=self.request_id, body=body, is_retryable=is_retryable
+            message, status_code=self._response.status, request_id=self.request_id, body=body, is_retryable=is_retryable
         )
-        error.url = self._redact(self._url)
-        error.rate_limits = read_rate_limits(self._headers, self._arrived)
+        error.url = self._response.redact(self._response.url)
+        error.rate_limits = read_rate_limits(self._response.headers, self._response.arrived)
         return error
 
     def _interruption(self, message: str, kind: type[StreamInterruptedError] = StreamInterruptedError) -> APIError:
         error = kind(message, request_id=self.request_id)
-        error.url = self._redact(self._url)
+        error.url = self._response.redact(self._response.url)
         return error
 
     def _timeout_error(self, message: str, phase: str) -> APITimeoutError:
         error = APITimeoutError(message)
-        error.url, error.phase = self._redact(self._url), phase
+        error.url, error.phase = self._response.redact(self._response.url), phase
         return error
 
 
@@ -351,23 +361,25 @@ class StreamParser(ResponseParser):
     compressed stream is never in memory as a whole.
     """
 
+    _image_buffer: EmbeddedImageBuffer | None = None  # made for the first text that may begin an image
+    _holds_text_back = False
+    _has_end = False
+    _has_content_after_end = False
+    _last_id: str | None = None
+    _ids = 0
+    _id_changes = 0
+    _alive_at: float | None = None
+    _pending = 0
+
     def __init__(
         self, call: Call, response: object, settings: Settings, *, silence: float, expires: float | None
     ) -> None:
         super().__init__(call, response, settings, silence=silence, expires=expires)
         self._decoder = EventDecoder(self._limit)
-        self._image_buffer: EmbeddedImageBuffer | None = None  # made for the first text that may begin an image
-        self._holds_text_back = False
         self._reads_text_chunks = call.text_chunks
-        self._has_end = False
-        self._has_content_after_end = False
-        self._last_id: str | None = None
-        self._ids = self._id_changes = 0
         # Small events are kept as bytes and read again if `partial` needs them: 1,000 messages kept cost the garbage
         # collector 6 us for each chunk of a stream, more where a framework is loaded.
         self._events: list[bytes | GenerateContentResponse] = []
-        self._alive_at: float | None = None
-        self._pending = 0
 
     def feed(self, data: bytes, now: float) -> Iterator[GenerateContentResponse | TextChunk]:
         """Take the next bytes at time *now* and yield the messages that they complete."""
@@ -378,11 +390,12 @@ class StreamParser(ResponseParser):
         count, problem = self._event_count, None
         try:
             for piece in (data,) if self._is_plain else self._decompress(data):
+                room = self._limit - self._size  # a stream is as limited as a body
                 self._size += len(piece)
-                if self._size > self._limit:  # a stream is as limited as a body
+                for at in range(0, min(len(piece), room), _READ_AT_ONCE):
+                    yield from self._read_events(self._decoder.feed(piece[at : min(at + _READ_AT_ONCE, room)]))
+                if self._size > self._limit:
                     raise self._too_large_error()
-                for at in range(0, len(piece), _READ_AT_ONCE):
-                    yield from self._read_events(self._decoder.feed(piece[at : at + _READ_AT_ONCE]))
         except EventTooLargeError as error:
             problem = error
         if problem is not None:

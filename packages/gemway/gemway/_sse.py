@@ -22,6 +22,7 @@ _DONE = b"[DONE]"
 _HEAD = 2048
 # One whole event, as nearly all servers send them: a line of data and an empty one.
 _EVENT = re.compile(rb"data: (\{[^\r\n]*\})(?:\r\n\r\n|\n\n)")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _NOTHING = re.compile(rb"\s*$|:|(event|id|retry)(:|$)|data:\s*(\[DONE\]|\{\}|\[\]|null)?\s*$")
 _FIELD = re.compile(rb":|(event|id|retry)(:|$)")
 _HEARTBEAT = re.compile(rb"event:\s*(ping|keep-?alive|heart-?beat)\s*$", re.I)
@@ -65,19 +66,31 @@ class EventDecoder:
         """Return the events that *data* completes. Raises `EventTooLargeError` above the limits."""
         if len(self.head) < _HEAD:
             self.head += data[: _HEAD - len(self.head)]
-        # Nearly every read holds exactly one whole event, because servers flush after each; then nothing is cut at all.
-        # Braces that do not match may stand in a string, or show that a blank line came too early: `_cut` knows.
-        is_between = self._cutter.is_between_events if self._cutter is not None else not self._start
-        match = _EVENT.fullmatch(data) if is_between and len(data) <= self._limit else None
-        if match is not None and (len(data) > _LONG_LINE or data.count(b"{") == data.count(b"}")):
+        events: list[bytes] = []
+        at = 0
+        if not self._is_between_events:
+            # The last read cut an event in two. Only its rest needs the cutter; `_ObjectCutter` finds its own way.
+            blank = None if isinstance(self._cutter, _ObjectCutter) else _BLANK_LINE.search(data)
+            at = len(data) if blank is None else blank.end()
+            events = self._cut(data[:at])
+        # Servers flush after each event, so a read holds one whole event or several, and nothing is cut at all.
+        while at < len(data) <= self._limit and self._is_between_events and (match := _EVENT.match(data, at)):
+            # Braces that do not match may stand in a string, or show that a blank line came too early: `_cut` knows.
+            if len(match[1]) <= _LONG_LINE and match[1].count(b"{") != match[1].count(b"}"):
+                break
             self._start = None
-            events = [match[1]]
-        else:
-            events = self._cut(data)
+            events.append(match[1])
+            at = match.end()
+        if at < len(data):
+            events += self._cut(data[at:])
         self._events_left -= len(events)
         if self._events_left < 0:
             raise EventTooLargeError("the stream has more events than its limit of bytes allows")
         return events
+
+    @property
+    def _is_between_events(self) -> bool:
+        return self._cutter.is_between_events if self._cutter is not None else not self._start
 
     @property
     def said_nothing(self) -> bool:
