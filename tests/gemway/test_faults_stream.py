@@ -139,23 +139,55 @@ def test_before_the_first_event_streams_are_retried(server, driver, fault):
 @core_streams
 def test_events_are_handed_on_as_they_arrive(server, driver):
     """The first is there before the second is sent."""
-    server.script(play(EVENTS, piece(event(message("a", None))), 0.4, piece(event(message("b"))) + LAST))
-    arrivals = []
+    server.script(
+        events(message("a")), play(EVENTS, piece(event(message("a", None))), 0.4, piece(event(message("b"))) + LAST)
+    )
 
     with driver.session(server.base_url) as session:
-        if driver.asynchronous:
-
-            async def read():
-                async for chunk in session.client.stream_generate_content(MODEL, ASK):
-                    arrivals.append((chunk.text, time.monotonic()))
-
-            session.loop.run_until_complete(read())
-        else:
-            for chunk in session.client.stream_generate_content(MODEL, ASK):
-                arrivals.append((chunk.text, time.monotonic()))
+        session.ask()  # the first answer of a process builds the classes of messages, which takes a while
+        arrivals = timed_chunks(session, driver)
 
     (_, first), (_, second) = arrivals
     assert second - first > 0.3
+
+
+@core_streams
+@pytest.mark.parametrize("count", [1, 2, 30, 400])
+@pytest.mark.parametrize("with_head", [True, False], ids=["with-the-head", "after-the-head"])
+def test_all_events_of_a_burst_are_handed_on_before_the_next_is_sent(server, driver, count, with_head):
+    """However many chunks one read holds, none waits for the next read."""
+    burst = b"".join(piece(event(message(f"word {number}. ", None))) for number in range(count))
+    start = (EVENTS + burst,) if with_head else (EVENTS, 0.1, burst)
+    server.script(play(*start, 0.6, piece(event(message("end"))) + LAST))
+
+    with driver.session(server.base_url) as session:
+        arrivals = [at for _, at in timed_chunks(session, driver)]
+
+    assert len(arrivals) == count + 1
+    assert arrivals[-1] - arrivals[-2] > 0.2
+
+
+@core_streams
+def test_events_before_a_broken_frame_in_the_same_packet_are_handed_on(server, driver):
+    """Chunks that HTTP can read count, whatever follows them."""
+    burst = b"".join(piece(event(message(f"{number} ", None))) for number in range(5))
+    server.script(play(EVENTS, 0.1, burst + b"no size\r\n" + bytes(200), STALL))
+
+    error = driver.fail(server.base_url, StreamInterruptedError)
+
+    assert error.partial.text == "0 1 2 3 4 "
+
+
+def timed_chunks(session, driver):
+    """Return the texts of a stream, each with the moment at which it came."""
+    stream = session.client.stream_generate_content(MODEL, ASK)
+    if not driver.asynchronous:
+        return [(chunk.text, time.monotonic()) for chunk in stream]
+
+    async def read():
+        return [(chunk.text, time.monotonic()) async for chunk in stream]
+
+    return session.loop.run_until_complete(read())
 
 
 @core_streams
