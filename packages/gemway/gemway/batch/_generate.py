@@ -8,7 +8,7 @@ from typing import Any, Final
 from gemway import AsyncClient
 from gemway.adapters import hide_secrets
 from gemway.batch._arrow import answer_types, import_pyarrow
-from gemway.batch._calls import Outcome, ask, to_error
+from gemway.batch._calls import Outcome, RowSender, to_error
 from gemway.batch._engine import Engine
 from gemway.batch._interrupts import run_in_own_loop
 from gemway.batch._options import OPTIONS, open_client, split_options
@@ -85,11 +85,7 @@ class Generate:
                     outcomes[number] = to_error(Row("", number, "", "text", {}, False, ""), error)
 
         async with open_client(chosen, client_options) as client:
-
-            async def send(row: Row) -> Outcome:
-                return await ask(client, row, self._model, chosen.config)
-
-            engine = Engine(rows(), send, chosen.to_pace(), report, chosen)
+            engine = Engine(rows(), RowSender(client, self._model, chosen.config), chosen.to_pace(), report, chosen)
             async for arrived in engine.outcomes():
                 outcomes.update({admitted.row.number: admitted for admitted in guard.admit(arrived)})
                 if guard.is_sure:

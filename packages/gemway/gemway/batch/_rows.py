@@ -141,6 +141,11 @@ def to_request(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"contents": [{"role": "user", "parts": parts}]}
 
 
+def to_embedding_input(body: Mapping[str, Any]) -> Any:
+    """Return the input of an embedding: the text, or a list that makes one vector of the text and its pictures."""
+    return [body["prompt"], *to_images(body)] if body.get("images") else body["prompt"]
+
+
 def to_images(body: Mapping[str, Any]) -> list[Any]:
     """Return the pictures that a row names, local files as paths. The user's own rows may name local files."""
     return [

@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 from gemway import ConfigurationError
 from gemway.adapters import hide_secrets
-from gemway.batch._calls import Outcome, ask
+from gemway.batch._calls import Outcome, RowSender
 from gemway.batch._engine import Engine
 from gemway.batch._index import RowIndex
 from gemway.batch._interrupts import StopRequest, run_to_end
 from gemway.batch._options import OPTIONS, BatchOptions, open_client, split_options
 from gemway.batch._output import Output, open_output
 from gemway.batch._report import BatchReport
-from gemway.batch._rows import Row, RowReader
+from gemway.batch._rows import RowReader
 from gemway.batch._selection import AlikeGuard, RowSelector
 
 
@@ -66,7 +66,7 @@ async def stream(rows: Any, *, model: str, **options: Any) -> AsyncGenerator[dic
         async with open_client(chosen, client_options) as client:
             engine = Engine(
                 selector.select(rows),
-                lambda row: ask(client, row, model, chosen.config),
+                RowSender(client, model, chosen.config),
                 chosen.to_pace(),
                 report,
                 chosen,
@@ -98,13 +98,8 @@ async def _run(rows: Any, out: str | Path, model: str, options: dict[str, Any], 
             if isinstance(rows, str | Path | Sequence):
                 output.report.total, output.report.to_ask = await asyncio.to_thread(selector.check, rows)
 
-            async def send(row: Row) -> Outcome:
-                outcome = await ask(client, row, model, chosen.config)
-                if outcome.images:
-                    outcome.columns["images"] = await asyncio.to_thread(output.save_images, row.id, outcome.images)
-                return outcome
-
-            engine = Engine(selector.select(rows), send, chosen.to_pace(), output.report, chosen)
+            sender = RowSender(client, model, chosen.config, output.save_images)
+            engine = Engine(selector.select(rows), sender, chosen.to_pace(), output.report, chosen)
             request.bind(engine.stop)
             async with _sync_and_show(output, chosen):
                 await _write_answers(engine, output, model)
