@@ -21,9 +21,9 @@ from typing import Any
 from gemway_emulator import _usage
 from gemway_emulator._errors import GoogleError, invalid_argument
 from gemway_emulator._language import content_words, words
-from gemway_emulator._media import colour_name, opened
+from gemway_emulator._media import name_colour, open_picture
 from gemway_emulator._models import Model
-from gemway_emulator._signatures import decoded
+from gemway_emulator._signatures import decode_blob
 
 _BLOCKS = (0, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)  # where each block begins; each is as long as all before it
 _GRID = 8  # a picture is seen as 8 x 8 cells
@@ -139,13 +139,13 @@ def embed(parts: list[dict[str, Any]], dimensions: int) -> list[float]:
     """Return the unit vector of *parts*, one input, with *dimensions* numbers."""
     features: Counter[str] = Counter()
     for part in parts:
-        for feature, weight in _features(part):
+        for feature, weight in _list_features(part):
             features[feature] += weight  # type: ignore[assignment]  # typeshed wants whole counts
     vector = [0.0] * dimensions
     for feature, weight in features.items():
         # A word that stands there four times means more, but not four times as much.
         strength = math.sqrt(weight)
-        for place, value in _places_of(feature):
+        for place, value in _find_places(feature):
             if place >= dimensions:
                 break
             vector[place] += strength * value
@@ -154,7 +154,7 @@ def embed(parts: list[dict[str, Any]], dimensions: int) -> list[float]:
 
 
 @lru_cache(maxsize=50_000)
-def _places_of(feature: str) -> tuple[tuple[int, float], ...]:
+def _find_places(feature: str) -> tuple[tuple[int, float], ...]:
     """(place, value) of *feature* in each block. Larger blocks separate features better, so they weigh more."""
     bits = int.from_bytes(hashlib.blake2b(feature.encode(), digest_size=20).digest(), "big")
     places = []
@@ -165,7 +165,7 @@ def _places_of(feature: str) -> tuple[tuple[int, float], ...]:
     return tuple(places)
 
 
-def _features(part: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def _list_features(part: dict[str, Any]) -> Iterator[tuple[str, float]]:
     if "text" in part:
         text = _TASK.sub("", part["text"], count=1)
         for stem in content_words(text) or words(text) or text.split():
@@ -175,21 +175,17 @@ def _features(part: dict[str, Any]) -> Iterator[tuple[str, float]]:
             for start in range(len(padded) - 2):
                 yield f"piece {padded[start : start + 3]}", 0.02
         return
-    blob = part.get("inlineData") or {}
-    data = decoded("".join((blob.get("data") or "").split())) or b""
-    try:
-        yield from _picture_features(data)
-    except ValueError:  # sound, a document, a file by URI: the same bytes are near themselves
+    data = decode_blob(part.get("inlineData") or {})
+    picture = open_picture(data)
+    if picture is None:  # sound, a document, a file by URI: the same bytes are near themselves
         yield f"file {part.get('fileData') or hashlib.sha256(data).hexdigest()}", 10.0
-
-
-def _picture_features(data: bytes) -> Iterator[tuple[str, float]]:
-    """The colours of a picture, also by the words for them, and where it is darker or brighter than its mean."""
-    cells = opened(data).resize((_GRID, _GRID)).tobytes()
-    pixels = [(cells[place], cells[place + 1], cells[place + 2]) for place in range(0, len(cells), 3)]
+        return
+    # The colours of a picture, also by the words for them, and where it is darker or brighter than its mean.
+    cells = picture.resize((_GRID, _GRID)).tobytes()
+    pixels = list(zip(cells[0::3], cells[1::3], cells[2::3], strict=True))
     mean = sum(cells) / len(pixels)
     for place, pixel in enumerate(pixels):
-        yield f"word {colour_name(pixel)}", 1 / len(pixels)
+        yield f"word {name_colour(pixel)}", 1 / len(pixels)
         yield f"shade {[value // 52 for value in pixel]}", 1 / len(pixels)
         if abs(sum(pixel) - mean) > _CONTRAST:
             yield f"cell {place} {sum(pixel) > mean}", 1 / len(pixels)

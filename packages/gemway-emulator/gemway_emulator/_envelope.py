@@ -1,21 +1,86 @@
-"""Put a turn into Google's response envelope, whole or as the chunks of a stream, and write streams. Pure."""
+"""A model turn, scripted or composed; Google's response envelope around it, whole or in chunks; and written streams. Pure."""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from gemway_emulator import _usage
 from gemway_emulator._models import Model
-from gemway_emulator._turns import Part, Turn
 
+Part = dict[str, Any]
 Chunk = dict[str, Any]
+Signature: TypeAlias = str | Literal[False] | None
+"""A signature, or the id of a call, to send as it is; None leaves it to the served model; False sends none."""
+
 _TOKENS_PER_EVENT = 6
 _MOST_EVENTS = 12
 _IN_TOTAL = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
+
+
+@dataclass
+class Turn:
+    """The parts of one answer and how it ends; times in seconds, tokens counted unless *usage* is given."""
+
+    parts: list[Part] = field(default_factory=list)
+    finish_reason: str | None = "STOP"
+    finish_message: str | None = None
+    prompt_feedback: dict[str, Any] | None = None
+    usage: Mapping[str, Any] | None = None
+    hidden_thoughts: int = 0
+    chunks: int | list[str] | None = None
+    delay: float = 0.0
+    chunk_delay: float | None = None
+    model_version: str | None = None
+    candidate_fields: dict[str, Any] = field(default_factory=dict)
+    response_fields: dict[str, Any] = field(default_factory=dict)
+    alternatives: list[Turn] = field(default_factory=list)
+
+    def __and__(self, other: Turn) -> Turn:
+        """One turn with the parts of both, in order: how parallel calls are scripted."""
+        return Turn(
+            [*self.parts, *other.parts],
+            finish_reason=other.finish_reason,
+            finish_message=other.finish_message,
+            usage=other.usage or self.usage,
+            delay=max(self.delay, other.delay),
+            model_version=other.model_version or self.model_version,
+        )
+
+    @property
+    def text(self) -> str:
+        """The visible text."""
+        return "".join(part.get("text", "") for part in self.parts if not part.get("thought"))
+
+
+def text_part(text: str, signature: Signature = False) -> Part:
+    """A text part, unsigned unless a *signature* is given."""
+    return _add_signature({"text": text}, signature)
+
+
+def thought_part(text: str) -> Part:
+    """A part of the thought summary."""
+    return {"text": text, "thought": True}
+
+
+def medium_part(data: bytes, mime_type: str, signature: Signature = None) -> Part:
+    """A picture or a sound."""
+    blob = {"mimeType": mime_type, "data": base64.b64encode(data).decode("ascii")}
+    return _add_signature({"inlineData": blob}, signature)
+
+
+def call_part(name: str, args: Mapping[str, Any], *, call_id: Signature = None, signature: Signature = None) -> Part:
+    """A function call; id and signature are left to the served model unless given."""
+    call = {"name": name, "args": dict(args)}
+    return _add_signature({"functionCall": call if call_id is False else {"id": call_id, **call}}, signature)
+
+
+def _add_signature(part: Part, signature: Signature) -> Part:
+    return part if signature is False else part | {"thoughtSignature": signature}
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote
 
 from gemway_emulator import _embeddings, _messages, _misbehaviour, _models, _rules, _usage
-from gemway_emulator._answers import answer
-from gemway_emulator._envelope import Envelope, fold, frames
+from gemway_emulator._answers import compose_answer
+from gemway_emulator._envelope import Envelope, Turn, fold, frames
 from gemway_emulator._errors import GoogleError, unauthenticated, unknown_model, unknown_route
 from gemway_emulator._http import JSON_TYPE, Outcome, json_outcome
 from gemway_emulator._journal import Entry, Journal
@@ -27,7 +27,6 @@ from gemway_emulator._openai import OpenAIServer, Piece
 from gemway_emulator._request import Request
 from gemway_emulator._signatures import Signatures
 from gemway_emulator._tape import Recorder, Tape
-from gemway_emulator._turns import Turn
 from gemway_emulator.reply import Reply, check_reply
 
 Responder: TypeAlias = Callable[[Request], "Reply | Awaitable[Reply | None] | None"]
@@ -151,7 +150,7 @@ class Gateway:
         if self._misbehaves("unknown_verbs_generate"):
             body = _messages.normalise(_messages.parse_json(entry.body), "Anything", check=False)
             request = Request(model, {"contents": body.get("contents") or [body.get("content") or {}]})
-            return self._send_turn(answer(request), request, sse=False)
+            return self._send_turn(compose_answer(request), request, sse=False)
         return self._count_tokens(entry) if action == "countTokens" else self._embed_input(entry, model, action)
 
     def _misbehaves(self, name: str) -> bool:
@@ -209,8 +208,8 @@ class Gateway:
             return self.server
         if "IMAGE" in request.modalities:
             # Drawing a large picture takes half a second; other requests should not wait for it.
-            return await asyncio.to_thread(answer, request, thought_images=self.options.thought_images)
-        return answer(request)
+            return await asyncio.to_thread(compose_answer, request, thought_images=self.options.thought_images)
+        return compose_answer(request)
 
     async def _ask_server(self, server: OpenAIServer, request: Request, *, sse: bool) -> Outcome:
         if not request.streamed or not sse or self.options.misbehave:

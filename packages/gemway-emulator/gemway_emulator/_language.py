@@ -22,19 +22,15 @@ _AFTER_NAME = re.compile(r" (?:is|was|has|had|lives?|works?)\b")
 OWN_WORDS = "This is the gemway emulator"
 
 
-def sentences(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """Split *text* into sentences; line breaks end one too."""
-    complete: list[str] = []
+    sentences: list[str] = []
     for line in text.splitlines():
-        pending = ""
-        for piece in _SENTENCE_END.split(line.strip()):
-            pending = f"{pending} {piece}".strip()
-            if pending and not _ABBREVIATION.search(pending):
-                complete.append(pending)
-                pending = ""
-        if pending:
-            complete.append(pending)
-    return complete
+        is_open = False
+        for piece in filter(None, _SENTENCE_END.split(line.strip())):
+            sentences.append(f"{sentences.pop()} {piece}" if is_open else piece)
+            is_open = bool(_ABBREVIATION.search(piece))
+    return sentences
 
 
 def words(text: str) -> list[str]:
@@ -47,21 +43,21 @@ def content_words(text: str) -> list[str]:
     return [_stem_of(word) for word in words(text) if word not in _STOP_WORDS and (len(word) > 1 or not word.isascii())]
 
 
-def topic(text: str, limit: int = 6) -> str:
-    """The subject of *text*, in a few of its own words."""
+def topic(text: str) -> str:
+    """The subject of *text*, in at most six of its own words."""
     meaningful = [word for word in re.findall(r"[\w'-]+", text) if word.lower() not in _STOP_WORDS]
-    return " ".join(meaningful[-limit:] if text.rstrip().endswith("?") else meaningful[:limit])
+    return " ".join(meaningful[-6:] if text.rstrip().endswith("?") else meaningful[:6])
 
 
-def names(text: str) -> list[str]:
+def capitalised_names(text: str) -> list[str]:
     """Capitalised names in *text*; at the beginning of a sentence only those that a verb shows to be one."""
-    candidates = []
-    for sentence in sentences(text):
+    names = []
+    for sentence in split_sentences(text):
         for match in _NAME.finditer(sentence):
-            name, rest = match.group(), sentence[match.end() :]
+            name, rest = match[0], sentence[match.end() :]
             if match.start() or _AFTER_NAME.match(rest) or (" " in name and rest[:1] == ","):
-                candidates.append(name)
-    return [name for name in dict.fromkeys(candidates) if name.lower() not in _STOP_WORDS]
+                names.append(name)
+    return [name for name in dict.fromkeys(names) if name.lower() not in _STOP_WORDS]
 
 
 def nearest_sentence(text: str, background: str) -> str:
@@ -69,28 +65,24 @@ def nearest_sentence(text: str, background: str) -> str:
 
     Without such a sentence, one that introduces the emulator.
     """
-    spoken = sentences(text) or [""]
-    question = next((sentence for sentence in reversed(spoken) if sentence.endswith("?")), spoken[-1])
+    sentences = split_sentences(text) or [""]
+    question = next((sentence for sentence in reversed(sentences) if sentence.endswith("?")), sentences[-1])
     # A label before the question (`Question: who ...`) is none of its words.
     question = re.sub(r"^\W*\w+:\s+", "", question)
-    nearest = _nearest(question, text.replace(question, " ")) or _nearest(question, background)
-    about = topic(question) or topic(text)
-    return nearest or f"{OWN_WORDS}; it has no language model to answer{f': {about}' if about else ''}."
-
-
-def _nearest(question: str, context: str) -> str:
-    """The first of the sentences that share most words with *question*; among those, rare words weigh more."""
-    candidates = [sentence for sentence in dict.fromkeys(sentences(context)) if not sentence.endswith("?")]
-    stems = {sentence: set(content_words(sentence)) for sentence in candidates}
-    frequency = Counter(word for found in stems.values() for word in found)
-    question_stems = set(content_words(question))
-
-    def score(sentence: str) -> tuple[int, float]:
-        shared = question_stems & stems[sentence]
-        return len(shared), sum(1 / frequency[word] for word in shared)
-
-    best = max(candidates, key=score, default="")
-    return best if best and score(best)[0] else ""
+    asked, about = set(content_words(question)), topic(question) or topic(text)
+    for context in (text.replace(question, " "), background):
+        stems = {sentence: set(content_words(sentence)) for sentence in split_sentences(context)}
+        stems = {sentence: known for sentence, known in stems.items() if not sentence.endswith("?")}
+        frequency = Counter(word for known in stems.values() for word in known)
+        # Most shared words win; among sentences with as many, rare words weigh more.
+        scores = {
+            sentence: (len(shared), sum(1 / frequency[word] for word in shared))
+            for sentence, known in stems.items()
+            if (shared := known & asked)
+        }
+        if scores:
+            return max(scores, key=lambda sentence: scores[sentence])
+    return f"{OWN_WORDS}; it has no language model to answer{f': {about}' if about else ''}."
 
 
 def _stem_of(word: str) -> str:

@@ -6,6 +6,7 @@ import colorsys
 import hashlib
 import io
 import math
+import re
 import textwrap
 from array import array
 
@@ -19,59 +20,44 @@ _MOST_WORDS = 100
 Size = tuple[int, int]
 Colour = tuple[int, int, int]
 
-_COLOURS = """red green blue yellow orange purple violet pink brown white gold silver teal cyan magenta turquoise crimson navy lime
-olive maroon coral salmon indigo beige"""
-_TINTS = frozenset(_COLOURS.split())
-_PLAIN_COLOURS = [
-    "black",
-    "white",
-    "gray",
-    "red",
-    "green",
-    "blue",
-    "yellow",
-    "orange",
-    "purple",
-    "pink",
-    "brown",
-    "teal",
-]
-_GREY_WORDS = ("black and white", "black-and-white", "monochrome", "grayscale", "greyscale", "gray", "grey")
+_COLOUR_WORDS = """red green blue yellow orange purple violet pink brown white gold silver teal cyan magenta turquoise crimson navy
+lime olive maroon coral salmon indigo beige"""
+_COLOUR_WORD = re.compile(rf"(?<![^\s,.])({'|'.join(_COLOUR_WORDS.split())})(?![^\s,.])")
+_GREY_WORD = re.compile(r"black[ -]and[ -]white|monochrome|gr[ae]y")
+_PLAIN_COLOURS = "black white gray red green blue yellow orange purple pink brown teal"
 
 
 def draw(prompt: str, size: Size) -> bytes:
     """Return a PNG of *size* pixels that shows *prompt* over a background of its own: a gradient with a soft disc."""
-    first, second = _colours(prompt)
     gradient = Image.linear_gradient("L").resize((1, size[1])).resize(size)
-    picture = ImageOps.colorize(gradient, first, second)
-    radius, digest = min(size) // 3, hashlib.sha256(prompt.encode()).digest()
-    centre = (size[0] * (64 + digest[2] // 2) // 256, size[1] * (64 + digest[3] // 2) // 256)
-    box = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
-    ImageDraw.Draw(picture).ellipse(box, fill=_first_colour_word(prompt) or _colour_at(digest[4], 0.55, 0.9))
-    _write_caption(picture, prompt)
-    return _encode_png(picture)
+    picture = ImageOps.colorize(gradient, _dark_colour(prompt), _light_colour(prompt))
+    radius, digest = min(size) // 3, _digest(prompt)
+    across, down = (size[axis] * (64 + digest[2 + axis] // 2) // 256 for axis in (0, 1))
+    box = (across - radius, down - radius, across + radius, down + radius)
+    disc = _first_colour_word(prompt) or _to_colour(digest[4], 0.55, 0.9)
+    ImageDraw.Draw(picture).ellipse(box, fill=disc)
+    return _finish(picture, prompt, at_bottom=False)
 
 
-def opened(source: bytes) -> Image.Image:
-    """The picture in *source*; raises ValueError if it is none."""
+def open_picture(source: bytes) -> Image.Image | None:
+    """The picture in *source*, or None if it is none."""
     try:
         with Image.open(io.BytesIO(source)) as picture:
             return picture.convert("RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError("the input is not a picture") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
 
 
 def edit(prompt: str, picture: Image.Image, size: Size) -> bytes:
     """Return *picture* at *size* pixels, tinted with the colour word of *prompt* or a colour of its own, *prompt* written below."""
     if size != picture.size:
-        picture = ImageOps.pad(picture, size, color=_colours(prompt)[0])
-    if any(word in prompt.lower() for word in _GREY_WORDS):
+        picture = ImageOps.pad(picture, size, color=_dark_colour(prompt))
+    if _GREY_WORD.search(prompt.lower()):
         picture = ImageOps.grayscale(picture).convert("RGB")
     else:
-        colour = _first_colour_word(prompt) or _colours(prompt)[1]
+        colour = _first_colour_word(prompt) or _light_colour(prompt)
         picture = Image.blend(picture, Image.new("RGB", picture.size, colour), 0.35)
-    _write_caption(picture, prompt, at_bottom=True)
-    return _encode_png(picture)
+    return _finish(picture, prompt, at_bottom=True)
 
 
 def speak(text: str) -> bytes:
@@ -84,30 +70,35 @@ def speak(text: str) -> bytes:
     return samples.tobytes()
 
 
-def colour_name(pixel: Colour) -> str:
+def name_colour(pixel: Colour) -> str:
     """The everyday name of the colour nearest to *pixel*."""
-    return min(_PLAIN_COLOURS, key=lambda name: math.dist(pixel, ImageColor.getrgb(name)[:3]))
+    return min(_PLAIN_COLOURS.split(), key=lambda name: math.dist(pixel, ImageColor.getrgb(name)[:3]))
 
 
-def _colours(prompt: str) -> tuple[Colour, Colour]:
-    digest = hashlib.sha256(prompt.encode()).digest()
-    return _colour_at(digest[0], 0.6, 0.35), _colour_at(digest[1], 0.5, 0.85)
+def _digest(prompt: str) -> bytes:
+    return hashlib.sha256(prompt.encode()).digest()
 
 
-def _colour_at(position: int, saturation: float, value: float) -> Colour:
+def _dark_colour(prompt: str) -> Colour:
+    return _to_colour(_digest(prompt)[0], 0.6, 0.35)
+
+
+def _light_colour(prompt: str) -> Colour:
+    return _to_colour(_digest(prompt)[1], 0.5, 0.85)
+
+
+def _to_colour(position: int, saturation: float, value: float) -> Colour:
     red, green, blue = colorsys.hsv_to_rgb(position / 256, saturation, value)
     return int(red * 255), int(green * 255), int(blue * 255)
 
 
 def _first_colour_word(prompt: str) -> Colour | None:
-    """The first colour word of *prompt*."""
-    words = prompt.lower().replace(",", " ").replace(".", " ").split()
-    colour = next((word for word in words if word in _TINTS), None)
-    return ImageColor.getrgb(colour)[:3] if colour else None
+    match = _COLOUR_WORD.search(prompt.lower())
+    return ImageColor.getrgb(match[1])[:3] if match else None
 
 
-def _write_caption(picture: Image.Image, prompt: str, *, at_bottom: bool = False) -> None:
-    """Write *prompt* on a dark band, in letters as large as its length allows."""
+def _finish(picture: Image.Image, prompt: str, *, at_bottom: bool) -> bytes:
+    """*picture* as PNG, with *prompt* on a dark band, in letters as large as its length allows."""
     width, height = picture.size
     letters = max(10, min(width, height) // (12 if len(prompt) < 60 else 20))
     try:
@@ -116,18 +107,15 @@ def _write_caption(picture: Image.Image, prompt: str, *, at_bottom: bool = False
         font = ImageFont.load_default()
     columns = max(8, int(width * 1.7 / letters))
     lines = textwrap.wrap(" ".join(prompt.split()), columns)[: max(1, height // (letters * 2))]
+    # The built-in font knows Latin letters; anything else would be an error in its bitmap form.
+    text = "\n".join(lines).encode("latin-1", "replace").decode("latin-1")
     band = int(letters * 1.35 * len(lines)) + letters
     top = height - band if at_bottom else (height - band) // 2
     pen = ImageDraw.Draw(picture)
     pen.rectangle((0, top, width, top + band), fill=(20, 20, 28))
-    for row, line in enumerate(lines):
+    for row, line in enumerate(text.split("\n")):
         place = (width // 2, top + letters // 2 + int(letters * 1.35 * row))
-        # The built-in font knows Latin letters; anything else would be an error in its bitmap form.
-        drawable = line.encode("latin-1", "replace").decode("latin-1")
-        pen.text(place, drawable, font=font, fill=(255, 255, 255), anchor="ma")
-
-
-def _encode_png(picture: Image.Image) -> bytes:
+        pen.text(place, line, font=font, fill=(255, 255, 255), anchor="ma")
     stream = io.BytesIO()
     picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()

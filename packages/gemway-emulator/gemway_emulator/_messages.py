@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from gemway_emulator._errors import GoogleError, bad_request
-from gemway_emulator._signatures import decoded
+from gemway_emulator._signatures import decode_base64
 
 _PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1beta"
 _INVALID = object()  # a value that was refused; it is left out of the result
@@ -141,7 +141,7 @@ class _Reading:
             return self.message(value, kind, path)
         if kind in ENUMS:
             return self._read_enum(value, kind, path)
-        if kind == "bytes" and isinstance(value, str) and decoded("".join(value.split())) is None:
+        if kind == "bytes" and isinstance(value, str) and decode_base64("".join(value.split())) is None:
             text = f"Invalid value at '{path}' (TYPE_BYTES), Base64 decoding failed for {_shorten(value)}"
             self.violations.append((path, text))
             return _INVALID

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from gemway_emulator._envelope import Part, Turn, call_part, text_part, thought_part
 from gemway_emulator._errors import GoogleError
-from gemway_emulator._request import Json, Request, readable
-from gemway_emulator._signatures import decoded
-from gemway_emulator._turns import Part, Turn, call_part, text_part, thought_part
+from gemway_emulator._request import Json, Request, to_text
+from gemway_emulator._signatures import decode_blob
 
 Piece: TypeAlias = tuple[Turn, list[Part], bool]
 """Of a stream: the turn so far, its new parts, whether it ended."""
@@ -228,7 +228,7 @@ def _tool_message(response: Json, waiting: list[tuple[str, str]]) -> Json:
     if matching:
         waiting.remove(matching[0])
         identifier = matching[0][0]
-    return {"role": "tool", "tool_call_id": identifier or name, "content": readable(response.get("response"))}
+    return {"role": "tool", "tool_call_id": identifier or name, "content": to_text(response.get("response"))}
 
 
 def _content_block(part: Part) -> Json | None:
@@ -239,8 +239,7 @@ def _content_block(part: Part) -> Json | None:
         return None
     mime_type, url = blob.get("mimeType") or "", blob.get("fileUri") or ""
     if "inlineData" in part:
-        data = decoded("".join(str(blob.get("data") or "").split())) or b""
-        url = f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
+        url = f"data:{mime_type};base64,{base64.b64encode(decode_blob(blob)).decode()}"
     if mime_type.startswith("image/") or not mime_type:
         return {"type": "image_url", "image_url": {"url": url}}
     return {"type": "text", "text": f"(a file of type {mime_type}, which this server cannot read)"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import Any
 
 from gemway_emulator._language import OWN_WORDS
 from gemway_emulator._models import Model
-from gemway_emulator._signatures import decoded
+from gemway_emulator._signatures import decode_blob
 
 Json = dict[str, Any]
 
@@ -133,7 +132,7 @@ class Request:
     @cached_property
     def material(self) -> str:
         """The text that values are taken from: the newest user text, and the results of the tools called for it."""
-        return "\n".join([self.prompt, *(readable(response) for _, response in self.results)])
+        return "\n".join([self.prompt, *(to_text(response) for _, response in self.results)])
 
     @cached_property
     def background(self) -> str:
@@ -198,20 +197,14 @@ def _all_parts(turn: Json) -> list[Json]:
 
 def _to_medium(part: Json) -> Medium | None:
     if blob := part.get("inlineData"):
-        data = decoded("".join((blob.get("data") or "").split()))
-        return Medium(blob.get("mimeType") or "application/octet-stream", data or b"")
+        return Medium(blob.get("mimeType") or "application/octet-stream", decode_blob(blob))
     if file := part.get("fileData"):
         return Medium(file.get("mimeType") or "", uri=file.get("fileUri") or "")
     return None
 
 
-def readable(response: Any) -> str:
+def to_text(response: Any) -> str:
     """A function response as text; only the value if the client wrapped one."""
     if isinstance(response, dict) and len(response) == 1:
-        return readable(next(iter(response.values())))
+        return to_text(next(iter(response.values())))
     return response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
-
-
-def encoded(data: bytes) -> str:
-    """Standard base64 with padding, as Google sends it."""
-    return base64.b64encode(data).decode("ascii")

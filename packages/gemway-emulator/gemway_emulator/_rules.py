@@ -47,7 +47,7 @@ def check(request: Request, signatures: Signatures, *, strict: bool) -> None:
         if is_question(content):
             question = text_of(content)
         for place, part in enumerate(content.get("parts", [])):
-            if problem := signatures.problem(part, question, strict=strict):
+            if problem := signatures.find_problem(part, question, strict=strict):
                 raise invalid_argument(problem, field=f"contents[{index}].parts[{place}].thought_signature")
 
 

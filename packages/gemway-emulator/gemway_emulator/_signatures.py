@@ -7,10 +7,11 @@ import binascii
 import hashlib
 import json
 import re
+from typing import Any
 
 from gemway_emulator._models import Model
-from gemway_emulator._turns import AUTOMATIC, Part
 
+Part = dict[str, Any]
 # Clients send them as they are, or as base64 of their ASCII (pydantic-ai, strands).
 _SENTINELS = frozenset({b"skip_thought_signature_validator", b"context_engineering_is_the_way_to_go"})
 
@@ -24,68 +25,68 @@ class Signatures:
     def __init__(self) -> None:
         self._count = 0
         self._texts: set[str] = set()
-        self._values: set[bytes] = set()
+        self._values: set[bytes | None] = set()
         self._signed_content: set[str] = set()
 
     def clear(self) -> None:
         """Forget what was issued; whatever comes back afterwards is foreign."""
-        self._texts.clear()
-        self._values.clear()
-        self._signed_content.clear()
+        for kept in (self._texts, self._values, self._signed_content):
+            kept.clear()
 
     def sign(self, parts: list[Part], model: Model, asked: str) -> list[Part]:
-        """Return *parts*, the answer to the user text *asked*, with every automatic signature and id decided as *model* does."""
+        """Return *parts*, the answer to the user text *asked*, with the ids and signatures that *model* decides on.
+
+        Those are the ones that are None. Gemini 3 and later give every call an id and sign the first one.
+        """
         signed: list[Part] = []
-        call_seen = False
-        for part in parts:
-            signed.append(self._sign_part(part, model, first_call=not call_seen))
-            call_seen = call_seen or "functionCall" in part
-            self.remember(signed[-1], asked)
+        is_first_call = True
+        for part in map(dict, parts):
+            call = part.get("functionCall")
+            if call and call.get("id", "") is None:
+                part["functionCall"] = {name: value for name, value in call.items() if name != "id"}
+                if model.signs_calls:
+                    self._count += 1
+                    part["functionCall"] = {"id": f"call_{self._count:08x}", **part["functionCall"]}
+            if part.get("thoughtSignature", "") is None:
+                del part["thoughtSignature"]
+                if model.signs_images if "inlineData" in part else model.signs_calls and (is_first_call or not call):
+                    part["thoughtSignature"] = self._make_signature()
+            is_first_call = is_first_call and not call
+            self.remember(part, asked)
+            signed.append(part)
         return signed
 
     def remember(self, part: Part, asked: str) -> None:
         """Keep the signature of *part*, if it has one, as issued in the answer to *asked*."""
         signature = part.get("thoughtSignature")
-        if not isinstance(signature, str):
-            return
-        self._texts.add(signature)
-        self._signed_content.add(_content_key(part, asked))
-        if (value := decoded(signature)) is not None:
-            self._values.add(value)
+        if isinstance(signature, str):
+            self._texts.add(signature)
+            self._values.add(decode_base64(signature))
+            self._signed_content.add(_content_key(part, asked))
 
-    def problem(self, part: Part, asked: str, *, strict: bool) -> str | None:
+    def find_problem(self, part: Part, asked: str, *, strict: bool) -> str | None:
         """What is wrong with the signature on *part*, which follows the user text *asked*, or None."""
         signature = part.get("thoughtSignature")
         if not isinstance(signature, str) or signature in self._texts:
             return None
-        value = decoded(signature)
+        value = decode_base64(signature)
         if {signature.encode(), value} & _SENTINELS:
             return None
         if value is None:
             return "Base64 decoding failed for thought_signature."
-        if strict:
-            return "Invalid thought signature."
-        altered = value not in self._values and _content_key(part, asked) in self._signed_content
-        return "Invalid thought signature." if altered else None
+        # Foreign signatures are accepted, since a history may come from a real gateway; an altered one of ours is not.
+        is_altered = value not in self._values and _content_key(part, asked) in self._signed_content
+        return "Invalid thought signature." if strict or is_altered else None
 
-    def _sign_part(self, part: Part, model: Model, *, first_call: bool) -> Part:
-        signed_part, call = dict(part), part.get("functionCall")
-        if call and call.get("id") is AUTOMATIC:
-            self._count += 1
-            rest = {name: value for name, value in call.items() if name != "id"}
-            signed_part["functionCall"] = {"id": f"call_{self._count:08x}", **rest} if model.signs_calls else rest
-        if part.get("thoughtSignature") is AUTOMATIC:
-            del signed_part["thoughtSignature"]
-            if model.signs_images if "inlineData" in part else model.signs_calls and (first_call or not call):
-                # The first bytes hold "+" and "/" in standard base64, so that a client that
-                # re-encodes a signature URL-safe is caught in strict mode.
-                self._count += 1
-                digest = hashlib.sha256(f"{id(self)}-{self._count}".encode()).digest()
-                signed_part["thoughtSignature"] = base64.b64encode(b"\xfb\xef\xbe\xff\xff\xff" + digest).decode("ascii")
-        return signed_part
+    def _make_signature(self) -> str:
+        # The first bytes hold "+" and "/" in standard base64, so that a client that
+        # re-encodes a signature URL-safe is caught in strict mode.
+        self._count += 1
+        digest = hashlib.sha256(f"{id(self)}-{self._count}".encode()).digest()
+        return base64.b64encode(b"\xfb\xef\xbe\xff\xff\xff" + digest).decode("ascii")
 
 
-def decoded(text: str) -> bytes | None:
+def decode_base64(text: str) -> bytes | None:
     """The bytes of base64 *text* in either alphabet (not a mix), padded or not; None if it is neither."""
     standard = re.fullmatch(r"[A-Za-z0-9+/]*={0,2}", text)
     if not standard and not re.fullmatch(r"[A-Za-z0-9_-]*={0,2}", text):
@@ -97,14 +98,17 @@ def decoded(text: str) -> bytes | None:
         return None
 
 
+def decode_blob(blob: dict[str, Any]) -> bytes:
+    """The bytes of an inlineData; base64 may be broken into lines. Empty if it is none."""
+    return decode_base64("".join(str(blob.get("data") or "").split())) or b""
+
+
 def _content_key(part: Part, asked: str) -> str:
     """What makes a part this emulator's own: its content and the user text it answers."""
-    if "functionCall" in part:
-        call = part["functionCall"]
+    if call := part.get("functionCall"):
         content = f"call:{call.get('name')}:{json.dumps(call.get('args') or {}, sort_keys=True)}"
-    elif "inlineData" in part:
-        value = decoded(part["inlineData"].get("data") or "") or b""
-        content = "image:" + hashlib.sha256(value).hexdigest()
+    elif blob := part.get("inlineData"):
+        content = f"image:{hashlib.sha256(decode_blob(blob)).hexdigest()}"
     else:
-        content = "text:" + (part.get("text") or "")
+        content = f"text:{part.get('text') or ''}"
     return f"{asked}\n{content}"

@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from gemway_emulator._models import Model
-from gemway_emulator._turns import Part
+
+Part = dict[str, Any]
 
 # A token is up to six word characters or one other sign, with the space before it.
 _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$", re.UNICODE)

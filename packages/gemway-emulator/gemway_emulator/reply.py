@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from gemway_emulator import _turns
+from gemway_emulator._envelope import Signature, Turn, call_part, medium_part, text_part, thought_part
 from gemway_emulator._errors import GoogleError
 from gemway_emulator._http import JSON_TYPE, Outcome
 from gemway_emulator._media import draw
-from gemway_emulator._turns import AUTOMATIC, Turn
 
 __all__ = [
     "Reply",
@@ -28,9 +26,6 @@ __all__ = [
     "tool_call",
     "tool_calls",
 ]
-
-Signature: TypeAlias = str | Literal[False] | None
-"""A signature to send as it is; None leaves it to the served model; False sends none."""
 
 
 @dataclass
@@ -76,9 +71,9 @@ def text(  # noqa: PLR0913 - keyword-only options of one reply
     of events, or the pieces themselves. *delay* (seconds) passes before the answer begins, *chunk_delay* between events.
     *candidate* and *response* are merged into the candidate and the response (`groundingMetadata`, `modelStatus`, ...).
     """
-    parts = [_turns.thought_part(thoughts)] if thoughts is not None else []
+    parts = [thought_part(thoughts)] if thoughts is not None else []
     return Turn(
-        [*parts, _turns.text_part(text, signature)],
+        [*parts, text_part(text, signature or False)],
         finish_reason=finish_reason,
         finish_message=finish_message,
         usage=usage,
@@ -93,7 +88,7 @@ def text(  # noqa: PLR0913 - keyword-only options of one reply
 
 def thoughts(thought: str, text: str, *, signature: str | None = None, delay: float = 0.0) -> Turn:
     """Answer with a thought summary and then *text*."""
-    return Turn([_turns.thought_part(thought), _turns.text_part(text, signature)], delay=delay)
+    return Turn([thought_part(thought), text_part(text, signature or False)], delay=delay)
 
 
 def image(  # noqa: PLR0913 - keyword-only options of one reply
@@ -110,9 +105,9 @@ def image(  # noqa: PLR0913 - keyword-only options of one reply
 ) -> Turn:
     """Answer with a picture: *data*, or a generated PNG of *width* x *height* pixels; *text* precedes it."""
     content = draw("scripted picture", (width, height)) if data is None else data
-    parts = [_turns.medium_part(base64.b64encode(content).decode("ascii"), mime_type, _or_automatic(signature))]
+    parts = [medium_part(content, mime_type, signature)]
     if text is not None:
-        parts.insert(0, _turns.text_part(text, _or_automatic(signature if signature is False else None)))
+        parts.insert(0, text_part(text, False if signature is False else None))
     return Turn(parts, finish_reason=finish_reason, usage=usage, delay=delay)
 
 
@@ -120,7 +115,7 @@ def tool_call(
     name: str,
     args: Mapping[str, Any] | None = None,
     *,
-    id: str | Literal[False] | None = None,
+    id: Signature = None,
     signature: Signature = None,
     thoughts: str | None = None,
     finish_reason: str | None = "STOP",
@@ -132,8 +127,8 @@ def tool_call(
     *id* and *signature* are sent as given; None does as the served model would (Gemini 3 and later: an id for every call, a
     signature on the first), False leaves them out.
     """
-    parts = [_turns.thought_part(thoughts)] if thoughts is not None else []
-    call = _turns.call_part(name, dict(args or {}), call_id=_or_automatic(id), signature=_or_automatic(signature))
+    parts = [thought_part(thoughts)] if thoughts is not None else []
+    call = call_part(name, args or {}, call_id=id, signature=signature)
     return Turn([*parts, call], finish_reason=finish_reason, usage=usage, delay=delay)
 
 
@@ -248,7 +243,3 @@ def raw(
         sent["content-type"] = content_type
     sent.setdefault("content-type", JSON_TYPE)
     return Outcome(status, sent, [body.encode() if isinstance(body, str) else body], delay, cut=cut)
-
-
-def _or_automatic(given: str | Literal[False] | None) -> object:
-    return AUTOMATIC if given is None else given
