@@ -165,13 +165,13 @@ class Gateway:
         """The model called *name*, if it is served and has the method *action*; else a 404."""
         options = self.options
         is_open = options.any_model or not options.validate or options.upstream is not None
-        model = _models.find(name, options.models, any_model=is_open)
+        model = _models.find_model(name, options.models, any_model=is_open)
         if model is None or not (action == "GetModel" or model.serves(action)):
             raise unknown_model(name, action, version)
         return model
 
     def _list_models(self, query: dict[str, list[str]]) -> dict[str, Any]:
-        models = _models.listed(self.options.models)
+        models = _models.list_models(self.options.models)
         texts = [query.get(name, [""])[0] for name in ("pageToken", "pageSize")]
         start, size = (int(text) if text.isdecimal() else 0 for text in texts)
         end = start + (size or len(models))
@@ -180,7 +180,7 @@ class Gateway:
 
     async def _generate(self, request: Request, *, sse: bool) -> Outcome:
         if self.options.validate:
-            _rules.check(request, self.signatures, strict=self.options.strict_signatures)
+            _rules.check_request(request, self.signatures, strict=self.options.strict_signatures)
         reply = await self._choose_reply(request)
         if isinstance(reply, OpenAIServer):
             return await self._ask_server(reply, request, sse=sse)

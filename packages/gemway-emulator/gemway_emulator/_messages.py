@@ -15,15 +15,15 @@ from gemway_emulator._signatures import decode_base64
 _PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1beta"
 _INVALID = object()  # a value that was refused; it is left out of the result
 _SNAKE_THAT_TYPED_GATEWAYS_KNOW = {"inline_data", "mime_type"}
-_SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
-    "string": ((str,), "TYPE_STRING"),
-    "signature": ((str,), "TYPE_BYTES"),
-    "bytes": ((str,), "TYPE_BYTES"),
-    "boolean": ((bool,), "TYPE_BOOL"),
-    "integer": ((int,), "TYPE_INT32"),
+_SCALARS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "string": (str, "TYPE_STRING"),
+    "signature": (str, "TYPE_BYTES"),
+    "bytes": (str, "TYPE_BYTES"),
+    "boolean": (bool, "TYPE_BOOL"),
+    "integer": (int, "TYPE_INT32"),
     "number": ((int, float), "TYPE_FLOAT"),
-    "object": ((dict,), "type.googleapis.com/google.protobuf.Struct"),
-    "any": ((object,), ""),
+    "object": (dict, "type.googleapis.com/google.protobuf.Struct"),
+    "any": (object, ""),
 }
 
 
@@ -41,7 +41,7 @@ def _read_table() -> tuple[dict[str, dict[str, str]], dict[str, list[str]]]:
     return messages, enums
 
 
-MESSAGES, ENUMS = _read_table()
+_MESSAGES, _ENUMS = _read_table()
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -67,40 +67,40 @@ def normalise(
     *drop_snake* leaves out snake_case spellings silently and *arrays_required* refuses one object in place of a list, as
     typed gateways do.
     """
-    reading = _Reading(drop_snake, arrays_required)
-    result: dict[str, Any] = reading.message(value, message, "")
-    if check and reading.violations:
-        raise bad_request(reading.violations)
+    reader = _MessageReader(drop_snake, arrays_required)
+    result: dict[str, Any] = reader.read_message(value, message, "")
+    if check and reader.violations:
+        raise bad_request(reader.violations)
     return result
 
 
 @lru_cache(maxsize=4096)
-def snake(name: str) -> str:
+def to_snake(name: str) -> str:
     """The snake_case spelling of *name*, which Google's errors use."""
     return re.sub(r"([A-Z])", r"_\1", name).lower()
 
 
 @lru_cache(maxsize=4096)
 def _to_camel(name: str) -> str:
-    return re.sub(r"_([a-z0-9])", lambda found: found.group(1).upper(), name)
+    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
 
 @dataclass
-class _Reading:
+class _MessageReader:
     """One walk over a request; collects (field, description) violations."""
 
     drop_snake: bool
     arrays_required: bool
     violations: list[tuple[str, str]] = field(default_factory=list)
 
-    def message(self, value: Any, name: str, path: str) -> Any:
+    def read_message(self, value: Any, name: str, path: str) -> Any:
         """Read one message; fields are checked one by one."""
         if not isinstance(value, dict):
             return self._add_violation(path, f"{_PACKAGE}.{name}", value)
-        fields, result = MESSAGES[name], {}
+        fields, result = _MESSAGES[name], {}
         for spelled, item in value.items():
             camel = _to_camel(spelled)
-            here = f"{path}.{snake(camel)}" if path else snake(camel)
+            here = f"{path}.{to_snake(camel)}" if path else to_snake(camel)
             if self.drop_snake and "_" in spelled and spelled not in _SNAKE_THAT_TYPED_GATEWAYS_KNOW:
                 continue
             if camel not in fields:
@@ -108,7 +108,9 @@ class _Reading:
                 text = f'Invalid JSON payload received. Unknown name "{spelled}"{place}: Cannot find field.'
                 self.violations.append((path, text))
             elif camel in result:
-                self.violations.append((path, f"Invalid value at '{path}' (oneof), '{snake(camel)}' is already set."))
+                self.violations.append(
+                    (path, f"Invalid value at '{path}' (oneof), '{to_snake(camel)}' is already set.")
+                )
             elif item is None and fields[camel] != "any":
                 continue
             elif (read := self._read_field(item, fields[camel], here)) is not _INVALID:
@@ -116,60 +118,50 @@ class _Reading:
         return result
 
     def _read_field(self, value: Any, kind: str, path: str) -> Any:
+        """Read a value, a list of them (`kind[]`) or a map (`kind{}`)."""
         bare = kind.rstrip("[]{}")
-        if kind.endswith("[]"):
-            if isinstance(value, dict) and bare in MESSAGES and not self.arrays_required:
-                value = [value]  # Google reads one object as a list of one
-            if not isinstance(value, list):
-                return self._add_violation(path, _SCALARS[bare][1] if bare in _SCALARS else f"{_PACKAGE}.{bare}", value)
-            items = [
-                self._read_value(item, bare, f"{path}[{i}]")
-                for i, item in enumerate(value)
-                if item is not None or bare == "any"
-            ]
-            return [item for item in items if item is not _INVALID]
         if kind.endswith("{}"):
             if not isinstance(value, dict):
                 return self._add_violation(path, "TYPE_MAP", value)
             return {key: self._read_value(item, bare, f"{path}[{key}]") for key, item in value.items()}
-        return self._read_value(value, kind, path)
+        if not kind.endswith("[]"):
+            return self._read_value(value, kind, path)
+        if isinstance(value, dict) and bare in _MESSAGES and not self.arrays_required:
+            value = [value]  # Google reads one object as a list of one
+        if not isinstance(value, list):
+            return self._add_violation(path, _SCALARS[bare][1] if bare in _SCALARS else f"{_PACKAGE}.{bare}", value)
+        present = [(index, item) for index, item in enumerate(value) if item is not None or bare == "any"]
+        items = [self._read_value(item, bare, f"{path}[{index}]") for index, item in present]
+        return [item for item in items if item is not _INVALID]
 
     def _read_value(self, value: Any, kind: str, path: str) -> Any:
         if kind == "JsonSchema" and isinstance(value, bool):
             return value  # the schemas that admit everything, and nothing
-        if kind in MESSAGES:
-            return self.message(value, kind, path)
-        if kind in ENUMS:
-            return self._read_enum(value, kind, path)
+        if kind in _MESSAGES:
+            return self.read_message(value, kind, path)
+        if kind in _ENUMS:
+            names, is_number = _ENUMS[kind], isinstance(value, int) and not isinstance(value, bool)
+            name = names[value] if is_number and 0 <= value < len(names) else str(value).upper()
+            return name if name in names else self._add_violation(path, f"{_PACKAGE}.{kind}", value)
         if kind == "bytes" and isinstance(value, str) and decode_base64("".join(value.split())) is None:
             text = f"Invalid value at '{path}' (TYPE_BYTES), Base64 decoding failed for {_shorten(value)}"
             self.violations.append((path, text))
             return _INVALID
-        if kind == "integer":
-            value = _to_integer(value)
+        if kind == "integer" and _is_whole(value):
+            value = int(value)
         types, name = _SCALARS[kind]
         # In Python true is a number; in JSON it is none.
         fits = isinstance(value, types) and (not isinstance(value, bool) or kind in ("boolean", "any"))
         return value if fits else self._add_violation(path, name, value)
-
-    def _read_enum(self, value: Any, kind: str, path: str) -> Any:
-        names = ENUMS[kind]
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
-            return names[value]
-        if isinstance(value, str) and value.upper() in names:
-            return value.upper()
-        return self._add_violation(path, f"{_PACKAGE}.{kind}", value)
 
     def _add_violation(self, path: str, kind: str, value: Any) -> Any:
         self.violations.append((path, f"Invalid value at '{path}' ({kind}), {_shorten(value)}"))
         return _INVALID
 
 
-def _to_integer(value: Any) -> Any:
-    """An integer that came as text, or as a float without a fraction."""
-    if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-        return int(value)
-    return int(value) if isinstance(value, float) and value == value // 1 else value
+def _is_whole(value: Any) -> bool:
+    """Google takes an integer as text, which is how it sends large ones, and as a float without a fraction."""
+    return value.is_integer() if isinstance(value, float) else bool(re.fullmatch(r"-?\d+", str(value)))
 
 
 def _shorten(value: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gemway_emulator._envelope import Chunk
-from gemway_emulator._messages import snake
+from gemway_emulator._messages import to_snake
 
 MISBEHAVIOURS: dict[str, str] = {
     # the gateway
@@ -93,7 +93,7 @@ def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> li
     if "explicit_nulls" in names:
         for chunk in copies:
             _write_nulls(chunk)
-    return [_to_snake_case(chunk) for chunk in copies] if "snake_case_response" in names else copies
+    return [_spell_in_snake_case(chunk) for chunk in copies] if "snake_case_response" in names else copies
 
 
 def openai_error(error: dict[str, Any]) -> dict[str, Any]:
@@ -200,10 +200,10 @@ def _write_nulls(chunk: Chunk) -> None:
             part.setdefault(name, None)
 
 
-def _to_snake_case(value: Any) -> Any:
+def _spell_in_snake_case(value: Any) -> Any:
     if isinstance(value, list):
-        return [_to_snake_case(item) for item in value]
+        return [_spell_in_snake_case(item) for item in value]
     if not isinstance(value, dict):
         return value
     # What the user named (args of a call) keeps its spelling.
-    return {snake(name): item if name == "args" else _to_snake_case(item) for name, item in value.items()}
+    return {to_snake(name): item if name == "args" else _spell_in_snake_case(item) for name, item in value.items()}
