@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hmac
 import html
 import ipaddress
 import json
@@ -60,14 +59,14 @@ class Application:
             if path == "/favicon.ico":
                 return Outcome(200, {"content-type": "image/svg+xml"}, [_ICON.encode()])
             if path in ("/", "/__emulator/feed"):
-                return self._serve_page(Headers(message.headers), path)
+                return self._serve_page(message.headers, path)
         if path.startswith("/__emulator/"):
             try:
                 return self._serve_script(message, path.removeprefix("/__emulator/"))
             except GoogleError as error:
                 return json_outcome(error.body(), error.code)
         arrived = time.monotonic()
-        entry = Entry(message.method, message.target, Headers(message.headers), message.body, arrived)
+        entry = Entry(message.method, message.target, message.headers, message.body, arrived)
         self._gateway.journal.append(entry)
         outcome = await self._gateway.answer(entry)
         entry.status, outcome.watch = outcome.status, entry.watch
@@ -88,7 +87,7 @@ class Application:
             kind = {"content-type": "text/event-stream", "cache-control": "no-store"}
             return Outcome(200, kind, self._stream_journal(), streamed=True)
         text = resources.files("gemway_emulator").joinpath("page.html").read_text(encoding="utf-8")
-        newest = self._described()[-_SHOWN_PLAINLY:][::-1]
+        newest = self._describe_all()[-_SHOWN_PLAINLY:][::-1]
         text = text.replace("<!-- requests -->", "".join(map(_as_html, newest)))
         return Outcome(200, {"content-type": "text/html; charset=utf-8"}, [text.encode()])
 
@@ -110,42 +109,39 @@ class Application:
 
     def _serve_script(self, message: Message, action: str) -> Outcome:
         """Scripting from outside: from this machine, under a name of this machine, with the gateway's key."""
-        headers, gateway = Headers(message.headers), self._gateway
+        headers, gateway = message.headers, self._gateway
         peer = f"[{message.peer}]" if ":" in message.peer else message.peer
         if not is_loopback(headers.get("host")) or not is_loopback(peer):
             return _local_only()
-        token = headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(
-            token.encode("latin-1", "replace"), gateway.options.api_key.encode("latin-1", "replace")
-        ):
+        if not gateway.accepts_key(headers.get("authorization", "").removeprefix("Bearer ")):
             raise unauthenticated()
         if (message.method, action) == ("GET", "requests"):
-            return json_outcome(self._described())
+            return json_outcome(self._describe_all())
         if message.method != "POST" or action not in ("replies", "misbehave", "reset"):
             raise unknown_route(message.method, message.target)
         if action == "reset":
             gateway.reset()
-            return self._show_state()
-        try:
-            value = json.loads(message.body)
-        except ValueError:
-            raise invalid_argument("the body is no JSON") from None
-        if action == "replies":
-            gateway.queue.extend(_to_replies(value))
-            return self._show_state()
+        else:
+            try:
+                value = json.loads(message.body)
+            except ValueError:
+                raise invalid_argument("the body is no JSON") from None
+            if action == "replies":
+                gateway.queue.extend(_to_replies(value))
+            else:
+                self._set_misbehaviours(value)
+        return json_outcome({"pending": len(gateway.queue), "misbehave": sorted(gateway.options.misbehave)})
+
+    def _set_misbehaviours(self, value: Any) -> None:
         names = value.get("names") if isinstance(value, dict) else value
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise invalid_argument("write the misbehaviours as a list of names")
         try:
-            gateway.options.misbehave = names
+            self._gateway.options.misbehave = names
         except ValueError as error:
             raise invalid_argument(str(error)) from None
-        return self._show_state()
 
-    def _show_state(self) -> Outcome:
-        return json_outcome({"pending": len(self._gateway.queue), "misbehave": sorted(self._gateway.options.misbehave)})
-
-    def _described(self) -> list[dict[str, Any]]:
+    def _describe_all(self) -> list[dict[str, Any]]:
         return [self._describe(entry, index) for index, entry in enumerate(self._gateway.journal)]
 
     def _describe(self, entry: Entry, index: int) -> dict[str, Any]:

@@ -37,13 +37,13 @@ _MOST_INPUTS = 2048  # developers.openai.com/api/reference: embeddings, input
 Json = dict[str, Any]
 
 
-def single_answer(request: Json, model: Model) -> Json:
+def answer_single(request: Json, model: Model) -> Json:
     """The answer to `:embedContent`."""
     _check_input(request, model, "EmbedContentRequest")
     return {"embedding": {"values": _embed_request(request, model)}} | _usage_of([request], model)
 
 
-def batch_answer(body: Json, model: Model, *, merged: bool = False) -> Json:
+def answer_batch(body: Json, model: Model, *, merged: bool = False) -> Json:
     """The answer to `:batchEmbedContents`; *merged* makes one vector of all contents, as some gateways do."""
     requests = body.get("requests") or []
     if not requests:
@@ -62,7 +62,7 @@ def batch_answer(body: Json, model: Model, *, merged: bool = False) -> Json:
     )
 
 
-def openai_answer(body: Json, model: Model, *, merged: bool = False) -> Json:
+def answer_openai(body: Json, model: Model, *, merged: bool = False) -> Json:
     """The answer to OpenAI's `/v1/embeddings`."""
     texts, dimensions = _openai_texts(body.get("input")), body.get("dimensions")
     form = body.get("encoding_format") or "float"

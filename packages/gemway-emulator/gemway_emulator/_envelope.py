@@ -93,28 +93,28 @@ class Envelope:
     image_size: str = "1K"
     cached: int = 0
 
-    def response(self, turn: Turn) -> Chunk:
+    def make_response(self, turn: Turn) -> Chunk:
         """The answer to generateContent."""
-        chunk = self.chunk(turn, [turn.parts] if turn.parts else [], ended=True)
+        chunk = self.make_chunk(turn, [turn.parts] if turn.parts else [], ended=True)
         for index, other in enumerate(turn.alternatives, start=1):
-            chunk["candidates"].append(_candidate(other, other.parts, index, ended=True))
+            chunk["candidates"].append(_make_candidate(other, other.parts, index, ended=True))
         return chunk
 
-    def chunks(self, turn: Turn) -> list[Chunk]:
+    def make_chunks(self, turn: Turn) -> list[Chunk]:
         """The answer to streamGenerateContent: text in several events, finishReason on the last."""
         groups = _group_parts(turn) or [[]]
-        events = [self.chunk(turn, groups[: end + 1], ended=end == len(groups) - 1) for end in range(len(groups))]
+        events = [self.make_chunk(turn, groups[: end + 1], ended=end == len(groups) - 1) for end in range(len(groups))]
         for index, other in enumerate(turn.alternatives, start=1):
-            events.insert(-1, {**events[0], "candidates": [_candidate(other, other.parts, index, ended=True)]})
+            events.insert(-1, {**events[0], "candidates": [_make_candidate(other, other.parts, index, ended=True)]})
         return events
 
-    def chunk(self, turn: Turn, groups: list[list[Part]], *, ended: bool) -> Chunk:
+    def make_chunk(self, turn: Turn, groups: list[list[Part]], *, ended: bool) -> Chunk:
         """One chunk that holds the last of *groups*; usage counts all of them."""
         chunk: Chunk = {}
         if turn.prompt_feedback is not None:
             chunk["promptFeedback"] = turn.prompt_feedback
         else:
-            chunk["candidates"] = [_candidate(turn, groups[-1] if groups else [], 0, ended=ended)]
+            chunk["candidates"] = [_make_candidate(turn, groups[-1] if groups else [], 0, ended=ended)]
         chunk["usageMetadata"] = self._count_usage(turn, [part for group in groups for part in group], ended=ended)
         chunk["modelVersion"] = turn.model_version or self.model.name
         chunk["responseId"] = self.response_id
@@ -143,7 +143,7 @@ class Envelope:
         return usage
 
 
-def frames(chunks: Sequence[Chunk], names: frozenset[str]) -> Iterator[bytes]:
+def write_frames(chunks: Sequence[Chunk], names: frozenset[str]) -> Iterator[bytes]:
     """Yield the bytes of each chunk: `data: {json}` and a blank line, as real clients insist on, if *names* is empty.
 
     *names* are misbehaviours of the framing (see `MISBEHAVIOURS`).
@@ -167,17 +167,27 @@ def frames(chunks: Sequence[Chunk], names: frozenset[str]) -> Iterator[bytes]:
         yield (frame if is_bare else frame + newline * 2).encode()
 
 
-def fold(chunks: list[Chunk]) -> Chunk:
+def fold_chunks(chunks: list[Chunk]) -> Chunk:
     """Join the chunks of a scripted stream into the one JSON of the unary route."""
     whole: Chunk = {}
     candidates: dict[int, Chunk] = {}
     for chunk in chunks:
         whole |= {name: value for name, value in chunk.items() if name != "candidates"}
-        for candidate in chunk.get("candidates") or []:
+        for candidate in candidates_of(chunk):
             _merge_candidate(candidates.setdefault(candidate.get("index", 0), {}), candidate)
     if candidates:
         whole["candidates"] = [candidates[index] for index in sorted(candidates)]
     return whole
+
+
+def candidates_of(chunk: Chunk) -> list[Chunk]:
+    """The candidates of one chunk."""
+    return chunk.get("candidates") or []
+
+
+def parts_of(chunk: Chunk) -> list[Part]:
+    """The parts of all candidates."""
+    return [part for candidate in candidates_of(chunk) for part in (candidate.get("content") or {}).get("parts") or []]
 
 
 def _merge_candidate(joined: Chunk, candidate: Chunk) -> None:
@@ -198,7 +208,7 @@ def _same_text(first: Part, second: Part) -> bool:
     return both_text and "thoughtSignature" not in first and bool(first.get("thought")) == bool(second.get("thought"))
 
 
-def _candidate(turn: Turn, parts: list[Part], index: int, *, ended: bool) -> Chunk:
+def _make_candidate(turn: Turn, parts: list[Part], index: int, *, ended: bool) -> Chunk:
     candidate: Chunk = {}
     if parts or turn.finish_reason == "STOP":
         candidate["content"] = {"parts": parts, "role": "model"} if parts else {"role": "model"}

@@ -5,29 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-STATUS_NAMES = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    405: "NOT_FOUND",
-    408: "DEADLINE_EXCEEDED",
-    409: "ABORTED",
-    413: "INVALID_ARGUMENT",
-    429: "RESOURCE_EXHAUSTED",
-    499: "CANCELLED",
-    500: "INTERNAL",
-    501: "UNIMPLEMENTED",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
-
-_MESSAGES = {
-    401: "Request had invalid authentication credentials. Expected an API key as Bearer token.",
-    429: "Resource has been exhausted (e.g. check quota).",
-    500: "An internal error has occurred. Please retry.",
-    503: "The model is overloaded. Please try again later.",
-    504: "The request timed out. Please try again.",
+# Google's name for each HTTP status, and its words where no others are given.
+_STATUSES = {
+    400: ("INVALID_ARGUMENT", ""),
+    401: (
+        "UNAUTHENTICATED",
+        "Request had invalid authentication credentials. Expected an API key as Bearer token.",
+    ),
+    403: ("PERMISSION_DENIED", ""),
+    404: ("NOT_FOUND", ""),
+    405: ("NOT_FOUND", ""),
+    408: ("DEADLINE_EXCEEDED", ""),
+    409: ("ABORTED", ""),
+    413: ("INVALID_ARGUMENT", ""),
+    429: ("RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
+    499: ("CANCELLED", ""),
+    500: ("INTERNAL", "An internal error has occurred. Please retry."),
+    501: ("UNIMPLEMENTED", ""),
+    503: ("UNAVAILABLE", "The model is overloaded. Please try again later."),
+    504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
 }
 
 
@@ -48,9 +44,9 @@ class GoogleError(Exception):
         replaced: bytes | None = None,
         delay: float = 0.0,
     ) -> None:
-        self.code = code
-        self.message = message or _MESSAGES.get(code, f"The request failed with status {code}.")
-        self.status = status or STATUS_NAMES.get(code, "UNKNOWN")
+        name, words = _STATUSES.get(code, ("UNKNOWN", ""))
+        self.code, self.status = code, status or name
+        self.message = message or words or f"The request failed with status {code}."
         self.details = [dict(detail) for detail in details]
         self.headers, self.replaced, self.delay = dict(headers or {}), replaced, delay
         super().__init__(self.message)
@@ -100,3 +96,16 @@ def unknown_model(model: str, action: str, version: str) -> GoogleError:
 def unknown_route(method: str, path: str) -> GoogleError:
     """The 404 for a path or method outside the API."""
     return GoogleError(404, f"The requested URL was not found on this server: {method} {path}")
+
+
+def openai_error(error: GoogleError) -> dict[str, Any]:
+    """The body new-api would send for *error*."""
+    inner = {"message": error.message, "type": "new_api_error", "param": "", "code": error.status.lower()}
+    return {"error": inner}
+
+
+def openai_embeddings_error(error: GoogleError) -> dict[str, Any]:
+    """The body of *error* on OpenAI's embedding route."""
+    code = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(error.code)
+    kind = "server_error" if error.code >= 500 else "invalid_request_error"
+    return {"error": {"message": error.message, "type": kind, "param": None, "code": code}}

@@ -15,13 +15,21 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote
 
-from gemway_emulator import _embeddings, _messages, _misbehaviour, _models, _rules, _usage
+from gemway_emulator import _embeddings, _messages, _models, _rules, _usage
 from gemway_emulator._answers import compose_answer
-from gemway_emulator._envelope import Envelope, Turn, fold, frames
-from gemway_emulator._errors import GoogleError, unauthenticated, unknown_model, unknown_route
+from gemway_emulator._envelope import Envelope, Turn, fold_chunks, parts_of, write_frames
+from gemway_emulator._errors import (
+    GoogleError,
+    openai_embeddings_error,
+    openai_error,
+    unauthenticated,
+    unknown_model,
+    unknown_route,
+)
 from gemway_emulator._http import JSON_TYPE, Outcome, json_outcome
 from gemway_emulator._journal import Entry, Journal
 from gemway_emulator._latency import Latency
+from gemway_emulator._misbehaviour import check_names, deviate
 from gemway_emulator._models import Model
 from gemway_emulator._openai import OpenAIServer, Piece
 from gemway_emulator._request import Request
@@ -33,14 +41,13 @@ Responder: TypeAlias = Callable[[Request], "Reply | Awaitable[Reply | None] | No
 """A function that answers requests, sync or async; None leaves a request to the emulator."""
 
 _ROUTE = re.compile(r"/(?P<version>v1beta|v1)/models(?:/(?P<model>.+?)(?::(?P<action>\w+))?)?")
-_GENERATIONS = {"generateContent", "streamGenerateContent"}
-_EMBEDDINGS = {"embedContent", "batchEmbedContents"}
-_ACTIONS = _GENERATIONS | _EMBEDDINGS | {"countTokens"}
-_HIDDEN = {
-    "no_stream_route": {"streamGenerateContent"},
-    "no_count_route": {"countTokens"},
-    "no_embed_routes": _EMBEDDINGS,
-    "no_batch_embed_route": {"batchEmbedContents"},
+# The methods of models, and the misbehaviours that hide each.
+_ACTIONS: dict[str, set[str]] = {
+    "generateContent": set(),
+    "streamGenerateContent": {"no_stream_route"},
+    "countTokens": {"no_count_route"},
+    "embedContent": {"no_embed_routes"},
+    "batchEmbedContents": {"no_embed_routes", "no_batch_embed_route"},
 }
 
 
@@ -69,7 +76,7 @@ class Options:
 
     def __setattr__(self, name: str, value: Any) -> None:
         # A misbehaviour that does not exist is an error where it is written, not at the next request.
-        super().__setattr__(name, _misbehaviour.checked(value) if name == "misbehave" else value)
+        super().__setattr__(name, check_names(value) if name == "misbehave" else value)
 
 
 class Gateway:
@@ -96,13 +103,18 @@ class Gateway:
         for name, value in self._initial.items():
             setattr(self.options, name, value)
 
+    def accepts_key(self, token: str) -> bool:
+        """Whether *token* is the emulator's key; the comparison takes as long for every wrong one."""
+        key = self.options.api_key
+        return hmac.compare_digest(token.encode("latin-1", "replace"), key.encode("latin-1", "replace"))
+
     async def answer(self, entry: Entry) -> Outcome:
         """The answer to the request in *entry*; every failure is an answer too."""
         try:
             outcome = await self._admit_request(entry)
         except GoogleError as error:
             if self._is_openai_embeddings(entry):
-                return json_outcome(_misbehaviour.embeddings_error(error.code, error.message), status=error.code)
+                return json_outcome(openai_embeddings_error(error), status=error.code)
             return self._to_error_answer(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours should be read in the client's error, not in a log
             return self._to_error_answer(GoogleError(500, f"The emulator failed: {error!r}"))
@@ -117,8 +129,7 @@ class Gateway:
         token = token.strip() if scheme.lower() == "bearer" else ""
         if self._misbehaves("key_header_wins"):
             token = entry.headers.get("x-goog-api-key") or parameters.get("key", [token])[0]
-        key = self.options.api_key
-        if not hmac.compare_digest(token.encode("latin-1", "replace"), key.encode("latin-1", "replace")):
+        if not self.accepts_key(token):
             raise unauthenticated()
         below = entry.path.removeprefix(self.prefix)
         if self.recorder is not None:
@@ -137,29 +148,29 @@ class Gateway:
             raise unknown_route(entry.method, path)
         version, name, action = route["version"], (route["model"] or "").removeprefix("models/"), route["action"] or ""
         if entry.method == "GET" and not action and not self._misbehaves("no_model_routes"):
-            return json_outcome(
-                self._find_model(name, "GetModel", version).describe() if name else self._list_models(query)
-            )
-        hidden = {hidden for misbehaviour in self.options.misbehave for hidden in _HIDDEN.get(misbehaviour, ())}
-        if entry.method != "POST" or action not in _ACTIONS - hidden:
+            found = self._find_model(name, "GetModel", version).describe() if name else self._list_models(query)
+            return json_outcome(found)
+        if entry.method != "POST" or action not in _ACTIONS or self._misbehaves(*_ACTIONS[action]):
             raise unknown_route(entry.method, path)
-        model = self._find_model(name, "embedContent" if action in _EMBEDDINGS else action, version)
-        if action in _GENERATIONS:
+        model = self._find_model(name, action, version)
+        if action in ("generateContent", "streamGenerateContent"):
             request = Request(model, self._read_body(entry, "Request"), action == "streamGenerateContent")
             return await self._generate(request, sse=query.get("alt") == ["sse"])
         if self._misbehaves("unknown_verbs_generate"):
             body = _messages.normalise(_messages.parse_json(entry.body), "Anything", check=False)
             request = Request(model, {"contents": body.get("contents") or [body.get("content") or {}]})
             return self._send_turn(compose_answer(request), request, sse=False)
-        return self._count_tokens(entry) if action == "countTokens" else self._embed_input(entry, model, action)
+        if action == "countTokens":
+            return self._count_tokens(self._read_body(entry, "CountTokensRequest"))
+        return self._embed(entry, model, action)
 
-    def _misbehaves(self, name: str) -> bool:
-        return name in self.options.misbehave
+    def _misbehaves(self, *names: str) -> bool:
+        return any(name in self.options.misbehave for name in names)
 
     def _is_openai_embeddings(self, entry: Entry) -> bool:
-        is_hidden = self._misbehaves("no_openai_embed_route") or self._misbehaves("no_v1_route")
         path = entry.path.partition("?")[0]
-        return entry.method == "POST" and path == f"{self.prefix}/v1/embeddings" and not is_hidden
+        is_there = entry.method == "POST" and path == f"{self.prefix}/v1/embeddings"
+        return is_there and not self._misbehaves("no_openai_embed_route", "no_v1_route")
 
     def _find_model(self, name: str, action: str, version: str) -> Model:
         """The model called *name*, if it is served and has the method *action*; else a 404."""
@@ -167,7 +178,8 @@ class Gateway:
         is_open = options.any_model or not options.validate or options.upstream is not None
         model = _models.find_model(name, options.models, any_model=is_open)
         if model is None or not (action == "GetModel" or model.serves(action)):
-            raise unknown_model(name, action, version)
+            # Google's 404 of a batch names the single method.
+            raise unknown_model(name, action.replace("batchEmbedContents", "embedContent"), version)
         return model
 
     def _list_models(self, query: dict[str, list[str]]) -> dict[str, Any]:
@@ -188,13 +200,12 @@ class Gateway:
             return self._send_reply(reply)
         if isinstance(reply, Turn):
             return self._send_turn(reply, request, sse=sse)
-        for chunk in reply.chunks:  # signatures in scripted chunks are issued here as well
-            for part in _misbehaviour.parts_of(chunk):
-                self.signatures.remember(part, request.prompt)
+        for part in itertools.chain.from_iterable(map(parts_of, reply.chunks)):
+            self.signatures.remember(part, request.prompt)  # scripted signatures are issued here as well
         if not request.streamed:
-            return json_outcome(fold(reply.chunks), delay=reply.delay)
-        headers, pieces = {"content-type": reply.content_type}, frames(reply.chunks, reply.names)
-        return Outcome(200, headers, pieces, reply.delay, reply.delay, reply.cut, streamed=True)
+            return json_outcome(fold_chunks(reply.chunks), delay=reply.delay)
+        headers, frames = {"content-type": reply.content_type}, write_frames(reply.chunks, reply.names)
+        return Outcome(200, headers, frames, reply.delay, reply.delay, reply.cut, streamed=True)
 
     async def _choose_reply(self, request: Request) -> Reply | OpenAIServer:
         """The next scripted reply, else the one of `respond=`, else the server that answers, else the emulator's own."""
@@ -219,40 +230,36 @@ class Gateway:
         first = await anext(pieces, None)
         if first is None:
             raise GoogleError(502, "The upstream server ended without an answer.")
-        return Outcome(
-            200, {"content-type": "text/event-stream"}, self._translate(request, first, pieces), streamed=True
-        )
+        translated = self._translate(request, first, pieces)
+        return Outcome(200, {"content-type": "text/event-stream"}, translated, streamed=True)
 
     async def _translate(
         self, request: Request, piece: Piece | None, pieces: AsyncGenerator[Piece, None]
     ) -> AsyncGenerator[bytes, None]:
         """The bytes of a stream whose pieces a server sends; signed and counted as the emulator's own."""
-        envelope, sent = self._envelope(request), []
+        envelope, sent = self._create_envelope(request), []
         while piece is not None:
             turn, parts, ended = piece
             sent.append(self._sign_turn(Turn(parts), request).parts)
-            for frame in frames([envelope.chunk(turn, sent, ended=ended)], frozenset()):
+            for frame in write_frames([envelope.make_chunk(turn, sent, ended=ended)], frozenset()):
                 yield frame
             piece = await anext(pieces, None)
 
     def _send_turn(self, turn: Turn, request: Request, *, sse: bool) -> Outcome:
-        turn, envelope, names = (
-            self._sign_turn(turn, request),
-            self._envelope(request),
-            frozenset(self.options.misbehave),
-        )
+        names, envelope = frozenset(self.options.misbehave), self._create_envelope(request)
+        turn = self._sign_turn(turn, request)
         delay = turn.delay or self.options.delay
         if not request.streamed:
-            [whole] = _misbehaviour.deviate([envelope.response(turn)], names, streamed=False)
+            [whole] = deviate([envelope.make_response(turn)], names, streamed=False)
             return json_outcome(whole, delay=delay)
-        chunks = _misbehaviour.deviate(envelope.chunks(turn), names, streamed=True)
-        names |= frozenset() if sse else {"json_array_stream"}  # what Google answers without alt=sse
+        chunks = deviate(envelope.make_chunks(turn), names, streamed=True)
+        names |= frozenset() if sse else {"json_array_stream"}  # this is what Google answers without alt=sse
         is_json = names & {"json_array_stream", "json_content_type"}
         headers = {"content-type": JSON_TYPE if is_json else "text/event-stream"}
         pause = self.options.chunk_delay if turn.chunk_delay is None else turn.chunk_delay
-        return Outcome(200, headers, frames(chunks, names), delay, pause, streamed=True)
+        return Outcome(200, headers, write_frames(chunks, names), delay, pause, streamed=True)
 
-    def _envelope(self, request: Request) -> Envelope:
+    def _create_envelope(self, request: Request) -> Envelope:
         size = (request.config.get("imageConfig") or {}).get("imageSize") or "1K"
         prompt, cached = _usage.prompt_tokens(request.body), _usage.cached_tokens(request.body)
         return Envelope(request.model, f"emu-{next(self._ids):06d}", prompt, image_size=size, cached=cached)
@@ -263,8 +270,7 @@ class Gateway:
         others = [self._sign_turn(other, request) for other in turn.alternatives]
         return replace(turn, parts=parts, alternatives=others)
 
-    def _count_tokens(self, entry: Entry) -> Outcome:
-        body = self._read_body(entry, "CountTokensRequest")
+    def _count_tokens(self, body: dict[str, Any]) -> Outcome:
         wrapped = body.get("generateContentRequest") or body
         if not wrapped.get("contents"):
             raise GoogleError(400, "* GenerateContentRequest.contents: contents is not specified")
@@ -279,20 +285,20 @@ class Gateway:
             model = self._find_model(name if isinstance(name, str) else "", "embedContent", "v1")
         except GoogleError:
             raise GoogleError(404, f"The model `{name}` does not exist or you do not have access to it.") from None
-        return self._embed_input(entry, model, "openai")
+        return self._embed(entry, model, "openai")
 
-    def _embed_input(self, entry: Entry, model: Model, action: str) -> Outcome:
+    def _embed(self, entry: Entry, model: Model, action: str) -> Outcome:
         with self._lock:  # errors and raw replies can be sent on any route
             if self.queue and isinstance(scripted := self.queue[0], (GoogleError, Outcome)):
                 self.queue.popleft()
                 return self._send_reply(scripted)
         merged = self._misbehaves("merged_embeddings")
         if action == "openai":
-            value = _embeddings.openai_answer(_messages.parse_json(entry.body), model, merged=merged)
+            value = _embeddings.answer_openai(_messages.parse_json(entry.body), model, merged=merged)
         elif action == "embedContent":
-            value = _embeddings.single_answer(self._read_body(entry, "EmbedContentRequest"), model)
+            value = _embeddings.answer_single(self._read_body(entry, "EmbedContentRequest"), model)
         else:
-            value = _embeddings.batch_answer(self._read_body(entry, "BatchEmbedContentsRequest"), model, merged=merged)
+            value = _embeddings.answer_batch(self._read_body(entry, "BatchEmbedContentsRequest"), model, merged=merged)
         content = b"" if self._misbehaves("empty_embeddings") else json.dumps(value).encode()
         if cut := self._misbehaves("truncated_embeddings"):
             content = content[: len(content) // 2]
@@ -316,7 +322,7 @@ class Gateway:
         if content is None and self._misbehaves("plain_text_errors"):
             headers["content-type"], content = "text/plain", error.message.encode()
         elif content is None:
-            body = _misbehaviour.openai_error(error.body()) if self._misbehaves("openai_errors") else error.body()
+            body = openai_error(error) if self._misbehaves("openai_errors") else error.body()
             content = json.dumps(body).encode()
         return Outcome(status, headers, [content], error.delay)
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from http.client import responses
 from typing import Any
 
+from gemway_emulator._journal import Headers
+
 _START_LIMIT = 10.0  # seconds
 _LONGEST_HEAD = 64 * 1024
 JSON_TYPE = "application/json; charset=UTF-8"
@@ -26,7 +28,7 @@ class Message:
 
     method: str
     target: str
-    headers: list[tuple[str, str]]
+    headers: Headers
     body: bytes
     peer: str
     is_modern: bool
@@ -122,8 +124,8 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
         return None
     first, *lines = head.decode("latin-1").strip("\r\n").split("\r\n")
     method, target, version = first.split(" ")
-    pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    headers = dict(pairs)
+    pairs = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    headers = Headers(pairs, encoding="latin-1")
     if headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if "chunked" in headers.get("transfer-encoding", "").lower():
@@ -133,7 +135,7 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     connection, is_modern = headers.get("connection", "").lower(), version == "HTTP/1.1"
     keeps_alive = "close" not in connection if is_modern else "keep-alive" in connection
     peer = writer.get_extra_info("peername")
-    return Message(method, target, pairs, body, str(peer[0]) if peer else "", is_modern, keeps_alive)
+    return Message(method, target, headers, body, str(peer[0]) if peer else "", is_modern, keeps_alive)
 
 
 async def _read_chunks(reader: asyncio.StreamReader) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any
+
+import httpx
 
 # Gateways invent header names for keys and tenants (cf-aig-authorization, x-portkey-api-key), so that a list of secret
 # ones is never complete. These carry no secret; the values of all others are replaced.
@@ -19,30 +20,15 @@ _BEGINNING = 4_000
 _WHOLE_ANSWERS = 50
 
 
-class Headers(Mapping[str, str]):
+class Headers(httpx.Headers):
     """Request headers; names are compared without regard to case. Printing hides keys."""
-
-    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in pairs:
-            key = name.lower()
-            self._values[key] = f"{self._values[key]}, {value}" if key in self._values else value
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def __repr__(self) -> str:
         return f"Headers({self.redacted()!r})"
 
     def redacted(self) -> dict[str, str]:
         """The headers, with the value of every one replaced that may hold a secret."""
-        return {name: value if name in _PLAIN_HEADERS else "***" for name, value in self._values.items()}
+        return {name: value if name in _PLAIN_HEADERS else "***" for name, value in self.items()}
 
 
 class Entry:

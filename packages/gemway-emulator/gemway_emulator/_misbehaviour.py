@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gemway_emulator._envelope import Chunk
+from gemway_emulator._envelope import Chunk, candidates_of, parts_of
 from gemway_emulator._messages import to_snake
 
 MISBEHAVIOURS: dict[str, str] = {
@@ -70,7 +70,7 @@ MISBEHAVIOURS: dict[str, str] = {
 }
 
 
-def checked(names: Iterable[str]) -> frozenset[str]:
+def check_names(names: Iterable[str]) -> frozenset[str]:
     """Return *names* as a set; raise ValueError naming the known ones if one is unknown."""
     requested = frozenset([names] if isinstance(names, str) else names)
     if unknown := sorted(requested - MISBEHAVIOURS.keys()):
@@ -83,107 +83,86 @@ def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> li
     if not names:
         return chunks
     copies: list[Chunk] = json.loads(json.dumps(chunks))
-    for level, change in [change for name, change in _CHANGES.items() if name in names]:
+    for field, change in [row for name, row in _CHANGES.items() if name in names]:
         for chunk in copies:
-            holders = {"chunk": [chunk], "candidate": _candidates(chunk)}
-            for holder in holders.get(level) or [part for part in parts_of(chunk) if level in part]:
-                change(holder)
-    for rearrange in [rearrange for name, rearrange in _REARRANGEMENTS.items() if streamed and name in names]:
+            contents = [candidate.get("content") or {} for candidate in candidates_of(chunk)]
+            for holder in (chunk, *candidates_of(chunk), *contents, *parts_of(chunk)):
+                if field in holder:
+                    change(holder)
+    for rearrange in [row for name, row in _REARRANGEMENTS.items() if streamed and name in names]:
         copies = rearrange(copies)
     if "explicit_nulls" in names:
         for chunk in copies:
             _write_nulls(chunk)
-    return [_spell_in_snake_case(chunk) for chunk in copies] if "snake_case_response" in names else copies
+    return _spell_in_snake_case(copies) if "snake_case_response" in names else copies
 
 
-def openai_error(error: dict[str, Any]) -> dict[str, Any]:
-    """The body new-api would send for Google's *error*."""
-    inner = error["error"]
-    code = str(inner.get("status", "")).lower()
-    return {"error": {"message": inner["message"], "type": "new_api_error", "param": "", "code": code}}
+def _drop(field: str) -> tuple[str, Callable[[Chunk], Any]]:
+    return field, lambda holder: holder.pop(field)
 
 
-def embeddings_error(code: int, message: str) -> dict[str, Any]:
-    """The body of an error on OpenAI's embedding route."""
-    name = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(code)
-    kind = "server_error" if code >= 500 else "invalid_request_error"
-    return {"error": {"message": message, "type": kind, "param": None, "code": name}}
+def _write_data(write: Callable[[Chunk], str]) -> tuple[str, Callable[[Chunk], Any]]:
+    return "inlineData", lambda part: part["inlineData"].update(data=write(part["inlineData"]))
 
 
-def parts_of(chunk: Chunk) -> list[Chunk]:
-    """The parts of all candidates."""
-    return [part for candidate in _candidates(chunk) for part in (candidate.get("content") or {}).get("parts") or []]
-
-
-def _candidates(chunk: Chunk) -> list[Chunk]:
-    return chunk.get("candidates") or []
+def _write_args_as_text(part: Chunk) -> None:
+    part["functionCall"]["args"] = json.dumps(part["functionCall"].get("args") or {})
 
 
 def _add_part(candidate: Chunk) -> None:
-    parts = (candidate.get("content") or {}).get("parts")
-    if parts and candidate.get("finishReason"):
+    if parts := (candidate.get("content") or {}).get("parts"):
         parts.insert(0, {"hologram": {"hue": 7}})
 
 
 def _add_fields(chunk: Chunk) -> None:
     chunk["gatewayNote"] = {"billing": 1}
-    for nested in (*_candidates(chunk), *parts_of(chunk)):
+    for nested in (*candidates_of(chunk), *parts_of(chunk)):
         nested["gatewayNote"] = "extra"
 
 
-def _write_reason(candidate: Chunk) -> None:
-    if candidate.get("finishReason"):
-        candidate["finishReason"] = "TIRED_OF_TALKING"
-
-
-def _in_picture(write: Callable[[Chunk], str]) -> tuple[str, Callable[[Chunk], None]]:
-    return "inlineData", lambda part: part["inlineData"].update(data=write(part["inlineData"]))
-
-
-# What is changed (the chunk, each candidate, or each part that has a field), and how.
+# A field, and the change of everything that has it: the chunk, a candidate, its content, or a part.
 _CHANGES: dict[str, tuple[str, Callable[[Chunk], Any]]] = {
-    "no_usage": ("chunk", lambda chunk: chunk.pop("usageMetadata", None)),
-    "no_response_ids": ("chunk", lambda chunk: [chunk.pop(name, None) for name in ("responseId", "modelVersion")]),
-    "no_finish_reason": ("candidate", lambda candidate: candidate.pop("finishReason", None)),
-    "no_role": ("candidate", lambda candidate: (candidate.get("content") or {}).pop("role", None)),
-    "no_signatures": ("thoughtSignature", lambda part: part.pop("thoughtSignature")),
+    "unknown_fields": ("usageMetadata", _add_fields),
+    "no_usage": _drop("usageMetadata"),
+    "no_response_ids": ("responseId", lambda chunk: [chunk.pop(name) for name in ("responseId", "modelVersion")]),
+    "no_role": _drop("role"),
+    "no_signatures": _drop("thoughtSignature"),
     "no_call_ids": ("functionCall", lambda part: part["functionCall"].pop("id", None)),
-    "unknown_finish_reason": ("candidate", _write_reason),
-    "unknown_part": ("candidate", _add_part),
-    "args_as_json_string": (
-        "functionCall",
-        lambda part: part["functionCall"].update(args=json.dumps(part["functionCall"].get("args") or {})),
-    ),
-    "urlsafe_base64_images": _in_picture(lambda blob: blob["data"].replace("+", "-").replace("/", "_")),
-    "unpadded_base64_images": _in_picture(lambda blob: blob["data"].rstrip("=")),
-    "data_url_images": _in_picture(lambda blob: f"data:{blob['mimeType']};base64,{blob['data']}"),
+    "unknown_part": ("finishReason", _add_part),
+    "args_as_json_string": ("functionCall", _write_args_as_text),
+    "urlsafe_base64_images": _write_data(lambda blob: blob["data"].replace("+", "-").replace("/", "_")),
+    "unpadded_base64_images": _write_data(lambda blob: blob["data"].rstrip("=")),
+    "data_url_images": _write_data(lambda blob: f"data:{blob['mimeType']};base64,{blob['data']}"),
     "signature_not_base64": ("thoughtSignature", lambda part: part.update(thoughtSignature="sig: nature!")),
-    "unknown_fields": ("chunk", _add_fields),
-    "stop_in_every_chunk": ("candidate", lambda candidate: candidate.setdefault("finishReason", "STOP")),
+    "no_finish_reason": _drop("finishReason"),
+    "unknown_finish_reason": ("finishReason", lambda candidate: candidate.update(finishReason="TIRED_OF_TALKING")),
+    "stop_in_every_chunk": ("index", lambda candidate: candidate.setdefault("finishReason", "STOP")),
 }
 
 
-def _with_empty_end(chunks: list[Chunk]) -> list[Chunk]:
-    if not parts_of(chunks[-1]):
+def _without(chunk: Chunk, name: str) -> Chunk:
+    return {key: value for key, value in chunk.items() if key != name}
+
+
+def _end_with_empty_chunk(chunks: list[Chunk]) -> list[Chunk]:
+    last = chunks[-1]
+    if not parts_of(last):
         return chunks
-    ending = json.loads(json.dumps(chunks[-1]))
-    for candidate in _candidates(ending):
-        candidate["content"] = {"role": "model"}
-    for candidate in _candidates(chunks[-1]):
-        candidate.pop("finishReason", None)
-    return [*chunks, ending]
+    ending = [candidate | {"content": {"role": "model"}} for candidate in candidates_of(last)]
+    spoken = [_without(candidate, "finishReason") for candidate in candidates_of(last)]
+    return [*chunks[:-1], last | {"candidates": spoken}, last | {"candidates": ending}]
 
 
-def _with_usage_at_end(chunks: list[Chunk]) -> list[Chunk]:
-    ending = {name: value for name, value in chunks[-1].items() if name != "candidates"}
-    return [*chunks[:-1], {name: value for name, value in chunks[-1].items() if name != "usageMetadata"}, ending]
-
-
+# What streams are made of.
 _REARRANGEMENTS: dict[str, Callable[[list[Chunk]], list[Chunk]]] = {
-    "empty_last_chunk": _with_empty_end,
-    "usage_only_last_chunk": _with_usage_at_end,
+    "empty_last_chunk": _end_with_empty_chunk,
+    "usage_only_last_chunk": lambda chunks: [
+        *chunks[:-1],
+        _without(chunks[-1], "usageMetadata"),
+        _without(chunks[-1], "candidates"),
+    ],
     "usage_on_last_chunk_only": lambda chunks: [
-        *({name: chunk[name] for name in chunk if name != "usageMetadata"} for chunk in chunks[:-1]),
+        *(_without(chunk, "usageMetadata") for chunk in chunks[:-1]),
         chunks[-1],
     ],
     "cut_stream": lambda chunks: chunks[:-1],
@@ -192,7 +171,7 @@ _REARRANGEMENTS: dict[str, Callable[[list[Chunk]], list[Chunk]]] = {
 
 def _write_nulls(chunk: Chunk) -> None:
     chunk |= {"promptFeedback": None, "candidates": None} | chunk
-    for candidate in _candidates(chunk):
+    for candidate in candidates_of(chunk):
         for name in ("finishReason", "safetyRatings", "citationMetadata", "groundingMetadata", "content"):
             candidate.setdefault(name, None)
     for part in parts_of(chunk):
