@@ -76,7 +76,7 @@ class Application:
         """Close the connections to whatever answers in the emulator's place."""
         for upstream in (self._gateway.server, self._gateway.recorder):
             if upstream is not None:
-                await upstream.aclose()
+                await upstream.close()
 
     def _serve_page(self, headers: Headers, path: str) -> Outcome:
         # A page of another site can make a browser send requests to 127.0.0.1 under that site's own name (DNS rebinding)

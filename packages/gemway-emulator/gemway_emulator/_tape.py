@@ -15,9 +15,10 @@ import hashlib
 import json
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,11 @@ import httpx
 
 from gemway_emulator import _messages
 from gemway_emulator._errors import GoogleError
-from gemway_emulator._http import Outcome
+from gemway_emulator._http import JSON_TYPE, Outcome
 from gemway_emulator._journal import Entry
+from gemway_emulator._upstream import Upstream
 
 Json = dict[str, Any]
-Pieces = list[tuple[float, str]]
 _PATH = re.compile(r"(?:/r/(?P<id>[^/]+))?.*/(?:models|tunedModels)/(?P<model>[^:]+?)(?::(?P<endpoint>\w+))?")
 _MESSAGES = {
     "countTokens": "CountTokensRequest",
@@ -38,7 +39,8 @@ _MESSAGES = {
 }
 _LONG_BASE64 = re.compile(r"(?<=\")[A-Za-z0-9+/]{1024,}={0,2}(?=\\?\")")
 _FILE = re.compile(r"\$file:([\w.-]+)")
-_KINDS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpg"), (b"RIFF", "webp"), (b"%PDF", "pdf"))
+_ENDINGS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpg"), (b"RIFF", "webp"), (b"%PDF", "pdf"), (b"", "bin"))
+# What looks like a key: Google's, those of most gateways, and whatever stands where keys stand.
 _KEYS = re.compile(r"AIza[\w-]{30,}|\bsk-[\w-]{8,}|(?<=Bearer )[\w.~+/-]{8,}=*|(?<=[?&]key=)[^&\s\"]+")
 _KEPT_HEADERS = {"content-type", "retry-after", "retry-after-ms", "llm_provider-retry-after", "x-request-id"}
 _HOP_BY_HOP = {
@@ -48,41 +50,28 @@ _NOT_RETURNED = _HOP_BY_HOP | {"content-encoding", "set-cookie"}
 _LONGEST_SHOWN = 120  # characters of a value in a difference
 
 
-class Recorder:
+class Recorder(Upstream):
     """Sends requests to *upstream* with the key they came with, and writes the tape at *path*.
 
     *key* and everything that looks like a key are replaced by `***` on the tape.
     """
 
     def __init__(self, path: Path, upstream: str, key: str) -> None:
-        self._upstream = upstream.rstrip("/").removesuffix("/v1beta").removesuffix("/v1")
+        address = upstream.rstrip("/").removesuffix("/v1beta").removesuffix("/v1")
+        super().__init__(address, "gateway", code=502, timeout=httpx.Timeout(300, connect=10))
         self._path, self._key, self._count = path, key, 0
-        self._client: httpx.AsyncClient | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("", encoding="utf-8")
 
     async def pass_on(self, entry: Entry, path: str) -> Outcome:
         """The upstream's answer to *entry*, streamed as it comes."""
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=httpx.Timeout(300, connect=10))
         headers = {name: value for name, value in entry.headers.items() if name not in _HOP_BY_HOP}
         headers["accept-encoding"] = "identity"
-        request = self._client.build_request(entry.method, self._upstream + path, headers=headers, content=entry.body)
         started = time.monotonic()
-        try:
-            response = await self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
-            raise GoogleError(502, f"The upstream gateway did not answer: {type(error).__name__}") from None
-        kept_headers = {name: value for name, value in response.headers.items() if name not in _NOT_RETURNED}
-        return Outcome(
-            response.status_code, kept_headers, self._record_bytes(entry, path, response, started), streamed=True
-        )
-
-    async def aclose(self) -> None:
-        """Close the connections to the upstream."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        response = await self.send(entry.method, path, headers=headers, content=entry.body)
+        returned = {name: value for name, value in response.headers.items() if name not in _NOT_RETURNED}
+        frames = self._record_bytes(entry, path, response, started)
+        return Outcome(response.status_code, returned, frames, streamed=True)
 
     async def _record_bytes(
         self, entry: Entry, path: str, response: httpx.Response, last: float
@@ -99,16 +88,16 @@ class Recorder:
             await response.aclose()
             self._write_record(entry, path, response, pieces)
 
-    def _write_record(self, entry: Entry, path: str, response: httpx.Response, pieces: Pieces) -> None:
+    def _write_record(self, entry: Entry, path: str, response: httpx.Response, pieces: list[tuple[float, str]]) -> None:
         self._count += 1
-        found, text = _PATH.fullmatch(path.partition("?")[0]), "".join(piece for _, piece in pieces)
+        match, text = _PATH.fullmatch(path.partition("?")[0]), "".join(piece for _, piece in pieces)
         value, is_sse = _parse_json(text), "event-stream" in response.headers.get("content-type", "")
         record: Json = {
             "id": f"{self._count:04d}",
             "method": entry.method,
             "path": path,
-            "endpoint": found["endpoint"] if found else None,
-            "model": found["model"] if found else None,
+            "endpoint": match["endpoint"] if match else None,
+            "model": match["model"] if match else None,
             "request": entry.json,
             "status": response.status_code,
             "response_headers": {name: text for name, text in response.headers.items() if name in _KEPT_HEADERS},
@@ -123,15 +112,15 @@ class Recorder:
         with self._path.open("a", encoding="utf-8") as tape:
             tape.write(line + "\n")
 
-    def _move_to_file(self, found: re.Match[str]) -> str:
+    def _move_to_file(self, match: re.Match[str]) -> str:
         """Put base64 into a file, if it can be written again character by character."""
         try:
-            data = base64.b64decode(found.group(), validate=True)
+            data = base64.b64decode(match[0], validate=True)
         except ValueError:
-            return found.group()
-        if base64.b64encode(data).decode() != found.group():
-            return found.group()
-        ending = next((ending for start, ending in _KINDS if data.startswith(start)), "bin")
+            return match[0]
+        if base64.b64encode(data).decode() != match[0]:
+            return match[0]
+        ending = next(ending for start, ending in _ENDINGS if data.startswith(start))
         file = _files_folder(self._path) / f"{hashlib.sha256(data).hexdigest()[:16]}.{ending}"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(data)
@@ -142,9 +131,12 @@ class Tape:
     """A recorded tape that answers requests."""
 
     def __init__(self, path: Path) -> None:
-        self._name = path.name
+        def read_file(match: re.Match[str]) -> str:
+            return base64.b64encode((_files_folder(path) / match[1]).read_bytes()).decode()
+
         lines = path.read_text(encoding="utf-8").splitlines()
-        self._records: list[Json] = [json.loads(_restored(line, _files_folder(path))) for line in lines if line.strip()]
+        self._name = path.name
+        self._records: list[Json] = [json.loads(_FILE.sub(read_file, line)) for line in lines if line.strip()]
         self._by_id = {str(record["id"]): record for record in self._records}
         self._served: Counter[str] = Counter()
 
@@ -157,10 +149,10 @@ class Tape:
     @cached_property
     def _by_key(self) -> dict[str, list[Json]]:
         """The records that may answer a request, for each of its keys."""
-        by_key: dict[str, list[Json]] = {}
+        by_key: dict[str, list[Json]] = defaultdict(list)
         for record, facts in self._comparisons:
             for key in _match_keys(facts):
-                by_key.setdefault(key, []).append(record)
+                by_key[key].append(record)
         return by_key
 
     def answer(self, method: str, path: str, chosen: str | None, body: bytes) -> Outcome | None:
@@ -171,19 +163,19 @@ class Tape:
         nearest entry for everything else.
         """
         plain, _, query = path.partition("?")
-        found, sse = _PATH.fullmatch(plain), "alt=sse" in query
-        name = chosen or (found["id"] if found else None)
-        if name is not None and name in self._by_id:
-            return _outcome(self._by_id[name], sse=sse)
-        if method == "GET" or found is None:
+        match, sse = _PATH.fullmatch(plain), "alt=sse" in query
+        record_id = chosen or (match["id"] if match else None)
+        if record_id in self._by_id:
+            return _replay_record(self._by_id[record_id], sse=sse)
+        if method == "GET" or match is None:
             same = [record for record in self._records if record.get("method") == method and record.get("path") == path]
-            return _outcome(same[0], sse=False) if same else None
-        request = _parse_json(_KEYS.sub("***", body.decode(errors="replace")))  # as it stands on the tape
-        facts = _to_comparable(found["endpoint"], found["model"], request if isinstance(request, dict) else {})
+            return _replay_record(same[0], sse=False) if same else None
+        request = _parse_json(_KEYS.sub("***", body.decode(errors="replace")))  # as it is on the tape
+        facts = _to_comparable(match["endpoint"], match["model"], request if isinstance(request, dict) else {})
         for key in _match_keys(facts):
             if records := self._by_key.get(key):
                 self._served[key] += 1
-                return _outcome(records[min(self._served[key], len(records)) - 1], sse=sse)
+                return _replay_record(records[min(self._served[key], len(records)) - 1], sse=sse)
         raise GoogleError(404, self._describe_miss(facts))
 
     def _describe_miss(self, wanted: Json) -> str:
@@ -199,25 +191,20 @@ class Tape:
             return sum(pair[1][name] == wanted[name] for name in same), words
 
         nearest, facts = max(self._comparisons, key=likeness)
-        return f"{head} Nearest entry: {nearest['id']}; difference: {difference(wanted, facts)}"
+        return f"{head} Nearest entry: {nearest['id']}; difference: {_describe_difference(wanted, facts)}"
 
 
-def difference(here: Any, there: Any, path: str = "") -> str:
+def _describe_difference(here: Any, there: Any, path: str = "") -> str:
     """The first place where two JSON values differ, as `path: … here, … on the tape`; empty if they are equal."""
     if isinstance(here, dict) and isinstance(there, dict):
         pairs = [(f"{path}.{name}".lstrip("."), here.get(name), there.get(name)) for name in {**here, **there}]
     elif isinstance(here, list) and isinstance(there, list):
-        longest = max(len(here), len(there))
-        padded = (values + [None] * (longest - len(values)) for values in (here, there))
-        pairs = [(f"{path}[{index}]", *values) for index, values in enumerate(zip(*padded, strict=True))]
+        pairs = [(f"{path}[{index}]", *values) for index, values in enumerate(zip_longest(here, there))]
     else:
-        return "" if here == there else f"{path}: {_shorten(here)} here, {_shorten(there)} on the tape"
-    return next((found for name, one, other in pairs if (found := difference(one, other, name))), "")
-
-
-def _shorten(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+        shown = [json.dumps(value, ensure_ascii=False) for value in (here, there)]
+        one, other = (f"{text[: _LONGEST_SHOWN - 3]}..." if len(text) > _LONGEST_SHOWN else text for text in shown)
+        return "" if here == there else f"{path}: {one} here, {other} on the tape"
+    return next((text for name, one, other in pairs if (text := _describe_difference(one, other, name))), "")
 
 
 def _to_comparable(endpoint: str | None, model: str | None, request: Json) -> Json:
@@ -236,10 +223,6 @@ def _files_folder(tape: Path) -> Path:
     return tape.with_name(f"{tape.stem}-files")
 
 
-def _restored(line: str, folder: Path) -> str:
-    return _FILE.sub(lambda found: base64.b64encode((folder / found.group(1)).read_bytes()).decode(), line)
-
-
 def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
@@ -247,22 +230,22 @@ def _parse_json(text: str) -> Any:
         return None
 
 
-def _outcome(record: Json, *, sse: bool) -> Outcome:
+def _replay_record(record: Json, *, sse: bool) -> Outcome:
     """The recorded answer: streams piece by piece, as they came."""
-    kind, response = record["response_kind"], record["response"]
-    if kind in ("chunks", "json_array") and (sse or kind == "chunks"):
+    kind, response, timing = record["response_kind"], record["response"], record.get("timing")
+    if kind == "chunks" or (kind == "json_array" and sse):
         kind, response = "sse", "".join(f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n" for chunk in response)
     text = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False, indent=2)
-    kept_headers = {name: v for name, v in record.get("response_headers", {}).items() if name.lower() in _KEPT_HEADERS}
-    headers = {"content-type": "application/json; charset=UTF-8", **kept_headers}
+    headers = {"content-type": JSON_TYPE} | record.get("response_headers", {})
+    headers = {name: value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
     if kind == "sse":
         headers["content-type"] = "text/event-stream"
-    if kind != "sse" or not record.get("timing"):
+    if kind != "sse" or not timing:
         return Outcome(record["status"], headers, [text.encode()])
-    return Outcome(record["status"], headers, _in_time(text, record["timing"]), streamed=True)
+    return Outcome(record["status"], headers, _send_in_time(text, timing), streamed=True)
 
 
-async def _in_time(text: str, timing: list[list[float]]) -> AsyncGenerator[bytes, None]:
+async def _send_in_time(text: str, timing: list[list[float]]) -> AsyncGenerator[bytes, None]:
     start = 0
     for seconds, characters in timing:
         await asyncio.sleep(seconds)
