@@ -229,12 +229,22 @@ def test_every_shape_of_error_is_read(server, driver, body, code):
     assert error.code == code
 
 
+ODD_BODIES = {
+    "empty": b"",
+    "invalid-utf-8": b"\xff\xfe\x00",
+    "null": b"null",
+    "array": b"[]",
+    "object": b"{}",
+    "nested-arrays": b"[" * 200_000,
+    "nested-objects": b'{"error":' * 50_000,
+    "odd-types": b'{"error": {"message": 5}}',
+    # Deep, but JSON: one answer in another for each of the members that errors are looked for in.
+    **{f"whole-{key}": b'{"%s":' % key.encode() * 450 + b'"x"' + b"}" * 450 for key in ("error", "header", "response")},
+}
+
+
 @core_drivers
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"\xff\xfe\x00", b"null", b"[]", b"{}", b"[" * 200_000, b'{"error":' * 50_000, b'{"error": {"message": 5}}'],
-    ids=["empty", "invalid-utf-8", "null", "array", "object", "nested-arrays", "nested-objects", "odd-types"],
-)
+@pytest.mark.parametrize("body", ODD_BODIES.values(), ids=ODD_BODIES)
 def test_every_error_body_gives_a_typed_error(server, driver, body):
     """Nothing that an error answer holds leads to another exception."""
     server.script(default=reply(body, 400))
@@ -565,6 +575,21 @@ def test_models_are_listed_in_either_spelling(server):
         assert [client.list_models(), client.list_models()] == [["a", "b"], ["c", "d"]]
 
     assert server.requests[1].path == "/v1beta/models?pageToken=n%201"
+
+
+def test_models_that_are_listed_under_v1_alone_are_found(server):
+    """LiteLLM serves `GET /v1/models` and no other list."""
+    listing = [failure(404), reply({"data": [{"id": "a"}, {"id": "b"}]})]
+    server.script(*listing, *listing)
+
+    async def list_async():
+        async with AsyncClient(base_url=server.base_url, api_key=KEY) as client:
+            return await client.list_models()
+
+    with Client(base_url=server.base_url, api_key=KEY) as client:
+        assert [client.list_models(), asyncio.run(list_async())] == [["a", "b"]] * 2
+
+    assert [request.path for request in server.requests] == ["/v1beta/models", "/v1/models"] * 2
 
 
 @core_streams

@@ -91,6 +91,18 @@ def test_silence_ends_an_attempt(server, driver, silence):
     assert len(server.requests) == 2
 
 
+@core_drivers
+def test_a_long_deadline_leaves_a_short_timeout_as_it_is(server, driver):
+    """`deadline` is one more limit: whichever of the two comes first ends the attempt."""
+    server.script(default=play(STALL))
+
+    error, seconds = timed(lambda: driver.ask(server.base_url, timeout=SHORT, deadline=60, max_retries=0))
+
+    assert isinstance(error, APITimeoutError)
+    assert error.phase == "read"
+    assert SHORT <= seconds < CEILING
+
+
 @every_driver
 def test_a_silent_gateway_is_a_timeout_error(server, driver):
     """The error is also Python's TimeoutError, and says what was waited for."""
