@@ -39,6 +39,7 @@ _REQUEST_MEMBERS = frozenset(GenerateContentRequest.model_fields)
 # As json.dumps writes it in Google's client.
 _DATA = b'"data": "'
 _LARGE = 2**14
+_BLOCK = 2**16
 _MARK = re.compile(rb"gemway([-+])large[-+]data[-+](\d+)[-+]")
 _BASE64 = frozenset({"data", "thoughtSignature"})
 # What the gateway gets otherwise, or must not get at all.
@@ -174,7 +175,8 @@ def _cut_out_large_data(body: bytes) -> tuple[bytes, list[_LargeData]]:
     while len(body) - search_from >= _LARGE and (found := body.find(_DATA, search_from)) >= 0:
         start = search_from = found + len(_DATA)
         stop = body.find(b'"', start)
-        if stop - start >= _LARGE and body.find(b"\\", start, stop) < 0:
+        # Text that ends with a backslash goes on behind the quotation mark. Other escapes are sent as they are.
+        if stop - start >= _LARGE and body[stop - 1 : stop] != b"\\":
             others.append(body[end:start])
             large.append(_LargeData(body, start, stop))
             end = search_from = stop
@@ -200,25 +202,28 @@ def _put_back_large_data(slim: bytes | LargeBody, large: list[_LargeData]) -> La
 class _LargeData:
     """A large text within a body, read where it stands: a slice is made when it is sent."""
 
-    def __init__(self, body: bytes, start: int, stop: int, *, has_url_letters: bool = False) -> None:
+    def __init__(self, body: bytes, start: int, stop: int, *, is_base64: bool = False) -> None:
         self._body = body
         self._start = start
         self._stop = stop
-        self._has_url_letters = has_url_letters
+        self._is_base64 = is_base64
 
     def in_standard_base64(self) -> _LargeData:
         """Return the same base64 in the standard alphabet."""
-        has_url_letters = any(self._body.find(letter, self._start, self._stop) >= 0 for letter in b"-_")
-        return _LargeData(self._body, self._start, self._stop, has_url_letters=has_url_letters)
+        return _LargeData(self._body, self._start, self._stop, is_base64=True)
 
     def __len__(self) -> int:
         return self._stop - self._start
 
     def __getitem__(self, span: slice) -> bytes:
-        start, stop, _ = span.indices(len(self))
-        piece = self._body[self._start + start : self._start + stop]
-        # Faster than `translate`, which looks up every byte.
-        return piece.replace(b"-", b"+").replace(b"_", b"/") if self._has_url_letters else piece
+        first, last, _ = span.indices(len(self))
+        start, stop = self._start + first, self._start + last
+        if not self._is_base64:
+            return self._body[start:stop]
+        # `translate` takes a fifth longer, since it looks up every byte. Blocks of this size stay in the processor's
+        # cache between the two passes: on a whole picture, they take three times as long.
+        blocks = (self._body[at : min(at + _BLOCK, stop)] for at in range(start, stop, _BLOCK))
+        return b"".join([block.replace(b"-", b"+").replace(b"_", b"/") for block in blocks])
 
 
 def _respell_request(wire: Any) -> Any:
