@@ -13,6 +13,7 @@ from llama_index.core.embeddings.multi_modal_base import MultiModalEmbedding
 from gemway.adapters import EmbeddingModelOptions
 
 if TYPE_CHECKING:
+    from llama_index.core.schema import ImageType
     from typing_extensions import Self
 
 
@@ -23,8 +24,8 @@ class GemwayEmbedding(EmbeddingModelOptions, MultiModalEmbedding):
         index = VectorStoreIndex.from_documents(documents, embed_model=embed_model)
 
     Texts are embedded for retrieval (`RETRIEVAL_DOCUMENT`) and queries for searching them (`RETRIEVAL_QUERY`), unless
-    `task_type` says otherwise for both. Names of OpenAIEmbedding and GoogleGenAIEmbedding are accepted: `dimensions`,
-    `api_base`, `model_name` and so on. All options of `gemway.Client` are accepted too.
+    `task_type` sets one task for both. The option names of OpenAIEmbedding and GoogleGenAIEmbedding work too, such as
+    `dimensions`, `api_base` and `model_name`, and so do all options of `gemway.Client`.
 
     Args:
         model: an embedding model, such as `"gemini-embedding-001"`; also as `model_name=`.
@@ -40,8 +41,11 @@ class GemwayEmbedding(EmbeddingModelOptions, MultiModalEmbedding):
         TypeError: for an unknown option; the message suggests the nearest one.
     """
 
+    # LlamaIndex's base class has a field `model_name`, which its callbacks and stores read.
     _model_field: ClassVar[str] = "model_name"
 
+    # LlamaIndex hands over 10 texts at a time by default. Google takes up to 100 inputs in one request, so that is the
+    # default here; larger batches are cut by the client.
     embed_batch_size: int = Field(default=100, gt=0, le=2048)
 
     if not TYPE_CHECKING:
@@ -53,7 +57,7 @@ class GemwayEmbedding(EmbeddingModelOptions, MultiModalEmbedding):
 
     @classmethod
     def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        # LlamaIndex has fields of its own for these two.
+        # LlamaIndex has fields of its own for the size of batches and for the number of requests at the same time.
         ours = {"batch_size": "embed_batch_size", "chunk_size": "embed_batch_size", "concurrency": "num_workers"}
         return super()._read_options({ours.get(name, name): value for name, value in options.items()})
 
@@ -68,55 +72,65 @@ class GemwayEmbedding(EmbeddingModelOptions, MultiModalEmbedding):
         return super().from_dict({**data, "is_restored": True}, **kwargs)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        # By the constructor, as LlamaIndex's components do, so that every option is checked.
         self.__init__(**state["__dict__"], is_restored=True)  # type: ignore[misc]  # as BaseComponent does
 
+    # The hooks of LlamaIndex's base class. Queries and documents have different task types: Gemini places a question near
+    # the texts that answer it only if each is embedded for its own task (ai.google.dev, Embeddings).
+
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed([query], "RETRIEVAL_QUERY")[0]
+        return self._embed_inputs([query], "RETRIEVAL_QUERY")[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed([query], "RETRIEVAL_QUERY"))[0]
+        return (await self._aembed_inputs([query], "RETRIEVAL_QUERY"))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed([text], "RETRIEVAL_DOCUMENT")[0]
+        return self._embed_inputs([text], "RETRIEVAL_DOCUMENT")[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed([text], "RETRIEVAL_DOCUMENT"))[0]
+        return (await self._aembed_inputs([text], "RETRIEVAL_DOCUMENT"))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed(texts, "RETRIEVAL_DOCUMENT")
+        return self._embed_inputs(texts, "RETRIEVAL_DOCUMENT")
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._aembed(texts, "RETRIEVAL_DOCUMENT")
+        return await self._aembed_inputs(texts, "RETRIEVAL_DOCUMENT")
 
-    def _get_image_embedding(self, img_file_path: Any) -> Embedding:
-        return self._embed([_to_media(img_file_path)], None)[0]
+    # Pictures have no task type; models that read them compare them with texts of any task.
 
-    async def _aget_image_embedding(self, img_file_path: Any) -> Embedding:
-        return (await self._aembed([_to_media(img_file_path)], None))[0]
+    def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
+        return self._embed_inputs([_to_core_media(img_file_path)], None)[0]
 
-    def _get_image_embeddings(self, img_file_paths: list[Any]) -> list[Embedding]:
-        return self._embed([_to_media(image) for image in img_file_paths], None)
+    async def _aget_image_embedding(self, img_file_path: ImageType) -> Embedding:
+        return (await self._aembed_inputs([_to_core_media(img_file_path)], None))[0]
 
-    async def _aget_image_embeddings(self, img_file_paths: list[Any]) -> list[Embedding]:
-        return await self._aembed([_to_media(image) for image in img_file_paths], None)
+    def _get_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
+        return self._embed_inputs([_to_core_media(image) for image in img_file_paths], None)
 
-    def _embed(self, inputs: Sequence[Any], task_type: str | None) -> list[Embedding]:
-        result = self._client().embed_content(self.model_name, inputs, **self._request(task_type))
+    async def _aget_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
+        return await self._aembed_inputs([_to_core_media(image) for image in img_file_paths], None)
+
+    def _embed_inputs(self, inputs: Sequence[object], task_type: str | None) -> list[Embedding]:
+        result = self._client().embed_content(self.model_name, inputs, **self._request_options(task_type))
         vectors: list[Embedding] = result.vectors
         return vectors
 
-    async def _aembed(self, inputs: Sequence[Any], task_type: str | None) -> list[Embedding]:
-        result = await self._async_client().embed_content(self.model_name, inputs, **self._request(task_type))
+    async def _aembed_inputs(self, inputs: Sequence[object], task_type: str | None) -> list[Embedding]:
+        result = await self._async_client().embed_content(self.model_name, inputs, **self._request_options(task_type))
         vectors: list[Embedding] = result.vectors
         return vectors
 
-    def _request(self, task_type: str | None) -> dict[str, Any]:
-        task = (self.task_type or task_type) if task_type else None  # images have none
+    def _request_options(self, task_type: str | None) -> dict[str, Any]:
+        # The user's task goes before that of the hook; a hook without a task, the one for pictures, has none at all.
+        task = (self.task_type or task_type) if task_type else None
+        # Without `num_workers`, four requests at a time: the client's own default.
         return {**self._embed_options(), "task_type": task, "concurrency": self.num_workers or 4}
 
 
-def _to_media(image: Any) -> Any:
-    """Return a picture as the core takes it. LlamaIndex names local files by text, or hands over a file object."""
+def _to_core_media(image: ImageType) -> object:
+    """Return a picture as the core takes it."""
+    # LlamaIndex names local files by their paths as text. The core never reads a file that a text names, because such
+    # a text may come from a model or a web page; here it comes from the program itself.
     if isinstance(image, str) and not image.startswith(("data:", "http://", "https://", "gs://", "files/")):
         return Path(image)
     return image.read() if hasattr(image, "read") else image

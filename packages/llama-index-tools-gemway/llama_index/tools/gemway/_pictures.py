@@ -9,22 +9,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import IOBase
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 
 from gemway import Image
 from gemway.adapters import decode_base64
 
-_ID: Final = re.compile(r"\bimg-[0-9a-f]{16}\b")
-_ID_AS_WRITTEN: Final = re.compile(r"(?<![0-9a-z])(?:img-)?([0-9a-f]{16})(?![0-9a-z])")
-_KEPT: Final = 64
+# An id is short enough for a model to copy, and long enough that no two pictures of a conversation share one.
+_IMAGE_ID: Final = re.compile(r"\bimg-[0-9a-f]{16}\b")
+# Models also write the digits without "img-", in brackets, in quotes or in a sentence.
+_IMAGE_ID_AS_WRITTEN: Final = re.compile(r"(?<![0-9a-z])(?:img-)?([0-9a-f]{16})(?![0-9a-z])")
+# Pictures take megabytes each, and an agent that runs for days must not fill the memory with them.
+_MOST_PICTURES: Final = 64
 
 
 class Gallery:
     """The newest pictures by their ids, at most 64. Safe to use from several threads.
 
-    An id says what is in the picture, so that it is the same in every process and conversation.
+    The id depends only on the bytes of the picture, so it is the same in every process and conversation.
     """
 
     def __init__(self) -> None:
@@ -37,7 +40,7 @@ class Gallery:
         with self._lock:
             self._pictures[image_id] = picture
             self._pictures.move_to_end(image_id)
-            if len(self._pictures) > _KEPT:
+            if len(self._pictures) > _MOST_PICTURES:
                 self._pictures.popitem(last=False)
         return image_id
 
@@ -50,10 +53,12 @@ class Gallery:
         with self._lock:
             return list(self._pictures)
 
-    def __getstate__(self) -> dict[str, Any]:
+    # A lock cannot be pickled, and workers need the pictures: an agent may be restored in another process.
+
+    def __getstate__(self) -> dict[str, list[tuple[str, Image]]]:
         return {"pictures": list(self._pictures.items())}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, list[tuple[str, Image]]]) -> None:
         self._pictures = OrderedDict(state["pictures"])
         self._lock = Lock()
 
@@ -65,16 +70,17 @@ def to_id(picture: Image) -> str:
 
 def to_blocks(image_id: str, picture: Image, words: str, *, with_picture: bool) -> list[TextBlock | ImageBlock]:
     """Return a text that describes a picture to the model, and the picture itself if the model is to see it."""
-    facts = [f"image_id: {image_id}", picture.mime_type, *_size(picture)]
+    # An agent changes a picture by its id, so the id comes first; the words of the model that made it may be long.
+    facts = [f"image_id: {image_id}", picture.mime_type, *_describe_size(picture)]
     text = f"{', '.join(facts)}\n{words}" if words else ", ".join(facts)
     if not with_picture:
         return [TextBlock(text=text)]
-    # Past the validators, which would decode and encode megabytes that are base64 already.
+    # Without LlamaIndex's validators, which would decode and encode megabytes that are base64 already.
     block = ImageBlock.model_construct(image=picture.base64.encode("ascii"), image_mimetype=picture.mime_type)
     return [TextBlock(text=text), block]
 
 
-def _size(picture: Image) -> list[str]:
+def _describe_size(picture: Image) -> list[str]:
     try:
         return [f"{picture.width}x{picture.height} pixels"]
     except ValueError:  # a format whose header is not read
@@ -87,34 +93,36 @@ Picture: TypeAlias = Image | str
 
 def pictures_in(messages: Iterable[ChatMessage], gallery: Gallery) -> Iterator[Picture]:
     """Yield the pictures of a conversation, newest first: shown ones, and those of *gallery* that a text names."""
+    # "The picture" means the latest one to users and models alike, so the search goes backwards.
     for message in reversed(list(messages)):
         for block in reversed(message.blocks):
             if isinstance(block, ImageBlock):
-                if (picture := _to_picture(block)) is not None:
+                if (picture := _picture_in_block(block)) is not None:
                     yield picture
             elif isinstance(block, TextBlock):
-                named = (gallery.get(image_id) for image_id in reversed(_ID.findall(block.text)))
+                named = (gallery.get(image_id) for image_id in reversed(_IMAGE_ID.findall(block.text)))
                 yield from (picture for picture in named if picture is not None)
 
 
 def ids_in(messages: Sequence[ChatMessage]) -> set[str]:
     """Return the ids that the texts of a conversation name."""
     texts = (block.text for message in messages for block in message.blocks if isinstance(block, TextBlock))
-    return {image_id for text in texts for image_id in _ID.findall(text)}
+    return {image_id for text in texts for image_id in _IMAGE_ID.findall(text)}
 
 
-def to_ids(image_ids: Any) -> list[str]:
-    """Return the ids that a model named: it is asked for a list, and writes a text, JSON, blanks and labels as well."""
+def to_ids(image_ids: object) -> list[str]:
+    """Return the ids that a model named. Models are asked for a list, but also write text, JSON, blanks and labels."""
     named = image_ids if isinstance(image_ids, list | tuple) else [image_ids]
     ids: list[str] = []
     for value in named:
         text = str(value or "").strip()
-        matches = [f"img-{digits}" for digits in _ID_AS_WRITTEN.findall(text.lower())]
+        matches = [f"img-{digits}" for digits in _IMAGE_ID_AS_WRITTEN.findall(text.lower())]
+        # An unknown id is kept as it is, so that the error can quote it; empty brackets and quotes mean no id.
         ids += matches or ([text] if text.strip("[]\"' ") else [])
     return ids
 
 
-def _to_picture(block: ImageBlock) -> Picture | None:
+def _picture_in_block(block: ImageBlock) -> Picture | None:
     """Return the picture of a block, or its address if that is all there is; None if it holds no picture."""
     url = str(block.url or "")
     try:

@@ -31,10 +31,14 @@ AspectRatio = Literal[
 ImageSize = Literal["512", "1K", "2K", "4K"]
 Blocks = list[TextBlock | ImageBlock]
 
-# The options of a client. Pictures come whole, so there is nothing to continue.
-_CLIENT: Final = {name for name, place in OPTIONS.items() if place == "client"} - {"max_continuations"} | {"extra_body"}
-_MADE: Final = "gemway_images"
-"""Where the ids of pictures made in a run are kept in its context."""
+# Pictures come whole, so there is nothing to continue. `extra_body` is an option of requests elsewhere; here the client
+# adds it, because the client also builds the requests.
+_CLIENT_OPTIONS: Final = {name for name, place in OPTIONS.items() if place == "client"} - {"max_continuations"} | {
+    "extra_body"
+}
+# The key in the context of a run under which the ids of its pictures are kept. The context may be stored as JSON, so it
+# holds ids, not pictures.
+_MADE_IN_RUN: Final = "gemway_images"
 
 
 if TYPE_CHECKING:
@@ -66,7 +70,7 @@ class GemwayToolSpec(BaseToolSpec):
         image_size: the size where the model asks for none: `"512"`, `"1K"`, `"2K"` or `"4K"`.
         return_images: `"blocks"` shows pictures to the chat model, which costs their tokens at every later turn;
             `"reference"` gives it only their ids, which is enough to change them. `image(image_id)` returns one.
-        options: what `gemway.Client` takes, under any of the names that models take.
+        options: all options of `gemway.Client`, under any of the names that models take.
 
     Raises:
         ConfigurationError: no key or no address.
@@ -102,14 +106,14 @@ class GemwayToolSpec(BaseToolSpec):
             return_images: Literal["blocks", "reference"] = "blocks",
             **options: Any,
         ) -> None:
-            hide_secrets(options)
+            hide_secrets(options)  # first, so that no traceback shows one
             if return_images not in {"blocks", "reference"}:
                 raise ConfigurationError(f'return_images must be "blocks" or "reference", not {return_images!r}')
             self.model = model
             self.aspect_ratio = aspect_ratio
             self.image_size = image_size
             self.return_images = return_images
-            self._client, self._async_client = _clients(client, options)
+            self._client, self._async_client = _make_clients(client, options)
             self._gallery = Gallery()
 
     def image(self, image_id: str) -> Image:
@@ -128,14 +132,14 @@ class GemwayToolSpec(BaseToolSpec):
     ) -> Blocks:
         """Make a new picture from a description. The result names its image_id, with which it can be changed later.
 
-        :param prompt: what the picture is to show, in detail: subject, style, light, colours, text in it.
+        :param prompt: a detailed description of the picture: subject, style, light, colours, text in it.
         :param aspect_ratio: width to height; leave it out unless a shape is asked for.
         :param image_size: resolution; leave it out unless a size is asked for.
         """
         try:
-            response = self._client.generate_image(prompt, **self._options(aspect_ratio, image_size))
+            response = self._client.generate_image(prompt, **self._picture_options(aspect_ratio, image_size))
         except _ERRORS_FOR_MODEL as error:
-            return _refusal(error)
+            return _explain_to_model(error)
         return self._keep_and_show(response)
 
     async def agenerate_image(
@@ -147,10 +151,12 @@ class GemwayToolSpec(BaseToolSpec):
     ) -> Blocks:
         """Make a new picture from a description; see `generate_image`."""
         try:
-            response = await self._async_client.generate_image(prompt, **self._options(aspect_ratio, image_size))
+            response = await self._async_client.generate_image(
+                prompt, **self._picture_options(aspect_ratio, image_size)
+            )
         except _ERRORS_FOR_MODEL as error:
-            return _refusal(error)
-        await self._remember(ctx, response)
+            return _explain_to_model(error)
+        await self._note_made_pictures(ctx, response)
         return self._keep_and_show(response)
 
     def edit_image(
@@ -163,16 +169,18 @@ class GemwayToolSpec(BaseToolSpec):
     ) -> Blocks:
         """Change a picture, or combine several, as described. The result is a new picture with its own image_id.
 
-        :param prompt: what is to change, and what is to stay as it is.
+        :param prompt: the changes to make, and the parts of the picture to keep as they are.
         :param image_ids: the pictures to start from; leave it out for the newest picture of the conversation.
         :param aspect_ratio: width to height; leave it out to keep the shape.
         :param image_size: resolution; leave it out unless a size is asked for.
         """
         try:
-            images = self._pictures_to_edit(image_ids, [], self._gallery.ids())
-            response = self._client.generate_image(prompt, images=images, **self._options(aspect_ratio, image_size))
+            images = self._choose_pictures(image_ids, [], self._gallery.ids())
+            response = self._client.generate_image(
+                prompt, images=images, **self._picture_options(aspect_ratio, image_size)
+            )
         except _ERRORS_FOR_MODEL as error:
-            return _refusal(error)
+            return _explain_to_model(error)
         return self._keep_and_show(response)
 
     async def aedit_image(
@@ -185,14 +193,14 @@ class GemwayToolSpec(BaseToolSpec):
     ) -> Blocks:
         """Change a picture, or combine several, as described; see `edit_image`."""
         try:
-            messages = await _conversation(ctx)
+            messages = await _read_conversation(ctx)
             made = self._gallery.ids() if ctx is None else await _ids_made_in_run(ctx)
-            images = self._pictures_to_edit(image_ids, messages, made)
-            options = self._options(aspect_ratio, image_size)
+            images = self._choose_pictures(image_ids, messages, made)
+            options = self._picture_options(aspect_ratio, image_size)
             response = await self._async_client.generate_image(prompt, images=images, **options)
         except _ERRORS_FOR_MODEL as error:
-            return _refusal(error)
-        await self._remember(ctx, response)
+            return _explain_to_model(error)
+        await self._note_made_pictures(ctx, response)
         return self._keep_and_show(response)
 
     def to_tool_list(
@@ -213,17 +221,18 @@ class GemwayToolSpec(BaseToolSpec):
         self._client.close()
         await self._async_client.aclose()
 
-    def _options(self, aspect_ratio: str | None, image_size: str | None) -> dict[str, Any]:
+    def _picture_options(self, aspect_ratio: str | None, image_size: str | None) -> dict[str, Any]:
         return {
             "model": self.model,
             "aspect_ratio": aspect_ratio or self.aspect_ratio,
             "image_size": image_size or self.image_size,
         }
 
-    def _pictures_to_edit(self, image_ids: Any, messages: list[ChatMessage], made: list[str]) -> list[Picture]:
-        """Return the pictures with these ids; without ids the newest one, which no message may mention yet."""
+    def _choose_pictures(self, image_ids: Any, messages: list[ChatMessage], made: list[str]) -> list[Picture]:
+        """Return the pictures with these ids, or the newest one if there are no ids."""
         if ids := to_ids(image_ids):
-            return [self._picture_of_id(image_id, messages, made) for image_id in ids]
+            return [self._find_picture(image_id, messages, made) for image_id in ids]
+        # A picture that this run has just made is newer than all messages: the tool's result reaches the memory later.
         mentioned = ids_in(messages)
         unmentioned = [image_id for image_id in made if image_id not in mentioned]
         candidates = (self._gallery.get(image_id) for image_id in reversed(unmentioned))
@@ -233,7 +242,7 @@ class GemwayToolSpec(BaseToolSpec):
             raise UnsupportedContentError("there is no picture in this conversation yet; make one with generate_image")
         return [newest]
 
-    def _picture_of_id(self, image_id: str, messages: list[ChatMessage], made: list[str]) -> Image:
+    def _find_picture(self, image_id: str, messages: list[ChatMessage], made: list[str]) -> Image:
         if (picture := self._gallery.get(image_id)) is not None:
             return picture
         pictures = [picture for picture in pictures_in(messages, self._gallery) if isinstance(picture, Image)]
@@ -244,23 +253,25 @@ class GemwayToolSpec(BaseToolSpec):
         raise UnsupportedContentError(f"there is no picture with the image_id {image_id!r}; known: {available}")
 
     def _keep_and_show(self, response: GenerateContentResponse) -> Blocks:
-        """Keep the pictures of an answer and return what the model gets to see of them."""
+        """Keep the pictures of an answer, and return the blocks that show them to the model."""
         blocks: Blocks = []
         for at, picture in enumerate(response.images):
             image_id = self._gallery.add(picture)
-            words = response.text if at == 0 else ""
+            words = response.text if at == 0 else ""  # once, since every later turn costs their tokens again
             blocks += to_blocks(image_id, picture, words, with_picture=self.return_images == "blocks")
         return blocks
 
-    async def _remember(self, ctx: Context | None, response: GenerateContentResponse) -> None:
-        """Note in the run that it made these pictures: another call of the same run may want to change them."""
+    async def _note_made_pictures(self, ctx: Context | None, response: GenerateContentResponse) -> None:
+        """Note in the context of the run that it made these pictures, for later calls of the same run."""
         if ctx is not None:
             made = await _ids_made_in_run(ctx)
-            await ctx.store.set(_MADE, [*made, *map(to_id, response.images)])
+            await ctx.store.set(_MADE_IN_RUN, [*made, *map(to_id, response.images)])
 
 
 class _PictureTool(FunctionTool):
-    """A tool whose context is welcome, not required."""
+    """A tool that takes the context of an agent's run, and works without one."""
+
+    # Only workflows pass a context. FunctionTool raises "Context is required for this tool" without one.
 
     def call(self, *args: Any, **kwargs: Any) -> ToolOutput:
         return super().call(*args, **{"ctx": None, **kwargs})
@@ -269,52 +280,55 @@ class _PictureTool(FunctionTool):
         return await super().acall(*args, **{"ctx": None, **kwargs})
 
 
-def _refusal(error: Exception) -> Blocks:
-    """Return what went wrong as the tool's answer, unless only time can help: then it is the caller's."""
+def _explain_to_model(error: Exception) -> Blocks:
+    """Return *error* as the tool's answer. Raise it if the model can do nothing about it and only time can help."""
     status = getattr(error, "status_code", None)
     if status is not None and not 400 <= status < 500:
         raise error
     return [TextBlock(text=f"Image not generated: {error}")]
 
 
-# The model gets these as text and can ask for something else. 5xx, dead connections and timeouts are raised.
+# A model that reads one of these can ask for something else. 5xx, dead connections and timeouts are raised, because no
+# other request would fare better.
 _ERRORS_FOR_MODEL: Final = (ContentBlockedError, EmptyResponseError, UnsupportedContentError, APIStatusError)
 
 
-async def _conversation(ctx: Context | None) -> list[ChatMessage]:
+async def _read_conversation(ctx: Context | None) -> list[ChatMessage]:
     """Return the messages of a run: its memory, and what its agent has not put there yet."""
     if ctx is None:
         return []
+    # The names under which LlamaIndex's agents keep both (llama_index.core.agent.workflow).
     memory = await ctx.store.get("memory", default=None)
     scratchpad = await ctx.store.get("scratchpad", default=None)
     return [*(await memory.aget_all() if memory is not None else ()), *(scratchpad or ())]
 
 
 async def _ids_made_in_run(ctx: Context) -> list[str]:
-    return list(await ctx.store.get(_MADE, default=None) or ())
+    return list(await ctx.store.get(_MADE_IN_RUN, default=None) or ())
 
 
-def _clients(client: Client | AsyncClient | None, options: Mapping[str, Any]) -> tuple[Client, AsyncClient]:
+def _make_clients(client: Client | AsyncClient | None, options: Mapping[str, Any]) -> tuple[Client, AsyncClient]:
     named = canonical_options(options, where="GemwayToolSpec")
     for name in named:
-        if name not in _CLIENT:
+        if name not in _CLIENT_OPTIONS:
             raise TypeError(
-                f"GemwayToolSpec got {name!r}, which it does not take; it takes {', '.join(sorted(_CLIENT))}"
+                f"GemwayToolSpec got {name!r}, which it does not take; it takes {', '.join(sorted(_CLIENT_OPTIONS))}"
             )
     if client is not None:
         if named:
             raise ConfigurationError(f"client= has its own settings; leave out {', '.join(named)}")
-        return _twin(Client, client), _twin(AsyncClient, client)
+        return _client_of_kind(Client, client), _client_of_kind(AsyncClient, client)
     if "default_headers" in named:
         named["headers"] = named.pop("default_headers")
     sync, asynchronous = named.pop("http_client", None), named.pop("http_async_client", None)
     return Client(http_client=sync, **named), AsyncClient(http_client=asynchronous, **named)
 
 
-def _twin(kind: type[Any], client: Client | AsyncClient) -> Any:
-    """Return *client*, or one of the other kind with its settings: the state that they are pickled with is the same."""
+def _client_of_kind(kind: type[Any], client: Client | AsyncClient) -> Any:
+    """Return *client* if it is of *kind*, else a client of that kind with the same settings."""
     if isinstance(client, kind):
         return client
+    # Both kinds pickle the same state: their settings, without connections.
     twin = object.__new__(kind)
     twin.__setstate__(client.__getstate__())
     return twin
