@@ -65,6 +65,14 @@ def to_parts(content: Json, source: Source) -> list[Part]:
         if block_type == "text" and not source.google and isinstance(text := block.get("text"), str):
             parts.append({"text": text})  # nearly every block; nothing but the text goes to Gemini
             continue
+        if (
+            block_type in _INLINE_MEDIA
+            and _KEYS_OF_INLINE_MEDIA.issuperset(block)
+            and isinstance(data := block.get("base64"), str)
+            and data[:5].lower() != "data:"
+        ):
+            parts.append(inline_part(data, block.get("mime_type")))  # nearly every picture
+            continue
         convert = _CONVERTERS.get(block_type) if isinstance(block_type, str) else _converter_by_keys(block)
         if convert is not None:
             parts += convert(block, source)
@@ -74,6 +82,11 @@ def to_parts(content: Json, source: Source) -> list[Part]:
             supported = ", ".join(sorted(_CONVERTERS))
             raise UnsupportedContentError(f"cannot send a {block_type!r} block; known: {supported}")
     return parts
+
+
+# Standard blocks of media, and their keys that need no conversion. A block with any other key takes the long way.
+_INLINE_MEDIA: Final = frozenset({"image", "audio", "video", "file"})
+_KEYS_OF_INLINE_MEDIA: Final = frozenset({"type", "base64", "mime_type", "id", "index"})
 
 
 def signature_of(block: Block, source: Source) -> str | None:
@@ -160,18 +173,12 @@ def _texts_in(blocks: Iterable[object]) -> Iterator[str]:
 
 # Media
 
-# Keys that need no conversion. A block with any other key takes the long way.
-_KEYS_OF_PLAIN_MEDIA: Final = frozenset({"type", "base64", "mime_type", "id", "index"})
-
 
 def _media_parts(block: Block, source: Source) -> list[Part]:
-    data, mime_type = block.get("base64"), block.get("mime_type")
-    if isinstance(data, str) and data[:5].lower() != "data:" and _KEYS_OF_PLAIN_MEDIA.issuperset(block):
-        return [inline_part(data, mime_type)]  # nearly every picture
     if _is_repeated_thought(block, source):
         return []
     part = _locate_media(block)
-    if "fileData" in part and mime_type:
+    if "fileData" in part and (mime_type := block.get("mime_type")):
         part = {"fileData": {**part["fileData"], "mimeType": mime_type}}
     extras = block.get("extras")
     for holder in (block, extras if isinstance(extras, Mapping) else {}):

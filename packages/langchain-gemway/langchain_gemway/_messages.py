@@ -40,55 +40,52 @@ Content = dict[str, Any]
 LateSystem = Literal["merge", "inline", "error"]
 
 
-def to_request(
-    messages: Sequence[BaseMessage], *, model: str, late_system: LateSystem = "merge"
+def to_contents(
+    messages: Sequence[BaseMessage], *, model: str, late_system: LateSystem = "merge", arranged: bool = True
 ) -> tuple[list[Content], list[Part]]:
-    """Return contents, as Gemini accepts them, and the parts of the system instruction.
+    """Return contents in the order that Gemini accepts, and the parts of the system instruction.
 
     System messages count as system instruction wherever they stand. With *late_system*, those after the
     first other message can stay in their place as the user's words, or be an error. A conversation of system
     messages alone is sent as the user's.
 
+    With *arranged* False you get one content for each message as it is, even for an empty conversation.
+
     Raises:
         UnsupportedContentError: for a message that cannot be sent, and for a conversation without content.
     """
-    contents, system = to_contents(messages, model=model, late_system=late_system)
-    # Google refuses a request without contents, and some models take no system instruction.
-    if system and (not contents or not capabilities(model).system_instruction):
-        contents = [{"role": "user", "parts": system}, *contents]
-        system = []
-    try:
-        arranged = arrange(contents, model=model)
-    except _UNREADABLE as error:  # wire parts of an unexpected shape, which users may pass as they are
-        raise UnsupportedContentError(f"cannot send this conversation ({type(error).__name__}: {error})") from error
-    if not arranged:
-        raise UnsupportedContentError("the conversation is empty; pass at least one message with content")
-    return arranged, system
-
-
-def to_contents(
-    messages: Sequence[BaseMessage], *, model: str, late_system: LateSystem = "merge"
-) -> tuple[list[Content], list[Part]]:
-    """Return one content for each message, not yet arranged, and the parts of the system instruction."""
     contents: list[Content] = []
     system: list[Part] = []
     kind = ""
     try:
         for message in messages:
-            kind = message.type
-            if kind == "system" or (kind == "chat" and getattr(message, "role", "") in {"system", "developer"}):
+            kind, content = message.type, message.content
+            if kind == "human" and isinstance(content, str):
+                contents.append({"role": "user", "parts": [{"text": content}]})
+            elif kind == "system" or (kind == "chat" and getattr(message, "role", "") in {"system", "developer"}):
                 _add_system_message(message, contents, system, late_system)
             elif convert := _CONVERTERS.get(kind):
                 contents.append(convert(message, model))
             else:
                 supported = ", ".join(sorted(_CONVERTERS))
                 raise UnsupportedContentError(f"cannot send a message of type {kind!r}; known: {supported}, system")
+        if not arranged:
+            return contents, system
+        kind = ""
+        # Google refuses a request without contents, and some models take no system instruction.
+        if system and (not contents or not capabilities(model).system_instruction):
+            contents, system = [{"role": "user", "parts": system}, *contents], []
+        contents = arrange(contents, model=model)
     except UnsupportedContentError:
         raise
     except _UNREADABLE as error:
+        # Users may pass parts of the wire as they are, and some faults in them show only when all is put in order.
+        subject = f"{kind} message" if kind else "conversation"
         raise UnsupportedContentError(
-            f"cannot send this {kind} message: its content has an unexpected shape ({type(error).__name__}: {error})"
+            f"cannot send this {subject}: its content has an unexpected shape ({type(error).__name__}: {error})"
         ) from error
+    if not contents:
+        raise UnsupportedContentError("the conversation is empty; pass at least one message with content")
     return contents, system
 
 
@@ -141,13 +138,10 @@ def _chat_content(message: BaseMessage, model: str) -> Content:
 
 
 def _tool_content(message: BaseMessage, model: str) -> Content:
+    # A FunctionMessage, from the time before tools had ids, has neither of the two attributes.
     failed = getattr(message, "status", "success") == "error"
     call_id = getattr(message, "tool_call_id", None)
     return {"role": "user", "parts": _result_parts(message.content, message.name, call_id, model, failed=failed)}
-
-
-def _function_content(message: BaseMessage, model: str) -> Content:
-    return {"role": "user", "parts": _result_parts(message.content, message.name, None, model, failed=False)}
 
 
 def _parts_of_result_block(block: Block, model: str) -> list[Part]:
@@ -167,13 +161,14 @@ def _result_parts(content: Json, name: str | None, call_id: str | None, model: s
     response: Content = {"response": {"error": text} if failed else _as_response_object(text)}
     if name:
         response["name"] = sanitize_tool_name(name)
-    parts: list[Part] = [{"functionResponse": response}]
+    pairing = {"call_id": call_id} if call_id else {}
+    parts: list[Part] = [{"functionResponse": response, **pairing}]
     if media:
-        inside, beside = split_result_media(media, model=model)
+        inside, following = split_result_media(media, model=model)
         if inside:
             response["parts"] = inside
-        parts += beside
-    return [{**part, "call_id": call_id} for part in parts] if call_id else parts
+        parts += [{**part, **pairing} for part in following]
+    return parts
 
 
 def _split_result(content: Json) -> tuple[str, list[Part]]:
@@ -235,11 +230,27 @@ _EXACT_JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_flo
 
 
 def _model_content(message: BaseMessage, model: str) -> Content:
-    content = message.content
-    calls = getattr(message, "tool_calls", None) or []
-    if isinstance(content, str) and not calls and not message.additional_kwargs:
-        return {"role": "model", "parts": [{"text": content}] if content else _invalid_calls_as_text(message)}
-    return {"role": "model", "parts": _AssistantMessageReader(message, calls).to_parts()}
+    content, calls = message.content, getattr(message, "tool_calls", None) or []
+    if message.additional_kwargs or not isinstance(content, str):
+        return {"role": "model", "parts": _AssistantMessageReader(message, calls).to_parts()}
+    # Without notes there are no signatures to put back, and the order is text first, then calls. Most messages of a
+    # long history are of this kind.
+    parts: list[Part] = [{"text": content}] if content else []
+    if getattr(message, "invalid_tool_calls", None):
+        parts += _invalid_calls_as_text(message)
+    return {"role": "model", "parts": [*parts, *map(_to_call_part, calls)] if calls else parts}
+
+
+def _to_call_part(call: Block, *, from_server: bool = False, signature: str | None = None) -> Part:
+    """Return a call as a part. An id that was made up here means nothing to the server; only `call_id` keeps it."""
+    call_id = call.get("id")
+    payload = {"name": sanitize_tool_name(str(call["name"])), "args": call["args"]}
+    part: Part = {"functionCall": {"id": call_id, **payload} if from_server else payload}
+    if call_id:
+        part["call_id"] = call_id
+    if signature:
+        part["thoughtSignature"] = signature
+    return part
 
 
 def _invalid_calls_as_text(message: BaseMessage) -> list[Part]:
@@ -284,7 +295,7 @@ class _AssistantMessageReader:
             parts = [{"text": content}] if content else []
         if getattr(self._message, "invalid_tool_calls", None):
             parts += _invalid_calls_as_text(self._message)
-        return [*parts, *map(self._to_call_part, self._calls)]
+        return [*parts, *map(self._to_signed_call_part, self._calls)]
 
     def _parts_by_layout(self, text: str) -> list[Part]:
         """Return the parts of a string content, in the order that the message's notes tell."""
@@ -334,28 +345,22 @@ class _AssistantMessageReader:
             return []  # a middleware removed this call from the message
         args = block.get("args", block.get("input", block.get("arguments")))
         call = {"id": call_id, "name": block.get("name") or "", "args": _parse_arguments(args)}
-        return [self._to_call_part(call, signature)]
+        return [self._to_signed_call_part(call, signature)]
 
     def _take_call(self, call_id: str | None, signature: str | None = None) -> list[Part]:
         """Return the message's call with this id, which is then no longer left for the end."""
         for call in self._calls:
             if call.get("id") == call_id:
                 self._calls.remove(call)
-                return [self._to_call_part(call, signature)]
+                return [self._to_signed_call_part(call, signature)]
         return []
 
-    def _to_call_part(self, call: Block, signature: str | None = None) -> Part:
+    def _to_signed_call_part(self, call: Block, signature: str | None = None) -> Part:
         call_id = call.get("id")
-        payload = {"name": sanitize_tool_name(str(call["name"])), "args": call["args"]}
-        if call_id in self._server_ids:  # one that was made up here means nothing to the server
-            payload = {"id": call_id, **payload}
-        part: Part = {"functionCall": payload}
-        if call_id:
-            part["call_id"] = call_id
         noted = self._signatures.get(call_id or "")
         signature = signature or (noted if isinstance(noted, str) else None)
         signature = signature or (self._orphan_signatures.pop(0) if self._orphan_signatures else None)
-        return {**part, "thoughtSignature": signature} if signature else part
+        return _to_call_part(call, from_server=call_id in self._server_ids, signature=signature)
 
 
 # Types of blocks that stand for a call, in LangChain's, Anthropic's and OpenAI's words.
@@ -399,6 +404,6 @@ _CONVERTERS: Final[dict[str, Callable[[BaseMessage, str], Content]]] = {
     "ChatMessageChunk": _chat_content,
     "tool": _tool_content,
     "ToolMessageChunk": _tool_content,
-    "function": _function_content,
-    "FunctionMessageChunk": _function_content,
+    "function": _tool_content,
+    "FunctionMessageChunk": _tool_content,
 }

@@ -26,7 +26,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_gemway._chat_options import CALL_ONLY, LANGCHAINS, UNTRACED, ChatOptions, hide_call_secrets
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._events import EventWriter
-from langchain_gemway._messages import to_contents, to_request
+from langchain_gemway._messages import to_contents
 from langchain_gemway._profiles import estimate_tokens, token_ids
 from langchain_gemway._responses import (
     AnswerContext,
@@ -312,7 +312,7 @@ class ChatGemway(ChatOptions):
         if options.get("parallel_tool_calls") is False:
             warn_once("parallel_tool_calls", "Gemini has no equivalent of parallel_tool_calls=False; it is ignored")
         late_system = changes.given.get("late_system") or self.late_system
-        contents, system = to_request(messages, model=model, late_system=late_system)
+        contents, system = to_contents(messages, model=model, late_system=late_system)
         body = WireRequest(contents=contents)
         if system:
             body["systemInstruction"] = {"parts": system}
@@ -438,7 +438,7 @@ class ChatGemway(ChatOptions):
         with langchain_errors():
             # Not as arranged for sending: trimming compares parts of a conversation, and must not count the
             # turns that are added to make one of them a conversation that Gemini accepts.
-            contents, system = to_contents(messages, model=self.model)
+            contents, system = to_contents(messages, model=self.model, arranged=False)
         parts = [*system, *(part for content in contents for part in content["parts"])]
         if all(part.get("text") == "" for part in parts):
             return 0
