@@ -68,7 +68,7 @@ def _keep_if_in_order(contents: Iterable[Content], accepts: Capabilities) -> lis
     They are if user and model take turns, nothing is empty, and the results of calls stand right behind them. The
     general way for all others looks at each turn five times. Both give the same result, which a property test holds.
     """
-    turns: list[_Turn] = []
+    arranged: list[Content] = []
     role = "model"
     waiting: list[Part] = []
     may_need_signatures = False
@@ -89,12 +89,14 @@ def _keep_if_in_order(contents: Iterable[Content], accepts: Capabilities) -> lis
                 return None
             parts, waiting = step
             may_need_signatures = True
-        turns.append((role, parts))
-    if waiting or not turns or (role == "model" and not accepts.prefill):
+        arranged.append({"role": role, "parts": parts} if has_calls else content)
+    if waiting or not arranged or (role == "model" and not accepts.prefill):
         return None
     if may_need_signatures and accepts.requires_signatures:
+        turns = [(content["role"], content["parts"]) for content in arranged]
         _sign_first_calls(turns)
-    return [{"role": role, "parts": parts} for role, parts in turns]
+        return [{"role": role, "parts": parts} for role, parts in turns]
+    return arranged
 
 
 _TURN: Final = ("role", "parts")
