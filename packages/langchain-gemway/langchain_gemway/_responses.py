@@ -11,13 +11,13 @@ becomes blocks first (`_blocks`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from gemway import EmptyResponseError, capabilities
 from gemway.adapters import BLOCKED_FINISH_REASONS, FINISH_PROBLEMS, Accumulator, ModelTemplate, TextChunk, warn
-from gemway.types import Candidate, GenerateContentResponse, ModalityTokenCount, Part, UsageMetadata, finish_reason_name
+from gemway.types import Candidate, GenerateContentResponse, Part, UsageMetadata, finish_reason_name
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 from langchain_core.messages.ai import UsageMetadata as LangChainUsage
 from langchain_core.messages.tool import ToolCall, ToolCallChunk, tool_call, tool_call_chunk
@@ -48,9 +48,6 @@ from langchain_gemway._blocks import (
 )
 from langchain_gemway._tools import BoundTools
 
-if TYPE_CHECKING:
-    from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
-
 Metadata = dict[str, Any]
 Content = Any  # a string or a list of blocks; LangChain's own type does not take lists of our dicts
 
@@ -59,43 +56,49 @@ Content = Any  # a string or a list of blocks; LangChain's own type does not tak
 class AnswerContext:
     """The facts about a request that are needed to read its answer.
 
+    Most of them are looked up in the request only when something asks: a plain text needs none.
+
     Attributes:
         model: the model that was asked.
+        body: the request.
         v1: whether content is to be standard blocks.
-        thoughts: whether thoughts were asked for.
-        lists: whether the answer may hold more than text, so that a stream begins with a list.
-        searches: whether the answer may cite sources that the server looked up.
         tools: the tools that were offered, for the names and types of calls.
-        max_tokens: the limit that was set, for warnings.
     """
 
     model: str
+    body: Mapping[str, Any] = field(default_factory=dict)
     v1: bool = False
-    thoughts: bool = False
-    lists: bool = False
-    searches: bool = False
     tools: BoundTools | None = None
-    max_tokens: int | None = None
 
+    @property
+    def thoughts(self) -> bool:
+        """Whether thoughts were asked for."""
+        return bool((self._config.get("thinkingConfig") or {}).get("includeThoughts"))
 
-def to_answer_context(body: Mapping[str, Any], *, model: str, v1: bool, tools: BoundTools | None) -> AnswerContext:
-    """Return how to read the answer to the request *body*."""
-    config = body.get("generationConfig") or {}
-    offered = body.get("tools") or ()
-    thoughts = bool((config.get("thinkingConfig") or {}).get("includeThoughts"))
-    media = set(config.get("responseModalities") or capabilities(model).outputs) - {"TEXT", "text"}
-    runs_code = any("codeExecution" in tool for tool in offered)
-    shows_tools = bool((body.get("toolConfig") or {}).get("includeServerSideToolInvocations"))
-    return AnswerContext(
-        model,
-        v1=v1,
-        thoughts=thoughts,
-        lists=bool(media) or thoughts or runs_code or shows_tools,
+    @property
+    def lists(self) -> bool:
+        """Whether the answer may hold more than text, so that a stream begins with a list."""
+        media = set(self._config.get("responseModalities") or capabilities(self.model).outputs) - {"TEXT", "text"}
+        runs_code = any("codeExecution" in tool for tool in self.body.get("tools") or ())
+        shows_tools = (self.body.get("toolConfig") or {}).get("includeServerSideToolInvocations")
+        return bool(media or runs_code or shows_tools or self.thoughts)
+
+    @property
+    def searches(self) -> bool:
+        """Whether the answer may cite sources that the server looked up."""
         # Some gateways search for models of such a name without a tool (`gemini-2.5-flash-search`).
-        searches="search" in model or any(not _SEARCH_TOOLS.isdisjoint(tool) for tool in offered),
-        tools=tools,
-        max_tokens=config.get("maxOutputTokens"),
-    )
+        offered = self.body.get("tools") or ()
+        return "search" in self.model or any(not _SEARCH_TOOLS.isdisjoint(tool) for tool in offered)
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The limit that was set, for warnings."""
+        limit: int | None = self._config.get("maxOutputTokens")
+        return limit
+
+    @property
+    def _config(self) -> Mapping[str, Any]:
+        return self.body.get("generationConfig") or {}
 
 
 _SEARCH_TOOLS: Final = frozenset(
@@ -115,29 +118,34 @@ def to_chat_result(response: GenerateContentResponse, context: AnswerContext) ->
     candidates: list[Candidate | None] = [*(response.candidates or ())] or [None]
     if candidates == [None] and response.prompt_feedback is None:
         raise EmptyResponseError("the gateway's answer has no candidates", response=response)
-    usage = to_usage(response.usage_metadata)
     generations = []
     for candidate in candidates:
-        message = _to_message(response, candidate, context)
+        parts = (candidate.content.parts or []) if candidate and candidate.content else []
+        text = parts[0].text if len(parts) == 1 and parts[0].model_fields_set == ONLY_TEXT else None
+        if candidate and text and not context.v1 and candidate.finish_reason == "STOP" and not response.prompt_feedback:
+            # Empty collections are passed on purpose: langchain-core's validators take longer to make their own.
+            message = AIMessage(
+                content=text,
+                additional_kwargs={},
+                response_metadata=to_metadata(response, candidate, model=context.model, text=text),
+                tool_calls=[],
+                invalid_tool_calls=[],
+            )
+        else:
+            message = _to_message(response, candidate, parts, context)
         info = {"finish_reason": message.response_metadata.get("finish_reason")}
         generations.append(ChatGeneration(message=message, generation_info=info))
-    cast("AIMessage", generations[0].message).usage_metadata = usage
     llm_output: Metadata = {"model_name": response.model_version or context.model}
-    if usage:
+    if usage := to_usage(response.usage_metadata):
+        cast("AIMessage", generations[0].message).usage_metadata = usage
         llm_output["token_usage"] = usage
     return ChatResult(generations=generations, llm_output=llm_output)
 
 
-def _to_message(response: GenerateContentResponse, candidate: Candidate | None, context: AnswerContext) -> AIMessage:
-    parts = (candidate.content.parts or []) if candidate and candidate.content else []
-    if len(parts) == 1 and parts[0].model_fields_set == ONLY_TEXT and not context.v1:
-        text = parts[0].text or ""
-        metadata = to_metadata(response, candidate, model=context.model, text=text)
-        if text and metadata.get("finish_reason") == "STOP" and "prompt_feedback" not in metadata:
-            # Empty collections are passed on purpose: langchain-core's validators take longer to make their own.
-            return AIMessage(
-                content=text, additional_kwargs={}, response_metadata=metadata, tool_calls=[], invalid_tool_calls=[]
-            )
+def _to_message(
+    response: GenerateContentResponse, candidate: Candidate | None, parts: list[Part], context: AnswerContext
+) -> AIMessage:
+    """Return the message of an answer with more in it than text, or that ended in a way that must be shown."""
     reader = BlockReader(context.tools)
     blocks = join_pieces([*reader.read(_with_whole_calls(parts)), *reader.finish()])
     for block in blocks:
@@ -257,23 +265,21 @@ class ChunkReader:
             chunk = self._to_chunk([*self._blocks.read(rest), *self._blocks.finish()])
             if chunk is not None:
                 yield chunk
-        yield self._last_chunk()
-
-    def _last_chunk(self) -> AIMessageChunk:
         response = self._accumulator.response()
         candidate = response.candidates[0] if response.candidates else None
         if candidate is None and response.prompt_feedback is None:
             raise EmptyResponseError("the gateway's stream has no candidates", response=response)
         metadata = to_metadata(response, candidate, model=self._context.model, text="".join(self._texts))
-        ends_plainly = metadata.get("finish_reason") == "STOP" and "prompt_feedback" not in metadata
+        usage = to_usage(response.usage_metadata)
+        ends_plainly = metadata.get("finish_reason") == "STOP" and not response.prompt_feedback
         if self._shape is None and self._texts and ends_plainly:
-            usage = to_usage(response.usage_metadata)
-            return AIMessageChunk(content="", response_metadata=metadata, usage_metadata=usage, chunk_position="last")
+            yield AIMessageChunk(content="", response_metadata=metadata, usage_metadata=usage, chunk_position="last")
+            return
         is_empty = not (self._texts or self._entries or self._listed)
         ending = read_ending(metadata, response.usage_metadata, self._context, is_empty=is_empty)
-        return self._last_chunk_with(ending, metadata, response.usage_metadata)
+        yield self._last_chunk_with(ending, metadata, usage)
 
-    def _last_chunk_with(self, ending: list[Block], metadata: Metadata, usage: UsageMetadata | None) -> AIMessageChunk:
+    def _last_chunk_with(self, ending: list[Block], metadata: Metadata, usage: LangChainUsage | None) -> AIMessageChunk:
         shape = self._shape or "text"
         # A refusal is a block, and content that began as a string cannot take one. The reason is in `finish_reason`.
         if shape == "text" and self._texts:
@@ -293,7 +299,7 @@ class ChunkReader:
             content=content,
             additional_kwargs=self._layout(),
             response_metadata=metadata,
-            usage_metadata=to_usage(usage),
+            usage_metadata=usage,
             invalid_tool_calls=[_to_invalid_call(block) for block in ending if block["type"] == "invalid_tool_call"],
             chunk_position="last",
         )
@@ -436,25 +442,26 @@ def to_usage(usage: UsageMetadata | None) -> LangChainUsage | None:
     answer = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
     # The server's own total wins, even where it is not the sum of the other counts.
     total = usage.total_token_count
-    counted = LangChainUsage(
-        input_tokens=prompt, output_tokens=answer, total_tokens=prompt + answer if total is None else total
-    )
-    read = {"cache_read": usage.cached_content_token_count, "tool_use": usage.tool_use_prompt_token_count}
-    if details := _token_details(read, usage.prompt_tokens_details):
-        counted["input_token_details"] = cast("InputTokenDetails", details)
-    if details := _token_details({"reasoning": usage.thoughts_token_count}, usage.candidates_tokens_details):
-        counted["output_token_details"] = cast("OutputTokenDetails", details)
-    return counted
-
-
-def _token_details(named: dict[str, int | None], modalities: Iterable[ModalityTokenCount] | None) -> dict[str, int]:
-    """Return the counts that are not zero. Text is the rest, so that details never exceed the total."""
-    counts = {name: count for name, count in named.items() if count}
-    for detail in modalities or ():
-        modality = str(detail.modality).lower()
-        if detail.token_count and modality not in {"text", "none", "modality_unspecified"}:
-            counts[modality] = counts.get(modality, 0) + detail.token_count
-    return counts
+    counted: dict[str, Any] = {
+        "input_tokens": prompt,
+        "output_tokens": answer,
+        "total_tokens": prompt + answer if total is None else total,
+    }
+    input_counts = {"cache_read": usage.cached_content_token_count, "tool_use": usage.tool_use_prompt_token_count}
+    output_counts = {"reasoning": usage.thoughts_token_count}
+    for name, counts, modalities in (
+        ("input_token_details", input_counts, usage.prompt_tokens_details),
+        ("output_token_details", output_counts, usage.candidates_tokens_details),
+    ):
+        details = {kind: count for kind, count in counts.items() if count}
+        for one in modalities or ():
+            modality = str(one.modality).lower()
+            # Text is the rest, so that the details never exceed the total.
+            if one.token_count and modality not in {"text", "none", "modality_unspecified"}:
+                details[modality] = details.get(modality, 0) + one.token_count
+        if details:
+            counted[name] = details
+    return cast("LangChainUsage", counted)
 
 
 def to_metadata(response: GenerateContentResponse, candidate: Candidate | None, *, model: str, text: str) -> Metadata:
@@ -467,10 +474,10 @@ def to_metadata(response: GenerateContentResponse, candidate: Candidate | None, 
             metadata.update(_candidate_metadata(candidate, text))
     if response.response_id:
         metadata["id"] = response.response_id
-    if response.request_id:
-        metadata["request_id"] = response.request_id
-    if response.exchange:
-        metadata.update(response.exchange.to_metadata())
+    if record := response.exchange:
+        if record.request_id:
+            metadata["request_id"] = record.request_id
+        metadata.update(record.to_metadata())
     if response.prompt_feedback:
         metadata["prompt_feedback"] = _to_json(response.prompt_feedback)
         if response.block_reason:

@@ -9,6 +9,7 @@ import gemway
 import gemway.adapters
 from gemway.adapters import (
     SECRET_OPTIONS,
+    ModelOptions,
     OtherNames,
     WireRequest,
     accepts,
@@ -17,21 +18,20 @@ from gemway.adapters import (
     warn_once,
 )
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_json_schema
+from pydantic import PrivateAttr
 
-from langchain_gemway._chat_options import CALL_ONLY, LANGCHAINS, UNTRACED, ChatOptions, hide_call_secrets
 from langchain_gemway._errors import langchain_errors
 from langchain_gemway._events import EventWriter
-from langchain_gemway._messages import to_contents
-from langchain_gemway._profiles import estimate_tokens, token_ids
+from langchain_gemway._messages import LateSystem, to_contents
+from langchain_gemway._profiles import estimate_tokens, to_profile, token_ids
 from langchain_gemway._responses import (
     AnswerContext,
     ChunkReader,
-    to_answer_context,
     to_chat_result,
     to_generation_chunk,
 )
@@ -49,11 +49,71 @@ from langchain_gemway._tools import BoundTools, to_bound_tools
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
+_LLM_TYPE: Final = "chat-gemway"
+# LangChain puts some options of its own among those of a call. They are for LangChain, and are not sent.
+_LANGCHAINS: Final = frozenset({"stream", "stream_usage", "ls_structured_output_format", "structured_output_format"})
+_CALL_ONLY: Final = frozenset({"late_system"})
+_CALL_NAMES: Final = _LANGCHAINS | _CALL_ONLY
+_UNTRACED: Final = SECRET_OPTIONS | {name for name, field in ModelOptions.model_fields.items() if field.exclude}
+
+
+class ChatOptions(ModelOptions, BaseChatModel):
+    """Every option of ChatGemway as a field."""
+
+    late_system: LateSystem = "merge"
+    """What becomes of system messages after others: part of the instruction, the user's words, or an error."""
+    count_tokens: bool = False
+    """Whether `get_num_tokens_from_messages` asks the gateway; some bill a count as a generation."""
+    streaming: bool | None = None
+
+    _own_profile: bool = PrivateAttr(default=False)
+
+    @classmethod
+    def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        # Usage always comes with a stream, so that ChatOpenAI's switch for it is true without a word.
+        values = super()._read_options({name: value for name, value in options.items() if name != "stream_usage"})
+        profile = values.get("profile")
+        if profile and profile == to_profile(profile.get("name") or ""):
+            del values["profile"]  # made here, for the model of that name; copies may ask for another
+        return values
+
+    def _check_options(self, *, needs_key: bool) -> None:
+        super()._check_options(needs_key=needs_key)
+        self._own_profile = self.profile != to_profile(self.model)
+        self._add_version("langchain-gemway", gemway.__version__)
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return to_profile(self.model)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if not name.startswith("_"):
+            vars(self).pop("_serialized", None)  # made of the settings, once
+            if name == "model" and not self._own_profile:
+                self.profile = self._resolve_model_profile()
+
+    # Serialisation
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        return {"api_key": "GEMWAY_API_KEY"}
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        # Part of the key of LangChain's cache: a model that searches must not get the answer of one that does not.
+        tools = to_bound_tools(self.tools, self.schema_dialect)
+        return {"is_restored": True, "tools": [*tools]} if tools else {"is_restored": True}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Whether LangChain can serialise the model: yes, without its secrets."""
+        return True
+
+
+if TYPE_CHECKING:
+
     class _Constructor(OtherNames, ChatOptions):
         """Every option by every name, for type checkers."""
-
-
-_LLM_TYPE: Final = "chat-gemway"
 
 
 class PreparedRequest(NamedTuple):
@@ -112,28 +172,28 @@ class ChatGemway(ChatOptions):
 
     # Caches and tracers store the results of these methods, so every one of them hides secrets first.
 
-    @property
-    def _identifying_params(self) -> Mapping[str, Any]:
-        options = {
-            name: _to_plain_json(value)
-            for name, value in self._request_options().items()
-            if name not in {"extra_body", "tools"}
-        }
-        # Tools as the model sees them: the objects themselves may hold connections and passwords.
-        if self.tools:
-            options["tools"] = [*(to_bound_tools(self.tools, self.schema_dialect) or ())]
-        return {"model": self.model, "base_url": self.base_url, **options}
-
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         if kwargs:
-            hide_call_secrets(kwargs)
-        params = {**self._identifying_params, "_type": _LLM_TYPE, "stop": stop or self.stop}
-        params.update({name: value for name, value in kwargs.items() if name not in UNTRACED})
+            hide_secrets(kwargs, known=_CALL_NAMES)
+        params: dict[str, Any] = {"model": self.model, "base_url": self.base_url, "_type": _LLM_TYPE}
+        for name, value in self._request_options().items():
+            if name == "tools":
+                # As the model sees them: the objects themselves may hold connections and passwords.
+                params |= {"tools": [*bound]} if (bound := to_bound_tools(value, self.schema_dialect)) else {}
+            elif name != "extra_body":
+                params[name] = _to_plain_json(value)
+        params["stop"] = stop or self.stop
+        params.update({name: value for name, value in kwargs.items() if name not in _UNTRACED})
         return params
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        params = self._get_invocation_params()
+        return {name: value for name, value in params.items() if name != "_type" and value is not None}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         if kwargs:
-            hide_call_secrets(kwargs)
+            hide_secrets(kwargs, known=_CALL_NAMES)
         # LangSmith prices and groups models by provider; the model behind the gateway is Google's.
         params = LangSmithParams(
             ls_provider="google_genai", ls_model_name=kwargs.get("model") or self.model, ls_model_type="chat"
@@ -150,7 +210,7 @@ class ChatGemway(ChatOptions):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """Return the key of LangChain's cache for this model and these options, without secrets: caches store it."""
-        hide_call_secrets(kwargs)
+        hide_secrets(kwargs, known=_CALL_NAMES)
         # Digests tell secrets apart without showing them.
         options = {name: fingerprint(one) if name in SECRET_OPTIONS else one for name, one in kwargs.items()}
         # Dumps of the model leave these out, but they may change the answer.
@@ -176,7 +236,7 @@ class ChatGemway(ChatOptions):
         **kwargs: Any,
     ) -> ChatResult:
         if kwargs:
-            hide_call_secrets(kwargs)  # first, so that no frame of a traceback shows them
+            hide_secrets(kwargs, known=_CALL_NAMES)  # first, so that no frame of a traceback shows them
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
             body = self._with_media(request.body, request.options)
@@ -191,7 +251,7 @@ class ChatGemway(ChatOptions):
         **kwargs: Any,
     ) -> ChatResult:
         if kwargs:
-            hide_call_secrets(kwargs)
+            hide_secrets(kwargs, known=_CALL_NAMES)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
             body = await self._awith_media(request.body, request.options)
@@ -208,7 +268,7 @@ class ChatGemway(ChatOptions):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         if kwargs:
-            hide_call_secrets(kwargs)
+            hide_secrets(kwargs, known=_CALL_NAMES)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
         for message in self._message_chunks(request):
@@ -225,7 +285,7 @@ class ChatGemway(ChatOptions):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         if kwargs:
-            hide_call_secrets(kwargs)
+            hide_secrets(kwargs, known=_CALL_NAMES)
         with langchain_errors():
             request = self._prepare(messages, stop, kwargs)
         # An async generator is not closed when the loop over it is left, and with it the connection would stay open
@@ -249,9 +309,9 @@ class ChatGemway(ChatOptions):
     ) -> Iterator[dict[str, Any]]:
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
         if kwargs:
-            hide_call_secrets(kwargs)
+            hide_secrets(kwargs, known=_CALL_NAMES)
         with langchain_errors():
-            request = self._prepare(messages, stop, kwargs, v1=True)
+            request = self._prepare(messages, stop, kwargs, events=True)
         writer = EventWriter(request.model, _message_id(run_manager), cites_later=request.context.searches)
         for message in self._message_chunks(request):
             yield from writer.write(message)
@@ -265,9 +325,9 @@ class ChatGemway(ChatOptions):
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the answer as LangChain's protocol events (v3), each block finished as soon as it ends."""
         if kwargs:
-            hide_call_secrets(kwargs)
+            hide_secrets(kwargs, known=_CALL_NAMES)
         with langchain_errors():
-            request = self._prepare(messages, stop, kwargs, v1=True)
+            request = self._prepare(messages, stop, kwargs, events=True)
         writer = EventWriter(request.model, _message_id(run_manager), cites_later=request.context.searches)
         chunks = self._amessage_chunks(request)
         try:
@@ -301,11 +361,11 @@ class ChatGemway(ChatOptions):
                 yield chunk
 
     def _prepare(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, v1: bool | None = None
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, events: bool = False
     ) -> PreparedRequest:
         """Return the request for *messages*, with a call's options over the model's."""
-        call_options = {name: value for name, value in kwargs.items() if name not in LANGCHAINS} if kwargs else kwargs
-        changes = self._changed_by(call_options, known=CALL_ONLY, where="ChatGemway")
+        call_options = {name: value for name, value in kwargs.items() if name not in _LANGCHAINS} if kwargs else kwargs
+        changes = self._changed_by(call_options, known=_CALL_ONLY, where="ChatGemway")
         options, model = changes.options, changes.model
         if stop is not None:
             options["stop"] = stop
@@ -323,9 +383,8 @@ class ChatGemway(ChatOptions):
             body["toolConfig"] = tool_config
         if options:
             body = self._add_options(body, options, self._generation_config(options, model, changes.dialect))
-        context = to_answer_context(
-            body, model=model, v1=self.output_version == "v1" if v1 is None else v1, tools=tools
-        )
+        # In a stream of protocol events content is always standard blocks.
+        context = AnswerContext(model, body, v1=events or self.output_version == "v1", tools=tools)
         return PreparedRequest(model, body, changes.given, changes.call, context)
 
     # Tools and structured output
@@ -356,7 +415,7 @@ class ChatGemway(ChatOptions):
         Raises:
             ConfigurationError: for a tool that cannot be described, and a *tool_choice* that names none of them.
         """
-        hide_call_secrets(kwargs)
+        hide_secrets(kwargs, known=_CALL_NAMES)
         bound = to_bound_tools(tools, self.schema_dialect) or BoundTools([])
         # A choice that names none of the tools is an error here, where the user's line is near, not at the first call.
         if tool_choice is not None and bound:
@@ -392,7 +451,7 @@ class ChatGemway(ChatOptions):
         Results of an answer that is cut off, refused or no object are errors, never half an object:
         `OutputParserException`, for refusals LangChain's `ModelRefusalError`.
         """
-        hide_call_secrets(kwargs)
+        hide_secrets(kwargs, known=_CALL_NAMES)
         if method not in _METHODS or (schema is None and method != "json_mode"):
             raise ValueError(f"method={method!r} and schema={schema!r} do not go together; methods: {_METHODS}")
         shape = to_json_schema(schema)
