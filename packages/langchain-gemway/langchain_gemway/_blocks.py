@@ -139,7 +139,7 @@ class BlockReader:
         return self.append(_with_signature(convert(part), part))
 
     def _to_call(self, call: FunctionCall, part: Part) -> Block:
-        # LangChain wants a dict; any other arguments are kept as its member `input`.
+        # LangChain wants a dict; any other arguments are kept as its member `input`. The way back sends them as they are.
         args = call.args if isinstance(call.args, dict) else {} if call.args is None else {"input": call.args}
         name = call.name or ""
         # Names go out in the letters that Google allows, and integers come back as floats. The tool knows the originals.
@@ -158,6 +158,8 @@ class BlockReader:
 
     def _take_served_call(self, response: FunctionResponse, part: Part) -> list[Block]:
         """Return the server's answer and the call that it answers as blocks that ask nothing of the client."""
+        # A response in the model's own turn: the server ran the tool itself. A client that saw the call would run it a
+        # second time, and Gemini would refuse the second result.
         held = [(call.name, call.id) for call, _, _ in self._held_calls]
         place = find_answered_call(response.name, response.id, held)
         blocks = [] if place is None else [self.append(_to_non_standard(self._held_calls.pop(place)[1]))]
@@ -177,6 +179,7 @@ def join_pieces(blocks: Iterable[Block]) -> list[Block]:
     Chunks of a stream need this as well as whole answers: LangChain's merge looks only for the first piece of an
     index, so that of two pieces in one chunk the second would end up behind all later text.
     """
+    # Only text and thoughts come in several pieces, and their text is in the field of their type.
     whole: dict[int, Block] = {}
     for block in blocks:
         before = whole.setdefault(block["index"], block)
@@ -290,7 +293,7 @@ def _to_server_result(part: Part) -> Block:
 
 
 def _to_non_standard(part: Part) -> Block:
-    """Return a part that LangChain has no block for as it came, so that it goes back as it came."""
+    """Return a part that LangChain has no block for, unchanged, so that it goes back unchanged."""
     return {"type": "non_standard", "value": part.model_dump(mode="json", exclude_none=True)}
 
 
@@ -413,6 +416,8 @@ _TEXT_KINDS: Final = {"text": "text", "reasoning": "thought"}
 
 def merge_entries(entries: Iterable[Entry]) -> list[Entry]:
     """Return layout entries with the pieces of one text counted together."""
+    # A stream notes each chunk; a whole answer notes each text. Merged, both notes are equal, and a thousand chunks
+    # leave one entry in a checkpoint instead of a thousand.
     merged: list[Entry] = []
     for entry in entries:
         before = merged[-1] if merged else {}
@@ -426,7 +431,7 @@ def merge_entries(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def string_layout(entries: list[Entry]) -> list[Entry]:
-    """Return *entries* if they tell more than the message does: text first, then calls, none of the text signed."""
+    """Return *entries* if they add to the message, whose own order is text first, then calls, without signatures."""
     # A refusal is ours, not a part. Thoughts need not go back (ai.google.dev, Thought signatures), signed ones apart.
     entries = [entry for entry in entries if entry.get("block", {}).get("type") != "refusal"]
     if not any("signature" in entry and "thought" in entry for entry in entries):
@@ -465,7 +470,7 @@ def _is_layout_entry(entry: object) -> bool:
 
 
 def came_from_google(metadata: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
-    """Tell whether a message came from Gemini, so that its signatures mean something there."""
+    """Whether a message came from Gemini, so that its signatures mean something there."""
     # `_responses` removes the provider where LangChain must look for thoughts elsewhere; the notes then tell.
     if provider := metadata.get("model_provider"):
         return provider in {"google_genai", "google_vertexai"}

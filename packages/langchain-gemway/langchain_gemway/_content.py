@@ -148,6 +148,7 @@ def _plain_text_parts(block: Block, source: Source) -> list[Part]:
 
 def _thought_parts(block: Block, source: Source) -> list[Part]:
     thought = block.get("reasoning") or block.get("thinking") or ""
+    # Gemini cannot check another provider's thoughts, and as text they would look like words that the user has seen.
     if not source.google or not isinstance(thought, str):
         _log.debug("not sent: reasoning of another provider")
         return []
@@ -155,10 +156,13 @@ def _thought_parts(block: Block, source: Source) -> list[Part]:
 
 
 def _refusal_parts(block: Block, source: Source) -> list[Part]:
+    # Gemini has no part for a refusal. As text the model knows what it answered, and the turns keep alternating.
     return [{"text": str(block.get("refusal") or "")}]
 
 
 def _search_result_parts(block: Block, source: Source) -> list[Part]:
+    # A block of Anthropic's (docs.anthropic.com, Search results). The title and the address go with the text, so that
+    # the model can name its source.
     lines = [block.get("title"), block.get("source"), *_texts_in(block.get("content") or ())]
     return [{"text": "\n".join(str(line) for line in lines if line)}]
 
@@ -197,7 +201,7 @@ _MEDIA_MODIFIERS: Final = {
 
 
 def _is_repeated_thought(block: Block, source: Source) -> bool:
-    """Tell whether this picture is in the message a second time, as the thought that it came as.
+    """Whether this picture is in the message a second time, as the thought that it came as.
 
     Some gateways mark the only picture of an answer as a thought. `BlockReader` then shows it as a picture too; only
     the thought goes back.
@@ -253,6 +257,7 @@ def _base64_in_bytes(data: bytes, *, is_certain: bool) -> str | None:
 
 def _uploaded_file(identifier: str, mime_type: str | None) -> Part:
     """Return the part for an uploaded file, given by its address or its id in Google's Files API."""
+    # The API names its files `files/abc-123` (ai.google.dev/api/files), but frameworks keep only the id.
     is_address = "://" in identifier or identifier.startswith("files/")
     file = {"fileUri": identifier if is_address else f"files/{identifier}"}
     return {"fileData": {"mimeType": mime_type, **file} if mime_type else file}
@@ -303,6 +308,7 @@ def _bare_base64_image(text: str, mime_type: str | None) -> Part:
 
 def _input_audio_parts(block: Block, source: Source) -> list[Part]:
     audio = block.get("input_audio") or {}
+    # OpenAI gives a file's ending in place of a MIME type, and the type of .mp3 is not audio/mp3 (RFC 3003).
     audio_format = audio.get("format", "wav")
     mime_type = {"mp3": "audio/mpeg"}.get(audio_format, f"audio/{audio_format}")
     return [_inline_media(audio.get("data", ""), mime_type, is_base64=True)]
@@ -332,6 +338,7 @@ def _document_parts(block: Block, source: Source) -> list[Part]:
 
 
 def _bedrock_media_parts(block: Block, source: Source) -> list[Part]:
+    # Bedrock names the kind of a block by its key and the format by a file's ending (docs.aws.amazon.com, ContentBlock).
     kind = next(name for name in ("image", "video", "document") if name in block)
     media = block[kind]
     file_format = media.get("format")
@@ -456,6 +463,8 @@ def _wire_parts(block: Block, source: Source) -> list[Part]:
         if not isinstance(block[name], Mapping):
             kind = type(block[name]).__name__
             raise UnsupportedContentError(f"{name!r} of a part must be an object, not {kind}")
+    # Only media come in both spellings, from Google's curl examples. Everything else stays byte for byte: it may be
+    # signed, and the arguments of a call have names of the user's.
     names = {"inline_data": "inlineData", "file_data": "fileData"}
     part = {names.get(name, name): to_camel_case(value) if name in names else value for name, value in block.items()}
     if not source.google:
@@ -488,7 +497,9 @@ def describe_as_json(block: object) -> str:
     return json.dumps(_shorten(block, 0), ensure_ascii=False, default=str)
 
 
+# A block of an unknown type may hold a file. In base64 one picture would fill the model's window, and tell it nothing.
 _LONGEST_STRING: Final = 20_000  # characters
+# Far deeper than JSON that anybody writes, and far from Python's own limit, where the call would fail.
 _DEEPEST_NESTING: Final = 50
 
 

@@ -44,7 +44,7 @@ class EventWriter:
         for name, value in chunk.additional_kwargs.items():
             self._additional_kwargs[name] = _add_values(self._additional_kwargs.get(name), value)
         for block in chunk.content:
-            if isinstance(block, dict):
+            if isinstance(block, dict):  # always so in v1 content; LangChain's type also allows bare strings
                 yield from self._write_block(block)
         if chunk.chunk_position == "last":
             yield from self._finish_blocks()

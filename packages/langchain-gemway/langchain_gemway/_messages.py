@@ -149,6 +149,7 @@ def _parts_of_result_block(block: Block, model: str) -> list[Part]:
     result = block.get("toolResult", block)
     call_id = result.get("tool_use_id") or result.get("call_id") or result.get("toolUseId")
     content = result.get("content", result.get("output", ""))
+    # Anthropic marks a failure with `is_error`, Bedrock with a status; OpenAI has no mark.
     failed = bool(result.get("is_error")) or result.get("status") == "error"
     return _result_parts(content, result.get("name"), call_id, model, failed=failed)
 
@@ -298,7 +299,7 @@ class _AssistantMessageReader:
         return [*parts, *map(self._to_signed_call_part, self._calls)]
 
     def _parts_by_layout(self, text: str) -> list[Part]:
-        """Return the parts of a string content, in the order that the message's notes tell."""
+        """Return the parts of a string content, in the order of the message's notes."""
         thoughts = self._message.additional_kwargs.get(REASONING) or ""
         rest = {"text": text, "thought": thoughts if isinstance(thoughts, str) else ""}
         parts: list[Part] = []
@@ -320,7 +321,7 @@ class _AssistantMessageReader:
         return [*parts, {"text": rest["text"]}] if rest["text"] else parts
 
     def _parts_of_blocks(self, blocks: Sequence[Json]) -> list[Part]:
-        # v0 content has no place for calls, so the notes tell before which block each one stood.
+        # v0 content has no place for calls, so the notes hold before which block each one stood.
         calls_before: dict[int, list[str]] = {}
         for entry in self._layout:
             if "at" in entry:
@@ -339,6 +340,7 @@ class _AssistantMessageReader:
         """Return the call that a block stands for: the message's own, or the block's if the message has none."""
         call_id = block.get("call_id") or block.get("id") or block.get("toolUseId")
         signature = signature_of(block, self._source)
+        # The message's calls are the ones that count: middleware edits those, and leaves the blocks as they are.
         if any(call.get("id") == call_id for call in self._calls):
             return self._take_call(call_id, signature)
         if isinstance(self._message, AIMessage) and self._message.tool_calls:

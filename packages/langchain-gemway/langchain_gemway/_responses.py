@@ -20,7 +20,7 @@ from gemway.adapters import BLOCKED_FINISH_REASONS, FINISH_PROBLEMS, Accumulator
 from gemway.types import Candidate, GenerateContentResponse, Part, UsageMetadata, finish_reason_name
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 from langchain_core.messages.ai import UsageMetadata as LangChainUsage
-from langchain_core.messages.tool import ToolCall, ToolCallChunk, tool_call, tool_call_chunk
+from langchain_core.messages.tool import ToolCallChunk, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel
 
@@ -73,15 +73,17 @@ class AnswerContext:
     @property
     def thoughts(self) -> bool:
         """Whether thoughts were asked for."""
-        return bool((self._config.get("thinkingConfig") or {}).get("includeThoughts"))
+        config = self.body.get("generationConfig") or {}
+        return bool((config.get("thinkingConfig") or {}).get("includeThoughts"))
 
     @property
     def lists(self) -> bool:
         """Whether the answer may hold more than text, so that a stream begins with a list."""
-        media = set(self._config.get("responseModalities") or capabilities(self.model).outputs) - {"TEXT", "text"}
+        config = self.body.get("generationConfig") or {}
+        media = set(config.get("responseModalities") or capabilities(self.model).outputs) - {"TEXT", "text"}
         runs_code = any("codeExecution" in tool for tool in self.body.get("tools") or ())
         shows_tools = (self.body.get("toolConfig") or {}).get("includeServerSideToolInvocations")
-        return bool(media or runs_code or shows_tools or self.thoughts)
+        return bool(media or runs_code or shows_tools or (config and self.thoughts))
 
     @property
     def searches(self) -> bool:
@@ -93,12 +95,8 @@ class AnswerContext:
     @property
     def max_tokens(self) -> int | None:
         """The limit that was set, for warnings."""
-        limit: int | None = self._config.get("maxOutputTokens")
+        limit: int | None = (self.body.get("generationConfig") or {}).get("maxOutputTokens")
         return limit
-
-    @property
-    def _config(self) -> Mapping[str, Any]:
-        return self.body.get("generationConfig") or {}
 
 
 _SEARCH_TOOLS: Final = frozenset(
@@ -135,6 +133,7 @@ def to_chat_result(response: GenerateContentResponse, context: AnswerContext) ->
             message = _to_message(response, candidate, parts, context)
         info = {"finish_reason": message.response_metadata.get("finish_reason")}
         generations.append(ChatGeneration(message=message, generation_info=info))
+    # A request is billed once, however many candidates it has, so only the first message carries the usage.
     llm_output: Metadata = {"model_name": response.model_version or context.model}
     if usage := to_usage(response.usage_metadata):
         cast("AIMessage", generations[0].message).usage_metadata = usage
@@ -155,7 +154,9 @@ def _to_message(
     blocks += read_ending(metadata, response.usage_metadata, context, is_empty=not blocks)
     shape = shape_of(blocks, metadata, context)
     extra = additional_kwargs_for(blocks, shape, reader.server_ids)
-    calls = [_to_tool_call(block) for block in blocks if block["type"] == "tool_call"]
+    calls = [
+        tool_call(name=one["name"], args=one["args"], id=one["id"]) for one in blocks if one["type"] == "tool_call"
+    ]
     if calls:
         note_tool_calls(metadata)
     if shape == "v1":
@@ -207,10 +208,6 @@ def content_of(blocks: list[Block], shape: Shape) -> Content:
     return [to_v0(block) for block in blocks if block["type"] not in CALLS]
 
 
-def _to_tool_call(block: Block) -> ToolCall:
-    return tool_call(name=block["name"], args=block["args"], id=block["id"])
-
-
 def _to_invalid_call(block: Block) -> InvalidToolCall:
     return cast("InvalidToolCall", {name: block[name] for name in ("type", "name", "args", "id", "error")})
 
@@ -223,6 +220,8 @@ class ChunkReader:
 
     def __init__(self, context: AnswerContext) -> None:
         self._context = context
+        # LangChain adds the chunks of a stream up, and a string plus a list is a list with a bare string in it. So the
+        # shape is settled by the request, or else by the first chunk, and then holds for all.
         self._shape: Shape | None = "v1" if context.v1 else "v0" if context.lists else None
         self._only_text_so_far = self._shape is None
         self._call_count = 0
@@ -397,8 +396,8 @@ def read_ending(
     # LangChain has a block for refusals, so a blocked answer is a message, and the text before the block stays readable.
     if block_reason or finish in BLOCKED_FINISH_REASONS:
         words = metadata.get("finish_message") or feedback.get("block_reason_message")
-        what, reason = ("prompt", block_reason) if block_reason else ("answer", finish)
-        words = words or f"The {what} was blocked: {reason}."
+        subject, reason = ("prompt", block_reason) if block_reason else ("answer", finish)
+        words = words or f"The {subject} was blocked: {reason}."
         return [{"type": "refusal", "refusal": words, "extras": {"reason": reason}}]
     # The model tried to call and failed. As an invalid call an agent can tell it so, and it tries again.
     if finish == "MALFORMED_FUNCTION_CALL":
@@ -438,6 +437,7 @@ def to_usage(usage: UsageMetadata | None) -> LangChainUsage | None:
     """Return the usage in LangChain's terms: output includes thoughts, input includes tool results of the server."""
     if usage is None:
         return None
+    # Google counts both apart from prompt and candidates (ai.google.dev, UsageMetadata), and bills thoughts as output.
     prompt = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
     answer = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
     # The server's own total wins, even where it is not the sum of the other counts.
@@ -522,6 +522,7 @@ def _candidate_metadata(candidate: Candidate, text: str) -> Metadata:
     # LangChain's own name for it is "logprobs".
     values["logprobs"] = candidate.logprobs_result
     values.update(candidate.model_extra or {})
+    # Fields that Google added after this release come through too: nothing that a candidate holds is dropped.
     metadata = {name: _to_json(value) for name, value in values.items() if value is not None}
     if "grounding_metadata" in metadata and not text.isascii():
         metadata["grounding_metadata"] = _count_in_characters(metadata["grounding_metadata"], text)
@@ -565,6 +566,7 @@ def add_citations(blocks: list[Block], metadata: Metadata) -> None:
         start = 0
         for block in texts:
             end = start + len(block["text"])
+            # An offset behind the end, as after a cut answer, belongs to the last block.
             if citation["start_index"] < end or block is texts[-1]:
                 moved: Metadata = {name: citation[name] - start for name in _OFFSETS if name in citation}
                 block.setdefault("annotations", []).append({**citation, **moved})

@@ -69,9 +69,8 @@ class AnswerParser(BaseTransformOutputParser[Result]):
         if not isinstance(generation, ChatGeneration):
             return self.parse(generation.text)
         message = generation.message
-        return self._parse_partial(message) if partial else self._parse_whole(message)
-
-    def _parse_whole(self, message: BaseMessage) -> Result:
+        if partial:
+            return self._parse_partial(message)
         _raise_if_unfinished(message)
         text = str(message.text)
         if self.tool is None:
@@ -215,7 +214,8 @@ def _builder_of_model(schema: type[BaseModel]) -> Callable[[dict[str, Json]], Ba
         except PydanticSerializationError:  # half a surrogate
             return schema.model_validate(answer)
         except ValidationError:
-            # Models write numbers, lists and objects as text now and then; the schema tells which type was meant.
+            # Models write numbers, lists and objects as text now and then, and the schema knows which type was meant. An
+            # answer that is no better afterwards keeps its first error, which names the model's own words.
             restored = restore_arguments(answer, schema.model_json_schema())
             if repr(restored) == repr(answer):
                 raise
@@ -229,7 +229,7 @@ def _builder_of_model(schema: type[BaseModel]) -> Callable[[dict[str, Json]], Ba
 
 def to_json_schema(schema: Any) -> JsonSchema:
     """Return the JSON Schema for a schema of any form, with its name as `title`."""
-    if schema is None:
+    if schema is None:  # only `json_mode` goes without one
         return {"title": "answer"}
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return {"title": schema.__name__, **inline_root_reference(schema.model_json_schema())}
@@ -248,7 +248,7 @@ _VALUE: Final = "value"
 
 
 def describes_objects(schema: Mapping[str, Json]) -> bool:
-    """Tell whether all answers that fit *schema* are JSON objects."""
+    """Whether all answers that fit *schema* are JSON objects."""
     if "properties" in schema:
         return True
     return schema.get("type", "object") == "object" and _NOT_OF_OBJECTS.isdisjoint(schema)
@@ -268,6 +268,7 @@ def to_answer_function(schema: JsonSchema) -> JsonSchema:
 
 def with_raw_message(llm: Runnable[Any, Any], parser: AnswerParser) -> Runnable[LanguageModelInput, Any]:
     """Return a runnable that answers with `{"raw", "parsed", "parsing_error"}`, as `include_raw=True` asks for."""
+    # The raw answer must survive an error of the parser, so the error is caught by a fallback, as in LangChain's own models.
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")

@@ -125,7 +125,7 @@ def _convert_tool(tool: Tool, dialect: Dialect) -> Sequence[_ConvertedTool]:
 
 
 def _is_langchain_tool(tool: object, module: str, kind: str) -> bool:
-    """Tell whether *tool* is of the class *kind* in `langchain_core.tools`."""
+    """Whether *tool* is of the class *kind* in `langchain_core.tools`."""
     # Importing that module takes 12 ms. Whoever has such a tool has loaded it already.
     loaded = sys.modules.get(f"langchain_core.tools.{module}")
     return loaded is not None and isinstance(tool, getattr(loaded, kind))
@@ -170,6 +170,7 @@ def _tool_fingerprint(tool: Tool) -> _Fingerprint:
 
 def _describe_tool(tool: Tool) -> tuple[str, str, JsonMapping | None]:
     """Return name, description and JSON Schema of a tool's arguments."""
+    # A `Tool` without a schema takes one string, and only LangChain's own converter knows the name that it gives it.
     if _is_langchain_tool(tool, "base", "BaseTool") and not (
         _is_langchain_tool(tool, "simple", "Tool") and not tool.args_schema
     ):
@@ -211,6 +212,7 @@ def _docstring_summary(function: Callable[..., Any]) -> str:
 
 
 def _declare_function(name: str, description: str, parameters: JsonMapping | None, dialect: Dialect) -> _ConvertedTool:
+    # LangChain and its tracers see the schema as the user wrote it; the gateway gets the one that Gemini accepts.
     schema = _without_title(inline_root_reference(parameters)) if parameters else None
     declaration = function_declaration(name, description or "", schema, dialect=dialect)
     function = {"name": name, "description": description or "", "parameters": parameters or {"type": "object"}}
@@ -296,6 +298,7 @@ def _convert_built_in(kind: str) -> _ConvertedTool:
 
 def _convert_google_model(tool: BaseModel, dialect: Dialect) -> Sequence[_ConvertedTool]:
     """Return a Tool or FunctionDeclaration of google-genai, or one of `gemway.types`."""
+    # By the fields' own names, which google-genai and our types share; `_convert_mapping` spells them for the wire.
     members = tool.model_dump(mode="json", exclude_none=True, by_alias=False)
     return _convert_mapping(members, dialect)
 

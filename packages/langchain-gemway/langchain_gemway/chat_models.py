@@ -70,11 +70,12 @@ class ChatOptions(ModelOptions, BaseChatModel):
 
     @classmethod
     def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        # Usage always comes with a stream, so that ChatOpenAI's switch for it is true without a word.
+        # Usage always comes with a stream, so ChatOpenAI's switch for it changes nothing.
         values = super()._read_options({name: value for name, value in options.items() if name != "stream_usage"})
         profile = values.get("profile")
         if profile and profile == to_profile(profile.get("name") or ""):
-            del values["profile"]  # made here, for the model of that name; copies may ask for another
+            # Made here, for the model of that name. A copy that asks for another model needs another profile.
+            del values["profile"]
         return values
 
     def _check_options(self, *, needs_key: bool) -> None:
@@ -88,7 +89,8 @@ class ChatOptions(ModelOptions, BaseChatModel):
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if not name.startswith("_"):
-            vars(self).pop("_serialized", None)  # made of the settings, once
+            # LangChain keeps the serialised form of a model, made once; with it tracers would show the old settings.
+            vars(self).pop("_serialized", None)
             if name == "model" and not self._own_profile:
                 self.profile = self._resolve_model_profile()
 
@@ -455,7 +457,7 @@ class ChatGemway(ChatOptions):
         if method not in _METHODS or (schema is None and method != "json_mode"):
             raise ValueError(f"method={method!r} and schema={schema!r} do not go together; methods: {_METHODS}")
         shape = to_json_schema(schema)
-        # LangChain converts the traced schema at every call: a JSON Schema costs it half of what a class does.
+        # LangChain converts the traced schema at every call, and a JSON Schema costs it half as much as a class.
         is_object = describes_objects(shape)
         traced_schema = convert_to_json_schema(schema) if schema and is_object else shape
         traced_format = {"kwargs": {"method": method, "strict": strict}, "schema": traced_schema}

@@ -1,4 +1,8 @@
-"""GemwayEmbeddings: LangChain's embeddings over a Gemini-native gateway with Bearer auth."""
+"""GemwayEmbeddings: LangChain's embeddings over a Gemini-native gateway with Bearer auth.
+
+The routes, batches and vectors are the core's (`client.embed_content`). This module knows LangChain's two methods, the
+tasks that belong to them, and other integrations' names for the options of a call.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_gemway._errors import langchain_errors
 
 _CALL_OPTIONS = frozenset({"task_type", "title", "output_dimensionality", "batch_size"})
+# OpenAIEmbeddings' names for two of them. The constructor takes many more; a call takes those that its peers' calls take.
 _CALL_NAMES = {"chunk_size": "batch_size", "dimensions": "output_dimensionality"}
 
 
@@ -21,7 +26,7 @@ class GemwayEmbeddings(EmbeddingModelOptions, Embeddings):
         vector = embeddings.embed_query("Where does the Danube end?")
 
     Documents are embedded for retrieval (`RETRIEVAL_DOCUMENT`) and queries for searching them (`RETRIEVAL_QUERY`),
-    unless `task_type` says otherwise for both. Names of OpenAIEmbeddings and GoogleGenerativeAIEmbeddings are
+    unless `task_type` sets one task for both. Names of OpenAIEmbeddings and GoogleGenerativeAIEmbeddings are
     accepted: `dimensions`, `chunk_size`, `google_api_key`, `openai_api_base` and so on. All options of
     `gemway.Client` are accepted too.
 
@@ -50,6 +55,8 @@ class GemwayEmbeddings(EmbeddingModelOptions, Embeddings):
             options: `task_type`, `title`, `output_dimensionality` and `batch_size` for this call only, as
                 GoogleGenerativeAIEmbeddings takes them, or OpenAIEmbeddings' `chunk_size`.
         """
+        # Google embeds documents and questions differently, so that an answer lies near its question rather than near
+        # texts that are worded alike (ai.google.dev, Embeddings: task types).
         request = self._request("RETRIEVAL_DOCUMENT", options)
         if not texts:
             return []
@@ -80,6 +87,7 @@ class GemwayEmbeddings(EmbeddingModelOptions, Embeddings):
         """Return the options of `embed_content`: those of the object, overridden by the *changes* of one call."""
         call_options = {_CALL_NAMES.get(name, name): value for name, value in changes.items() if value is not None}
         if unknown := call_options.keys() - _CALL_OPTIONS:
+            # One title for a whole list would name every document alike, and Google takes one for each text.
             advice = "; to give each text a title, call it once for each" if "titles" in unknown else ""
             raise TypeError(
                 f"GemwayEmbeddings got an unexpected option {min(unknown)!r} in a call, which takes"

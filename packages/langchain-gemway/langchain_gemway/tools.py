@@ -1,4 +1,8 @@
-"""GenerateImage: a tool with which an agent makes pictures and changes them."""
+"""GenerateImage: a tool with which an agent makes pictures and changes them.
+
+It knows where a conversation keeps its pictures: in LangGraph's state, in messages, in artifacts of tools. The request
+itself and the choice of what may be retried are the core's.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +27,10 @@ from pydantic import BaseModel, Field, PrivateAttr, create_model
 from langchain_gemway._content import UNKNOWN_MODEL, to_parts
 from langchain_gemway._errors import langchain_errors
 
+# One picture for each thread, of up to 25 MB in base64: a server that runs for weeks must not keep those of all users.
 _REMEMBERED_THREADS = 64
-# Told to the model. A refused key, an empty account, limits, 5xx and dead connections are the caller's.
+# Errors that the model can do something about: with another prompt it may succeed. It cannot do anything about a refused
+# key, an empty account, limits, 5xx and dead connections; those are raised, and the caller's retries see them.
 _ERRORS_FOR_MODEL = (
     gemway.BadRequestError,
     gemway.ContentBlockedError,
@@ -38,8 +44,11 @@ _ERRORS_FOR_MODEL = (
 class Picture(Image):
     """A generated picture. Unlike its base it can be kept in a LangGraph checkpoint."""
 
+    # LangGraph's serializer stores and restores pydantic models by these two names (langgraph.checkpoint.serde, 1.x). It
+    # looks for the methods, not for the base class, so a picture needs no pydantic.
+
     def model_dump(self, **_: Any) -> dict[str, Any]:
-        """Return what the picture is made of, for checkpoints."""
+        """Return the picture as plain data, for checkpoints."""
         return {"data": self.base64, "mime_type": self.mime_type}
 
     @classmethod
@@ -49,9 +58,9 @@ class Picture(Image):
 
 
 class _Arguments(BaseModel):
-    """What the model says when it calls the tool."""
+    """The arguments of a call, with the descriptions that the model reads."""
 
-    prompt: str = Field(description="What the picture is to show, or what is to change in the newest picture.")
+    prompt: str = Field(description="Describe the picture, or the change to make in the newest picture.")
     edit: bool = Field(
         default=False,
         description="True to change the newest picture of the conversation, made or sent by the user; False for a new one.",
@@ -122,7 +131,7 @@ class GenerateImage(ClientHolder, BaseTool):
         "Make a picture from a description, or change the newest picture of the conversation (edit=true)."
         " The user sees the picture."
     )
-    args_schema: Any = Field(default_factory=_arguments)
+    args_schema: Any = Field(default_factory=_arguments)  # made with the first tool: it imports LangGraph
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     model: str = gemway.IMAGE_MODEL
     client: Any = Field(default=None, exclude=True, repr=False)
@@ -153,7 +162,7 @@ class GenerateImage(ClientHolder, BaseTool):
     ) -> tuple[Any, list[Picture]]:
         thread = _thread_id(config)
         with self._errors_for_model():
-            request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
+            request = self._request(edit, aspect_ratio, image_size, messages, thread)
             client = self.client if isinstance(self.client, Client) else self._client()
             response = client.generate_image(prompt, **request)
         return self._to_result(response.images, thread)
@@ -171,8 +180,9 @@ class GenerateImage(ClientHolder, BaseTool):
     ) -> tuple[Any, list[Picture]]:
         thread = _thread_id(config)
         with self._errors_for_model():
-            request = self._request(prompt, edit, aspect_ratio, image_size, messages, thread)
+            request = self._request(edit, aspect_ratio, image_size, messages, thread)
             if isinstance(self.client, Client):
+                # The user's own client only blocks, and a picture takes a minute: the event loop must go on meanwhile.
                 response = await asyncio.to_thread(self.client.generate_image, prompt, **request)
             else:
                 client = self.client if isinstance(self.client, AsyncClient) else self._async_client()
@@ -181,7 +191,7 @@ class GenerateImage(ClientHolder, BaseTool):
 
     @contextmanager
     def _errors_for_model(self) -> Iterator[None]:
-        """Raise what the model can act on as LangChain's `ToolException`, unless errors of tools are to be raised."""
+        """Raise errors that the model can act on as LangChain's `ToolException`, unless the user wants them raised."""
         with langchain_errors():
             try:
                 yield
@@ -192,7 +202,6 @@ class GenerateImage(ClientHolder, BaseTool):
 
     def _request(
         self,
-        prompt: str,
         edit: bool,
         aspect_ratio: str | None,
         image_size: str | None,
@@ -218,23 +227,21 @@ class GenerateImage(ClientHolder, BaseTool):
 
     def _to_result(self, images: Sequence[Image], thread: str | None) -> tuple[Any, list[Picture]]:
         pictures = [Picture(image.base64, image.mime_type) for image in images]
+        # Remembered only under a thread's id: one tool serves the conversations of many users, and a picture without an
+        # id would go to the next user who asks.
         if thread is not None:
-            self._remember(pictures[-1], thread)
+            self._made[thread] = pictures[-1]
+            self._made.move_to_end(thread)
+            while len(self._made) > _REMEMBERED_THREADS:
+                self._made.popitem(last=False)
         text = "; ".join(f"made a picture: {_measured(picture)}" for picture in pictures)
         if self.return_images == "text":
             return text, pictures
         blocks = [{"type": "image", "base64": one.base64, "mime_type": one.mime_type} for one in pictures]
         return [{"type": "text", "text": text}, *blocks], pictures
 
-    def _remember(self, picture: Picture, thread: str) -> None:
-        # Only under a thread's id: one tool serves the conversations of many users, and a picture without an id would
-        # go to the next user who asks.
-        self._made[thread] = picture
-        self._made.move_to_end(thread)
-        while len(self._made) > _REMEMBERED_THREADS:
-            self._made.popitem(last=False)
-
     def __getstate__(self) -> dict[Any, Any]:
+        # Pictures belong to users, and stay in this process: a pickle of the tool goes to workers and caches.
         state: dict[Any, Any] = super().__getstate__()
         private = {**(state.get("__pydantic_private__") or {}), "_made": OrderedDict()}
         return {**state, "__pydantic_private__": private}
@@ -260,6 +267,7 @@ def _conversation(state: Any) -> Sequence[Any]:
     values = state if isinstance(state, Mapping) else getattr(state, "__dict__", {})
     if isinstance(messages := values.get("messages"), list | tuple):
         return messages
+    # A graph may keep its messages under any name: the first list that ends in a message is taken for the conversation.
     lists = (value for value in values.values() if isinstance(value, list | tuple))
     return next((value for value in lists if value and isinstance(value[-1], BaseMessage)), ())
 
@@ -275,7 +283,7 @@ def _pictures(messages: Sequence[Any]) -> Iterator[Image | str]:
 
 
 def _pictures_in_artifact(artifact: Any) -> Iterator[Image]:
-    """Yield what is certainly a picture in a tool's artifact, last one first.
+    """Yield those items of a tool's artifact that are certainly pictures, last one first.
 
     Artifacts are each tool's own business: rows of a database may well have a field named `data`.
     """
