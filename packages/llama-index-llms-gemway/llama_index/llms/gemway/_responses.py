@@ -51,7 +51,6 @@ from gemway.types import (
     GenerateContentResponse,
     LogprobsResultCandidate,
     Part,
-    UsageMetadata,
 )
 
 _logger = logging.getLogger(__name__)
@@ -93,17 +92,17 @@ def to_chat_response(response: GenerateContentResponse, context: AnswerContext) 
         message = ChatMessage(role=MessageRole.ASSISTANT, content=text)
     else:
         builder = MessageBuilder(context)
-        for part in parts:
-            builder.add_part(part)
-        builder.finish(response)
+        builder.add_parts(parts)
+        builder.check_end(response)
         message = builder.to_message()
-    return _to_chat_response(message, response, response.usage_metadata)
+    usage = response.usage_metadata
+    return _to_chat_response(message, response, usage.to_dict() if usage else None)
 
 
 def _to_chat_response(
     message: ChatMessage,
     response: GenerateContentResponse,
-    usage: UsageMetadata | None,
+    counts: WireObject | None,
     delta: str | None = None,
     thoughts: str | None = None,
 ) -> ChatResponse:
@@ -113,9 +112,10 @@ def _to_chat_response(
     `raw["usage"]` and in `additional_kwargs`, so usage is in both.
     """
     raw = response.to_dict()
-    if usage is not None:
-        raw["usage"] = _openai_usage(usage.to_dict())
-    additional: dict[str, Any] = dict(raw.get("usage") or {})
+    additional: WireObject = {}
+    if counts:
+        raw["usage"] = additional = _openai_usage(counts)
+        additional = additional.copy()
     if thoughts:
         additional["thinking_delta"] = thoughts
     facts = (
@@ -189,29 +189,23 @@ class ChatResponseStream:
     def __init__(self, context: AnswerContext) -> None:
         self._builder = MessageBuilder(context)
         self._accumulator = Accumulator()
+        self._counts: WireObject = {}  # the usage so far, in the wire's spelling
         self._has_ended = False
-        self._owes_summary = True  # whether a response that describes the whole answer is still to come
-        self._counts: WireObject | None = None  # the usage so far, while text chunks arrive
-        # Text chunks after the first of a run, which reach the accumulator as one: it takes 1 us per chunk to find the
-        # text that the next one continues, and only the whole answer needs that.
+        self._is_summed_up = False  # whether the last response described the whole answer
+        # Text chunks that follow each other reach the accumulator as one: it takes 2 us for each to find the text that
+        # it continues, and only the whole answer needs that.
         self._waiting_texts: list[str] = []
         self._waiting_wire: WireObject = {}
 
     def add_text(self, chunk: TextChunk) -> ChatResponse:
         """Return the response for a chunk that only adds text. Nearly all chunks do, so this runs once per token."""
-        raw = chunk.wire
-        counts = self._counts
-        if counts is None:
-            usage = self._accumulator.usage
-            self._counts = counts = usage.to_dict() if usage else {}
-            self._accumulator.add_text(chunk)
-        else:
-            self._waiting_texts.append(chunk.text)
-            self._waiting_wire.update(raw)
+        raw, counts = chunk.wire, self._counts
+        self._waiting_texts.append(chunk.text)
+        self._waiting_wire.update(raw)
+        self._is_summed_up = False
         if "usageMetadata" in raw:
             counts.update(raw["usageMetadata"])
-        self._owes_summary = self._has_ended
-        additional: dict[str, Any] = {}
+        additional: WireObject = {}
         if counts:
             raw["usage"] = additional = _openai_usage(counts)
             additional = additional.copy()
@@ -219,44 +213,45 @@ class ChatResponseStream:
             additional["model_version"] = raw["modelVersion"]
         if "responseId" in raw:
             additional["response_id"] = raw["responseId"]
-        message = self._builder.append_text(chunk.text)
+        self._builder.add_text(chunk.text, {})
+        message = self._builder.to_message()
         return _CHAT_RESPONSE.copy(message=message, raw=raw, delta=chunk.text, additional_kwargs=additional)
 
-    def add(self, chunk: GenerateContentResponse) -> list[ChatResponse]:
-        """Return the responses for any other chunk: none as long as there is no content."""
-        self._end_text_run()
-        block_count = len(self._builder.blocks)
+    def add(self, chunk: GenerateContentResponse) -> ChatResponse | None:
+        """Return the response for any other chunk, None as long as there is no content."""
+        self._fold_waiting_texts()
+        blocks = self._builder.blocks
+        block_count = len(blocks)
         delta, thoughts = self._builder.add_parts(self._accumulator.add(chunk))
-        is_first_end = chunk.finish_reason is not None and not self._has_ended
+        usage = self._accumulator.usage
+        self._counts = usage.to_dict() if usage else {}
         is_late = self._has_ended
-        self._has_ended = self._has_ended or is_first_end
-        if not self._builder.blocks:
-            return []
-        self._owes_summary = is_late
-        if is_late and not (delta or thoughts or len(self._builder.blocks) > block_count):
-            return []  # usage after the end, for example: `finish` reports it
-        described = self._accumulator.response() if is_first_end else chunk
-        message = self._builder.to_message()
-        return [_to_chat_response(message, described, self._accumulator.usage, delta, thoughts)]
+        self._has_ended = is_late or chunk.finish_reason is not None
+        if not blocks:
+            return None
+        self._is_summed_up = self._has_ended and not is_late
+        if is_late and not (delta or thoughts or len(blocks) > block_count):
+            return None  # usage after the end, for example: `finish` reports it
+        described = self._accumulator.response() if self._is_summed_up else chunk
+        return _to_chat_response(self._builder.to_message(), described, self._counts, delta, thoughts)
 
-    def finish(self) -> list[ChatResponse]:
-        """Return the responses that the end of the stream brings. Raises the errors of `to_chat_response`."""
-        self._end_text_run()
-        block_count = len(self._builder.blocks)  # the end may complete a call, which has no text
-        delta, thoughts = self._builder.add_parts(self._accumulator.finish())
+    def finish(self) -> ChatResponse | None:
+        """Return the response that the end of the stream brings, if any. Raises the errors of `to_chat_response`."""
+        self._fold_waiting_texts()
+        blocks = self._builder.blocks
+        block_count = len(blocks)
+        delta, thoughts = self._builder.add_parts(self._accumulator.finish())  # the end may complete a call
         whole = self._accumulator.response()
-        self._builder.finish(whole)
-        if not (self._owes_summary or delta or thoughts or len(self._builder.blocks) > block_count):
-            return []
-        return [_to_chat_response(self._builder.to_message(), whole, self._accumulator.usage, delta, thoughts)]
+        self._builder.check_end(whole)
+        if self._is_summed_up and not (delta or thoughts or len(blocks) > block_count):
+            return None
+        return _to_chat_response(self._builder.to_message(), whole, self._counts, delta, thoughts)
 
-    def _end_text_run(self) -> None:
-        self._builder.end_text_run()
+    def _fold_waiting_texts(self) -> None:
         if self._waiting_texts:
             wire = {**self._waiting_wire, "usageMetadata": self._counts} if self._counts else self._waiting_wire
             self._accumulator.add_text(TextChunk("".join(self._waiting_texts), wire))
             self._waiting_texts, self._waiting_wire = [], {}
-        self._counts = None
 
 
 _CHAT_MESSAGE: Final = ModelTemplate(ChatMessage(role=MessageRole.ASSISTANT, additional_kwargs={}, blocks=[]))
@@ -325,61 +320,72 @@ def _to_tool_kwargs(arguments: object) -> dict[str, Any]:
 
 
 class MessageBuilder:
-    """Builds a ChatMessage from Gemini's parts, together with the record of what its blocks cannot hold."""
+    """Builds a ChatMessage from Gemini's parts, together with the record of what its blocks cannot hold.
+
+    Attributes:
+        blocks: the blocks so far. They are replaced, never changed, because earlier messages of a stream hold them too;
+            the same is true of the record's entries.
+    """
 
     def __init__(self, context: AnswerContext) -> None:
         self.blocks: list[ContentBlock] = []
         self._context = context
-        self._entries: list[Entry] = []  # entries are replaced, never changed: earlier messages share them
+        self._entries: list[Entry] = []
+        self._needs_record = False
+        self._ends_in_plain_text = False  # whether more text only makes the last entry longer
         self._block_counts: dict[str, int] = {}
         self._text_index: int | None = None  # of the open TextBlock; only media close it, so that content reads on
+        self._text = ""  # of that block
         self._thought_index: int | None = None
-        self._growing_text: str | None = None  # of the last block, while text chunks arrive
-        self._needs_record = False
         self._calls: list[tuple[str, FunctionCall]] = []  # with the ids of their blocks
 
-    def add_parts(self, parts: list[Part]) -> tuple[str, str]:
+    def add_parts(self, parts: Iterable[Part]) -> tuple[str, str]:
         """Add *parts*; return the visible text and the thoughts in them."""
         delta = thoughts = ""
         for part in parts:
-            self.add_part(part)
-            if part.text and part.thought:
-                thoughts += part.text
-            elif part.text:
-                delta += part.text
+            text = part.text or ""
+            if part.model_fields_set == _ONLY_TEXT:
+                self.add_text(text, {})
+                delta += text
+            elif part.text is not None or part.model_fields_set <= _ONLY_SIGNATURE:
+                # Relays of Claude sign a thought with a part of its own, which has no text (CLIProxyAPI).
+                rest = _members_besides(part, "text", "thought")
+                if part.thought:
+                    self._add_thought(text, rest)
+                    thoughts += text
+                else:
+                    self.add_text(text, rest)
+                    delta += text
+            elif part.function_call is not None:
+                self._add_call(part, part.function_call)
+            elif part.inline_data is not None and not part.thought and (block := _to_media_block(part.inline_data)):
+                self._text_index = self._thought_index = None
+                self._append(block, {}, _members_besides(part, "inlineData", "thought"))
+            else:
+                self._add_unshown_part(part)
         return delta, thoughts
 
-    def append_text(self, text: str) -> ChatMessage:
-        """Add a part that is nothing but text, and return the message so far.
-
-        The text is nearly always the next piece of the text before it. Then it waits in `_growing_text`: the block and
-        its entry are brought up to date once, when something else follows.
-        """
-        if self._growing_text is None:
-            self._add_text(text, {})
-            if self._needs_record or self._calls or self._text_index != len(self.blocks) - 1:
-                return self.to_message()
-            self._growing_text = self._text_at(-1)
+    def add_text(self, text: str, rest: WireObject) -> None:
+        """Add visible text. Its part has the members *rest* in addition, such as a signature."""
+        if not text and not rest:
+            return
+        self._thought_index = None
+        if self._text_index is None:
+            self._text_index, self._text = len(self.blocks), text
+            self._append(TextBlock(text=text), {"length": len(text)}, rest)
+            return
+        self._text += text
+        self.blocks[self._text_index] = TextBlock(text=self._text)
+        # A text that goes on behind another block is joined to its beginning; only the record knows the order.
+        if self._text_index < len(self.blocks) - 1:
+            self._needs_record = True
+        if rest or not self._ends_in_plain_text:
+            self._append_entry({"kind": "text", "index": self._block_counts["text"] - 1, "length": len(text)}, rest)
         else:
-            self._growing_text += text
-        return _CHAT_MESSAGE.copy(blocks=[*self.blocks[:-1], TextBlock(text=self._growing_text)])
+            last = self._entries[-1]
+            self._entries[-1] = {**last, "length": last["length"] + len(text)}
 
-    def add_part(self, part: Part) -> None:
-        """Add one part."""
-        if part.model_fields_set == _ONLY_TEXT:
-            self._add_text(part.text or "", {})
-        elif part.text is not None or part.model_fields_set <= _ONLY_SIGNATURE:
-            # Relays of Claude sign a thought with a part of its own, which has no text (CLIProxyAPI).
-            rest = _members_besides(part, "text", "thought")
-            (self._add_thought if part.thought else self._add_text)(part.text or "", rest)
-        elif part.function_call is not None:
-            self._add_call(part, part.function_call)
-        elif part.inline_data is not None and not part.thought:
-            self._add_media(part, part.inline_data)
-        else:
-            self._add_unshown_part(part)
-
-    def finish(self, response: GenerateContentResponse) -> None:
+    def check_end(self, response: GenerateContentResponse) -> None:
         """Check that *response* may end with these blocks, and make sure that the message has at least one.
 
         Raises:
@@ -392,47 +398,19 @@ class MessageBuilder:
                 # There is content, yet something went wrong, such as a call of a tool that does not exist.
                 warn(f"the answer ended with {response.finish_reason}: {advice}")
             return
-        raise_or_warn_if_empty(response, self._context.max_tokens, {entry["kind"] for entry in self._entries})
+        _raise_or_warn_if_empty(response, self._context.max_tokens, {entry["kind"] for entry in self._entries})
         if not self.blocks:
-            self._append_block(TextBlock(text=""))
+            self.blocks.append(TextBlock(text=""))
 
     def to_message(self) -> ChatMessage:
         """Return the message so far, as a new object."""
         blocks = with_record(self.blocks, Record(self._entries)) if self._needs_record else [*self.blocks]
-        additional: dict[str, Any] = {}
+        additional: WireObject = {}
         if self._calls:
             calls = (block for block in self.blocks if isinstance(block, ToolCallBlock))
             additional["tool_calls"] = [_to_openai_call(call) for call in calls]
         # Not by the constructor: its validation would decode and encode every picture.
         return _CHAT_MESSAGE.copy(additional_kwargs=additional, blocks=blocks)
-
-    def end_text_run(self) -> None:
-        """Bring the last block and its entry up to date with the text that was appended."""
-        text = self._growing_text
-        if text is None:
-            return
-        growth = len(text) - len(self._text_at(-1))
-        self.blocks[-1] = TextBlock(text=text)
-        self._entries[-1] = {**self._entries[-1], "length": self._entries[-1]["length"] + growth}
-        self._growing_text = None
-
-    def _add_text(self, text: str, rest: WireObject) -> None:
-        if not text and not rest:
-            return
-        self._thought_index = None
-        if self._text_index is None:
-            self._text_index = len(self.blocks)
-            self._append_block(TextBlock(text=text))
-        else:
-            self.blocks[self._text_index] = TextBlock(text=self._text_at(self._text_index) + text)
-            # A text that goes on behind another block is joined to its beginning; only the record knows the order.
-            self._needs_record = self._needs_record or self._text_index < len(self.blocks) - 1
-        last = self._entries[-1] if self._entries else _NO_ENTRY
-        index = self._block_counts["text"] - 1
-        if not rest and last.get("kind") == "text" and last["index"] == index and "rest" not in last:
-            self._entries[-1] = {**last, "length": last["length"] + len(text)}
-        else:
-            self._append_entry({"kind": "text", "index": index, "length": len(text)}, rest)
 
     def _add_thought(self, text: str, rest: WireObject) -> None:
         signature = rest.pop("thoughtSignature", None)
@@ -444,8 +422,7 @@ class MessageBuilder:
             )
         elif text or signature or rest:
             self._thought_index = len(self.blocks)
-            self._append_block(ThinkingBlock(content=text, additional_information=information))
-            self._append_entry({"kind": "thinking", "index": self._block_counts["thinking"] - 1}, rest)
+            self._append(ThinkingBlock(content=text, additional_information=information), {}, rest)
         if signature:
             self._thought_index = None
 
@@ -461,25 +438,13 @@ class MessageBuilder:
         name, arguments = call.name or "", call.args if isinstance(call.args, (dict, str)) else {}
         if context.tools is not None and isinstance(arguments, dict):
             name, arguments = context.tools.restored(name, arguments)
-        self._append_block(ToolCallBlock(tool_call_id=call_id, tool_name=name, tool_kwargs=arguments))
+        self.blocks.append(ToolCallBlock(tool_call_id=call_id, tool_name=name, tool_kwargs=arguments))
         self._calls.append((call_id, call))
         entry: Entry = {"kind": "tool_call", "id": call_id}
         if call.id:
             entry["server_id"] = call.id
             self._needs_record = True
         self._append_entry(entry, _members_besides(part, "functionCall"))
-
-    def _add_media(self, part: Part, blob: Blob) -> None:
-        block = _to_media_block(blob)
-        if block is None:
-            self._add_unshown_part(part)
-            return
-        self._text_index = self._thought_index = None
-        self._append_block(block)
-        self._append_entry(
-            {"kind": block.block_type, "index": self._block_counts[block.block_type] - 1},
-            _members_besides(part, "inlineData", "thought"),
-        )
 
     def _add_unshown_part(self, part: Part) -> None:
         """Keep a part that no block can hold, in the record alone.
@@ -491,63 +456,57 @@ class MessageBuilder:
         if wire := part.to_dict():
             self._thought_index = None
             self._needs_record = True
-            self._entries.append({"kind": "part", "part": wire})
+            self._append_entry({"kind": "part", "part": wire}, {})
+
+    def _drop_answered_call(self, response: FunctionResponse) -> None:
+        """Turn a call that the server answered itself from a block into a part of the record."""
+        position = find_answered_call(response.name, response.id, [(call.name, call.id) for _, call in self._calls])
+        if position is None:
+            return
+        call_id, call = self._calls.pop(position)
+        at = next(at for at, block in enumerate(self.blocks) if getattr(block, "tool_call_id", None) == call_id)
+        del self.blocks[at]
+        if self._text_index is not None and self._text_index > at:
+            self._text_index -= 1
+        self._thought_index = None
+        place = next(place for place, entry in enumerate(self._entries) if entry.get("id") == call_id)
+        wire = {"functionCall": call.to_dict(), **self._entries[place].get("rest", {})}
+        self._entries[place] = {"kind": "part", "part": wire}
 
     def _show_last_draft_picture(self) -> None:
         """Show the last picture that is marked as a thought: some answers mark all of theirs that way."""
         for place in range(len(self._entries) - 1, -1, -1):
             wire = self._entries[place].get("part") or {}
-            if "inlineData" in wire and (block := _to_media_block(Blob.model_validate(wire["inlineData"]))):
-                if block.block_type != "image":
-                    continue
+            block = _to_media_block(Blob.model_validate(wire["inlineData"])) if "inlineData" in wire else None
+            if isinstance(block, ImageBlock):
+                self.blocks.append(block)
                 rest = {name: value for name, value in wire.items() if name != "inlineData"}
-                self._append_block(block)
                 self._entries[place] = {"kind": "image", "index": 0, "rest": rest}
                 return
 
-    def _drop_answered_call(self, response: FunctionResponse) -> None:
-        """Turn a call that the server answered itself from a block into a part of the record."""
-        calls = [(call.name, call.id) for _, call in self._calls]
-        position = find_answered_call(response.name, response.id, calls)
-        if position is None:
-            return
-        block_id, call = self._calls.pop(position)
-        self._remove_block(next(at for at, block in enumerate(self.blocks) if _is_call(block, block_id)))
-        place = next(at for at, entry in enumerate(self._entries) if entry.get("id") == block_id)
-        wire = {"functionCall": call.to_dict(), **self._entries[place].get("rest", {})}
-        self._entries[place] = {"kind": "part", "part": wire}
-
-    def _text_at(self, index: int) -> str:
-        return cast(TextBlock, self.blocks[index]).text
-
-    def _remove_block(self, place: int) -> None:
-        del self.blocks[place]
-        self._text_index = None if self._text_index is None else self._text_index - (self._text_index > place)
-        self._thought_index = None
-
-    def _append_block(self, block: ContentBlock) -> None:
+    def _append(self, block: TextBlock | ThinkingBlock | MediaBlock, entry: Entry, rest: WireObject) -> None:
+        """Add *block*, and to the record its *entry*, which gets the block's kind and its number among that kind."""
+        kind = block.block_type
+        index = self._block_counts.get(kind, 0)
+        self._block_counts[kind] = index + 1
         self.blocks.append(block)
-        self._block_counts[block.block_type] = self._block_counts.get(block.block_type, 0) + 1
+        self._append_entry({"kind": kind, "index": index, **entry}, rest)
 
     def _append_entry(self, entry: Entry, rest: WireObject) -> None:
         if rest:
             entry["rest"] = rest
             self._needs_record = True
+        self._ends_in_plain_text = "length" in entry and not rest
         self._entries.append(entry)
 
 
 _ONLY_TEXT: Final = {"text"}
 _ONLY_SIGNATURE: Final = {"thought", "thought_signature"}
-_NO_ENTRY: Final[Entry] = {}
 
 
 def _members_besides(part: Part, *payload: str) -> WireObject:
     """Return what *part* has besides its payload: signature, metadata, members that Google adds later."""
     return {name: value for name, value in part.to_dict().items() if value is not None and name not in payload}
-
-
-def _is_call(block: ContentBlock, call_id: str) -> bool:
-    return isinstance(block, ToolCallBlock) and block.tool_call_id == call_id
 
 
 def _to_media_block(blob: Blob) -> MediaBlock | None:
@@ -583,7 +542,7 @@ def _to_openai_call(block: ToolCallBlock) -> dict[str, Any]:
 # Answers without content
 
 
-def raise_or_warn_if_empty(response: GenerateContentResponse, max_tokens: int | None, hidden_kinds: set[str]) -> None:
+def _raise_or_warn_if_empty(response: GenerateContentResponse, max_tokens: int | None, hidden_kinds: set[str]) -> None:
     """Raise or warn about an answer without visible content, depending on its finish reason.
 
     MAX_TOKENS keeps what there is and warns. STOP is how an agent ends its turn after a tool call, so it only warns,

@@ -259,9 +259,10 @@ class Gemway(GemwayOptions):
             for chunk in chunks:
                 if isinstance(chunk, TextChunk):
                     yield responses.add_text(chunk)
-                else:
-                    yield from responses.add(chunk)
-        yield from responses.finish()
+                elif response := responses.add(chunk):
+                    yield response
+        if response := responses.finish():
+            yield response
 
     async def _astream(self, request: PreparedRequest, body: WireRequest) -> AsyncGenerator[ChatResponse, None]:
         responses = ChatResponseStream(request.context)
@@ -269,10 +270,9 @@ class Gemway(GemwayOptions):
             async for chunk in chunks:
                 if isinstance(chunk, TextChunk):
                     yield responses.add_text(chunk)
-                else:
-                    for response in responses.add(chunk):
-                        yield response
-        for response in responses.finish():
+                elif response := responses.add(chunk):
+                    yield response
+        if response := responses.finish():
             yield response
 
     # Completion
