@@ -153,7 +153,7 @@ def test_the_longer_words_are_shown():
 
 
 PAGES = {
-    "title": (b"<html><head><title>502 Proxy\n Error</title></head><body>x</body></html>", "502 Proxy Error"),
+    "title": (b"<html><head><title>502 Proxy\n Error</title></head><body>x</body></html>", "Proxy Error"),
     "no title": (
         b"<html><body><h1>504 Gateway Time-out</h1>\nToo slow.\n</body></html>",
         "504 Gateway Time-out Too slow.",
@@ -169,6 +169,14 @@ def test_a_page_becomes_its_title_or_first_words(page, words):
     error = status_error(502, page)
 
     assert error.message.split(": ", 1)[1] == words
+
+
+@pytest.mark.parametrize("words", ["404 page not found", "404: page not found", "404 - page not found"])
+def test_a_status_that_the_server_repeats_is_written_once(words):
+    """Go's servers answer "404 page not found"; numbers that only begin like the status stay."""
+    assert status_error(404, words.encode()).message.startswith("404: page not found")
+    assert status_error(404, b"4040 is taken").message.startswith("404: 4040 is taken")
+    assert status_error(404, b"404").message.startswith("404: 404")
 
 
 def test_not_found_names_the_next_step():

@@ -250,6 +250,40 @@ def test_a_picture_for_which_there_is_no_room_can_be_saved_again(tmp_path):
     assert image.save(tmp_path / "fox").read_bytes() == image.data
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+def test_a_picture_for_which_there_is_no_room_leaves_the_earlier_one(tmp_path):
+    """`overwrite=True` replaces a file when all of the new picture is written, and not before."""
+    import resource
+
+    earlier, image = Image(PNG).save(tmp_path / "fox.bmp"), Image(drawn(size=(300, 300), kind="BMP"))
+    earlier = earlier.rename(tmp_path / "fox.bmp")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            image.save(earlier, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["fox.bmp"]
+    assert earlier.read_bytes() == PNG
+    assert image.save(earlier, overwrite=True).read_bytes() == image.data
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a symbolic link")
+def test_overwriting_keeps_links_and_rights(tmp_path):
+    """A link still points to the file, whose mode is the one that it had."""
+    file, link = Image(PNG).save(tmp_path / "fox.png"), tmp_path / "link.png"
+    file.chmod(0o640)
+    link.symlink_to(file)
+
+    assert Image(drawn()).save(link, overwrite=True) == link
+
+    assert link.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert file.read_bytes() == drawn()
+
+
 @pytest.mark.parametrize("name", ["x" * 300, "no/such/folder/fox"], ids=["long", "no-folder"])
 def test_a_place_that_cannot_be_written_loses_nothing(tmp_path, name):
     """The error is the system's, and the picture can be saved elsewhere."""

@@ -7,7 +7,7 @@ import time
 import pytest
 from fault_drivers import core_drivers, every_driver
 from fault_server import CLOSE, STALL, failure, play, reply
-from gemway import NotFoundError
+from gemway import Client, NotFoundError
 
 UNKNOWN = failure(404, "models/gemini-2.5-flash is not found for API version v1beta", "NOT_FOUND")
 NAMES = ("gemini-2.5-flash-lite", "models/gemini-2.5-flash-002", "imagen-4")
@@ -52,6 +52,25 @@ def test_the_list_is_asked_for_once(server, driver):
 
     assert len(server.requests) == 4
     assert all("gemini-2.5-flash-lite" in error for error in errors)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.embed_content("gemini-2.5-flash", ["a", "b"]),
+        lambda client: client.count_tokens("gemini-2.5-flash", {"contents": [{"parts": [{"text": "a"}]}]}),
+    ],
+    ids=["embed", "count"],
+)
+def test_other_calls_name_near_models_too(server, ask):
+    """A misspelt model of an embedding or a count gets the same advice as one that is to answer."""
+    server.script(default=gateway(LISTED))
+
+    with Client(base_url=server.base_url, api_key="k") as client, pytest.raises(NotFoundError) as caught:
+        ask(client)
+
+    assert "Did you mean model='gemini-2.5-flash-002' or model='gemini-2.5-flash-lite'?" in str(caught.value)
+    assert len(server.requests) == 2
 
 
 LISTS_THAT_FAIL = {

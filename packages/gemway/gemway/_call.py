@@ -202,7 +202,7 @@ class CallState:
         A wrong name is often a near one. The look is one short request for each client, and never takes a share of a
         limit, which is for the user's own requests.
         """
-        is_useful = self.call.wire is not None and error.status_code == 404 and is_unknown_model(error)
+        is_useful = bool(self.call.model) and error.status_code == 404 and is_unknown_model(error)
         if not is_useful or self._facts.model_names is not None or self._settings.limiter is not None:
             return None
         self._facts.model_names = ()  # whatever comes of it, and though other calls may fail in the meantime

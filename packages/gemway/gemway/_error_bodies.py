@@ -531,7 +531,9 @@ def suggest_models(error: APIError, model: str, names: Iterable[str]) -> None:
 
 def _compose_message(kind: type[APIStatusError], status: int | None, message: str) -> str:
     """Return the status, the server's words and the next step."""
-    lines = f"{status or 'error in a 200'}: {message[:SHOWN_CHARACTERS].rstrip()}"
+    # Go's web server answers "404 page not found", nginx's page is called "502 Bad Gateway".
+    words = re.sub(rf"^\s*{status}\b[\s:.-]*(?=\w)", "", message) if status else message
+    lines = f"{status or 'error in a 200'}: {words[:SHOWN_CHARACTERS].rstrip()}"
     if kind is AuthenticationError and "x-goog-api-key" in message:
         return f"{lines.rstrip('.')}. {_OTHER_HEADER}"
     for error_type, advice in _NEXT_STEP:

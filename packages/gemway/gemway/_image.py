@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from gemway._sniff import canonical_mime_type, clean_base64, decode_base64, picture_size, sniff_mime_type
@@ -114,10 +115,12 @@ class Image:
         """
         target = self.fitting(path)
         data = self.data  # before a file is made: it may turn out to be no base64
+        if overwrite:
+            return _replace_file(target, data)
         number = 1
         while True:
             try:
-                with target.open("wb" if overwrite else "xb") as file:
+                with target.open("xb") as file:
                     file.write(data)
             except FileExistsError as error:
                 if not rename:
@@ -126,7 +129,7 @@ class Image:
             except OSError:
                 # A full disk leaves half a picture, which would take the name from the whole one. Where nothing was
                 # made, the folder cannot be written, or the name is too long.
-                if not overwrite and target.is_file():
+                if target.is_file():
                     target.unlink()
                 raise
             else:
@@ -188,6 +191,26 @@ class Image:
         if self._encoded is None or "data" in self.__dict__:
             return len(self.data)
         return len(self._encoded.rstrip("=")) * 3 // 4
+
+
+def _replace_file(target: Path, data: bytes) -> Path:
+    """Write *data* to *target*, whose earlier content stays until all of it is written; return *target*."""
+    place = target.resolve()  # a link goes on pointing to the file
+    if place.exists() and not place.is_file():  # /dev/stdout
+        place.write_bytes(data)
+        return target
+    # In the same folder, since a file cannot be renamed across file systems.
+    beginning = place.with_name(f".{place.name[:100]}.{token_hex(4)}")
+    try:
+        with beginning.open("xb") as file:
+            file.write(data)
+        if place.exists():
+            beginning.chmod(place.stat().st_mode)
+        beginning.replace(place)
+    except BaseException:  # a full disk, or Ctrl-C
+        beginning.unlink(missing_ok=True)
+        raise
+    return target
 
 
 def _extension_fits(suffix: str, extension: str) -> bool:
