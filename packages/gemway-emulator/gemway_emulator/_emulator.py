@@ -118,16 +118,10 @@ class Emulator(Options):
 
     def _open_listener(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        # With the protocol named, asyncio sets TCP_NODELAY on what it accepts; without it
-        # each event of a stream would wait 40 ms for the client's delayed acknowledgement.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self.host, self.port))
-            listener.listen(1024)
-        except OSError:
-            listener.close()
-            raise
+        listener = socket.create_server((self.host, self.port), family=family, backlog=1024)
+        # Connections inherit this; without it each event of a stream would wait 40 ms for the client's
+        # delayed acknowledgement. asyncio sets it only on sockets that were opened with the protocol named.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._bound = listener.getsockname()[:2]
         return listener
 

@@ -192,18 +192,18 @@ def parts_of(chunk: Chunk) -> list[Part]:
 
 def _merge_candidate(joined: Chunk, candidate: Chunk) -> None:
     content = candidate.get("content") or {}
-    parts = (joined.get("content") or {}).get("parts", [])
+    parts = list((joined.get("content") or {}).get("parts", []))
     for part in content.get("parts") or []:
-        if parts and _same_text(parts[-1], part):
-            parts = [*parts[:-1], {**parts[-1], **part, "text": parts[-1]["text"] + part["text"]}]
+        if parts and _continues_text(parts[-1], part):
+            parts[-1] = {**parts[-1], **part, "text": parts[-1]["text"] + part["text"]}
         else:
-            parts = [*parts, part]
+            parts.append(part)
     joined |= {name: value for name, value in candidate.items() if name != "content" and value is not None}
     if "content" in candidate:
         joined["content"] = {**content, "parts": parts}
 
 
-def _same_text(first: Part, second: Part) -> bool:
+def _continues_text(first: Part, second: Part) -> bool:
     both_text = isinstance(first.get("text"), str) and isinstance(second.get("text"), str)
     return both_text and "thoughtSignature" not in first and bool(first.get("thought")) == bool(second.get("thought"))
 
@@ -226,26 +226,23 @@ def _group_parts(turn: Turn) -> list[list[Part]]:
         if "functionCall" in part and groups and "functionCall" in groups[-1][0]:
             groups[-1].append(part)
         elif "text" in part and not part.get("thought"):
-            groups.extend([piece] for piece in _split_part(part, turn.chunks))
+            texts = turn.chunks if isinstance(turn.chunks, list) else _split_text(part["text"], turn.chunks)
+            ending = {"thoughtSignature": part["thoughtSignature"]} if "thoughtSignature" in part else {}
+            rest = {name: value for name, value in part.items() if name != "thoughtSignature"}
+            groups += [[rest | {"text": text}] for text in texts]
+            groups[-1] = [groups[-1][0] | ending]  # Google signs the last event of a text
         else:
             groups.append([part])
     return groups
 
 
-def _split_part(part: Part, wanted: int | list[str] | None) -> list[Part]:
-    texts = wanted if isinstance(wanted, list) else _split_text(part["text"], wanted)
-    rest = {name: value for name, value in part.items() if name not in ("text", "thoughtSignature")}
-    pieces = [{"text": text, **rest} for text in texts]
-    if "thoughtSignature" in part:
-        pieces[-1]["thoughtSignature"] = part["thoughtSignature"]
-    return pieces
-
-
-def _split_text(text: str, wanted: object) -> list[str]:
+def _split_text(text: str, number: int | None) -> list[str]:
+    """*text* in *number* pieces, by default one for every few tokens; a single long token is split too."""
     units = _usage.tokens(text)
     if len(units) < 2 or "".join(units) != text:
-        units = list(text)
-    default = min(_MOST_EVENTS, max(2, len(units) // _TOKENS_PER_EVENT))
-    number = max(1, min(wanted if isinstance(wanted, int) else default, len(units)))
+        units = list(text) or [text]
+    if number is None:
+        number = min(_MOST_EVENTS, max(2, len(units) // _TOKENS_PER_EVENT))
+    number = max(1, min(number, len(units)))
     bounds = [len(units) * index // number for index in range(number + 1)]
-    return ["".join(units[start:end]) for start, end in pairwise(bounds)] if units else [text]
+    return ["".join(units[start:end]) for start, end in pairwise(bounds)]

@@ -13,13 +13,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from http.client import responses
-from typing import Any
+from typing import Any, TypeAlias
 
 from gemway_emulator._journal import Headers
 
 _START_LIMIT = 10.0  # seconds
 _LONGEST_HEAD = 64 * 1024
 JSON_TYPE = "application/json; charset=UTF-8"
+Frames: TypeAlias = Iterable[bytes] | AsyncGenerator[bytes, None]
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Outcome:
 
     status: int
     headers: dict[str, str]
-    frames: Iterable[bytes] | AsyncGenerator[bytes, None]
+    frames: Frames
     delay: float = 0.0
     frame_delay: float = 0.0
     cut: bool = False
@@ -180,9 +181,7 @@ async def _write_answer(writer: asyncio.StreamWriter, message: Message, outcome:
     return keeps_alive
 
 
-async def _pace_frames(
-    frames: Iterable[bytes] | AsyncGenerator[bytes, None], pause: float
-) -> AsyncGenerator[bytes, None]:
+async def _pace_frames(frames: Frames, pause: float) -> AsyncGenerator[bytes, None]:
     """The frames one after the other; an upstream's as they come."""
     if isinstance(frames, AsyncGenerator):
         async with aclosing(frames):

@@ -90,13 +90,13 @@ class Request:
     @cached_property
     def tools(self) -> list[Tool]:
         """The declared functions that may be called, in order."""
-        allowed, found = self._calling.get("allowedFunctionNames"), []
+        allowed, tools = self._calling.get("allowedFunctionNames"), []
         for entry in self.declarations:
             if not allowed or entry.get("name") in allowed:
                 schema = entry.get("parametersJsonSchema") or entry.get("parameters")
                 schema = schema or {"type": "object", "properties": {}}
-                found.append(Tool(entry.get("name", ""), entry.get("description", ""), schema))
-        return found
+                tools.append(Tool(entry.get("name", ""), entry.get("description", ""), schema))
+        return tools
 
     @property
     def mode(self) -> str:

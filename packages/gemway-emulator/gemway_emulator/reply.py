@@ -238,8 +238,5 @@ def raw(
     cut: bool = False,
 ) -> Outcome:
     """Answer with these bytes. *cut* closes the socket after them, short of the announced end."""
-    sent = dict(headers or {})
-    if content_type is not None:
-        sent["content-type"] = content_type
-    sent.setdefault("content-type", JSON_TYPE)
+    sent = {"content-type": JSON_TYPE, **(headers or {})} | ({"content-type": content_type} if content_type else {})
     return Outcome(status, sent, [body.encode() if isinstance(body, str) else body], delay, cut=cut)
