@@ -84,6 +84,7 @@ def _import_function(text: str) -> Any:
     module, colon, name = text.partition(":")
     if not colon:
         raise argparse.ArgumentTypeError(f"write module:function, not {text!r}")
+    # A console script starts without the working directory on its path, `python -m` with it.
     sys.path.insert(0, str(Path.cwd()))
     try:
         return getattr(importlib.import_module(module), name)

@@ -104,9 +104,10 @@ def _choose_calls(request: Request) -> list[Part]:
     selected = _find_named_tools(request, fresh) or (fresh[:1] if request.mode == "ANY" else [])
     material, calls = request.material, []
     for tool in selected:
-        if len(selected) > 1:  # each has the text from its name to the name of the next one
-            start = _find_name(tool.name, request.prompt)
-            ends = [place for other in selected if (place := _find_name(other.name, request.prompt)) > start]
+        # Two tools named in one text would otherwise both take its first number and its first name.
+        if len(selected) > 1:  # so each has the text from its name to the name of the next one
+            start = _find_tool_name(tool.name, request.prompt)
+            ends = [place for other in selected if (place := _find_tool_name(other.name, request.prompt)) > start]
             material = re.sub(r",?\s+and\s*$", "", request.prompt[start : min(ends, default=None)])
         args = make_instance(tool.schema, material)
         calls.append(call_part(tool.name, args if isinstance(args, dict) else {}))
@@ -115,7 +116,7 @@ def _choose_calls(request: Request) -> list[Part]:
 
 def _find_named_tools(request: Request, tools: list[Tool]) -> list[Tool]:
     text = request.prompt
-    places = {tool.name: place for tool in request.tools if (place := _find_name(tool.name, text)) >= 0}
+    places = {tool.name: place for tool in request.tools if (place := _find_tool_name(tool.name, text)) >= 0}
     if places or request.called:
         named = sorted((tool for tool in tools if tool.name in places), key=lambda tool: places[tool.name])
         return named[:1] if re.search(r"(?i)\bthen\b", text) else named
@@ -128,7 +129,7 @@ def _find_named_tools(request: Request, tools: list[Tool]) -> list[Tool]:
     return []
 
 
-def _find_name(name: str, text: str) -> int:
+def _find_tool_name(name: str, text: str) -> int:
     """Where *text* has *name* as a word of its own, -1 if nowhere or if it forbids the tool."""
     word = rf"{re.escape(name)}(?!\w)"
     is_forbidden = re.search(rf"{_DENIAL}\s+(?:us\w+|call\w*)\s+(?:the\s+)?\W?{word}", text)
@@ -148,7 +149,7 @@ def _make_logprobs(text: str, top: int) -> dict[str, Any]:
 
 
 def _make_grounding(question: str, text: str) -> dict[str, Any]:
-    """What Google Search adds to an answer: the query, one source, and the bytes of the text it supports."""
+    """The fields that Google Search adds to an answer: the query, one source, and the bytes of the text it supports."""
     segment = {"startIndex": 0, "endIndex": len(text.encode()), "text": text}
     metadata = {
         "webSearchQueries": [question],

@@ -21,7 +21,9 @@ from gemway_emulator._http import Message, Outcome, json_outcome
 from gemway_emulator._journal import Entry, Headers
 from gemway_emulator.reply import Reply
 
-_POLL = 0.3  # seconds between two looks at the journal for the page
+# Seconds between two looks at the journal. The journal is written while requests are answered, and a page that
+# is fed by it directly would slow them down; a reader does not see a third of a second.
+_POLL = 0.3
 _SHOWN = 100  # newest requests on the page
 _SHOWN_PLAINLY = 20  # to readers without JavaScript
 _LONGEST = 8000  # characters of a box on that page
@@ -55,7 +57,7 @@ class Application:
         path = message.target.partition("?")[0]
         if message.method in ("GET", "HEAD"):
             if path == "/healthz":
-                return _plain_text("ok")
+                return _text_outcome("ok")
             if path == "/favicon.ico":
                 return Outcome(200, {"content-type": "image/svg+xml"}, [_ICON.encode()])
             if path in ("/", "/__emulator/feed"):
@@ -82,13 +84,13 @@ class Application:
         # A page of another site can make a browser send requests to 127.0.0.1 under that site's own name (DNS rebinding)
         # and read the answers. The page shows prompts, so it is served under a name of this machine only.
         if not is_loopback(headers.get("host")):
-            return _local_only()
+            return _refuse_foreign_host()
         if path != "/":
             kind = {"content-type": "text/event-stream", "cache-control": "no-store"}
             return Outcome(200, kind, self._stream_journal(), streamed=True)
         text = resources.files("gemway_emulator").joinpath("page.html").read_text(encoding="utf-8")
-        newest = self._describe_all()[-_SHOWN_PLAINLY:][::-1]
-        text = text.replace("<!-- requests -->", "".join(map(_as_html, newest)))
+        newest = self._describe_journal()[-_SHOWN_PLAINLY:][::-1]
+        text = text.replace("<!-- requests -->", "".join(map(_to_plain_html, newest)))
         return Outcome(200, {"content-type": "text/html; charset=utf-8"}, [text.encode()])
 
     async def _stream_journal(self) -> AsyncGenerator[bytes, None]:
@@ -103,7 +105,7 @@ class Application:
                 state = (id(entry), entry.ended is not None)
                 if sent.get(index) != state:
                     sent[index] = state
-                    yield f"data: {json.dumps(self._describe(entry, index))}\n\n".encode()
+                    yield f"data: {json.dumps(self._describe_entry(entry, index))}\n\n".encode()
             yield b""  # a look whether the browser is still there
             await asyncio.sleep(_POLL)
 
@@ -112,11 +114,11 @@ class Application:
         headers, gateway = message.headers, self._gateway
         peer = f"[{message.peer}]" if ":" in message.peer else message.peer
         if not is_loopback(headers.get("host")) or not is_loopback(peer):
-            return _local_only()
+            return _refuse_foreign_host()
         if not gateway.accepts_key(headers.get("authorization", "").removeprefix("Bearer ")):
             raise unauthenticated()
         if (message.method, action) == ("GET", "requests"):
-            return json_outcome(self._describe_all())
+            return json_outcome(self._describe_journal())
         if message.method != "POST" or action not in ("replies", "misbehave", "reset"):
             raise unknown_route(message.method, message.target)
         if action == "reset":
@@ -141,10 +143,10 @@ class Application:
         except ValueError as error:
             raise invalid_argument(str(error)) from None
 
-    def _describe_all(self) -> list[dict[str, Any]]:
-        return [self._describe(entry, index) for index, entry in enumerate(self._gateway.journal)]
+    def _describe_journal(self) -> list[dict[str, Any]]:
+        return [self._describe_entry(entry, index) for index, entry in enumerate(self._gateway.journal)]
 
-    def _describe(self, entry: Entry, index: int) -> dict[str, Any]:
+    def _describe_entry(self, entry: Entry, index: int) -> dict[str, Any]:
         """One journal entry as JSON, without keys."""
         description = {
             "index": index,
@@ -189,7 +191,7 @@ def _to_replies(value: Any) -> list[Reply]:
     return replies
 
 
-def _as_html(entry: dict[str, Any]) -> str:
+def _to_plain_html(entry: dict[str, Any]) -> str:
     """One described entry for readers without JavaScript."""
     headers = "\n".join(f"{name}: {value}" for name, value in entry["headers"].items())
     boxes = (headers, json.dumps(entry["json"], ensure_ascii=False, indent=2), entry["answer"])
@@ -198,9 +200,9 @@ def _as_html(entry: dict[str, Any]) -> str:
     return f"<details><summary>{title}</summary>{description}</details>"
 
 
-def _plain_text(text: str, status: int = 200) -> Outcome:
+def _text_outcome(text: str, status: int = 200) -> Outcome:
     return Outcome(status, {"content-type": "text/plain; charset=utf-8"}, [text.encode()])
 
 
-def _local_only() -> Outcome:
-    return _plain_text("this is only served under a loopback address, such as 127.0.0.1", 403)
+def _refuse_foreign_host() -> Outcome:
+    return _text_outcome("this is only served under a loopback address, such as 127.0.0.1", 403)

@@ -31,6 +31,7 @@ _CONTRAST = 24  # of 765: how much a cell differs from the mean before its place
 # gemini-embedding-2 reads its task in the text (ai.google.dev/gemini-api/docs/embeddings); it is no part of the meaning.
 _TASK = re.compile(r"(?:task: [^|\n]*\| query: |title: [^|\n]*\| text: )")
 
+# Limits that clients run into when they embed whole documents.
 _MOST_REQUESTS = 100  # Google's 400: "at most 100 requests can be in one batch"
 _MOST_INPUTS = 2048  # developers.openai.com/api/reference: embeddings, input
 
@@ -40,7 +41,7 @@ Json = dict[str, Any]
 def answer_single(request: Json, model: Model) -> Json:
     """The answer to `:embedContent`."""
     _check_input(request, model, "EmbedContentRequest")
-    return {"embedding": {"values": _embed_request(request, model)}} | _usage_of([request], model)
+    return {"embedding": {"values": _embed_request(request, model)}} | _describe_usage([request], model)
 
 
 def answer_batch(body: Json, model: Model, *, merged: bool = False) -> Json:
@@ -57,7 +58,7 @@ def answer_batch(body: Json, model: Model, *, merged: bool = False) -> Json:
     if merged:
         parts = [part for request in requests for part in request["content"]["parts"]]
         requests = [{**requests[0], "content": {"parts": parts}}]
-    return {"embeddings": [{"values": _embed_request(request, model)} for request in requests]} | _usage_of(
+    return {"embeddings": [{"values": _embed_request(request, model)} for request in requests]} | _describe_usage(
         requests, model
     )
 
@@ -73,7 +74,7 @@ def answer_openai(body: Json, model: Model, *, merged: bool = False) -> Json:
     texts = ["\n".join(texts)] if merged else texts
     vectors = [embed([{"text": text}], dimensions or model.dimensions) for text in texts]
     entries = [
-        {"object": "embedding", "index": index, "embedding": vector if form == "float" else _base64(vector)}
+        {"object": "embedding", "index": index, "embedding": vector if form == "float" else _encode_floats(vector)}
         for index, vector in enumerate(vectors)
     ]
     tokens = sum(map(_usage.count, texts))
@@ -103,7 +104,7 @@ def _embed_request(request: Json, model: Model) -> list[float]:
     return embed(request["content"]["parts"], request.get("outputDimensionality") or model.dimensions)
 
 
-def _usage_of(requests: list[Json], model: Model) -> Json:
+def _describe_usage(requests: list[Json], model: Model) -> Json:
     """`usageMetadata`, which only gemini-embedding-2 and its previews send; Google spells the details in two ways."""
     if "embedding-2" not in model.name:
         return {}
@@ -127,7 +128,7 @@ def _openai_texts(value: Any) -> list[str]:
     return texts
 
 
-def _base64(vector: list[float]) -> str:
+def _encode_floats(vector: list[float]) -> str:
     """OpenAI's compact form: little-endian float32 numbers."""
     numbers = array("f", vector)
     if sys.byteorder == "big":

@@ -17,6 +17,7 @@ Chunk = dict[str, Any]
 Signature: TypeAlias = str | Literal[False] | None
 """A signature, or the id of a call, to send as it is; None leaves it to the served model; False sends none."""
 
+# Google sends a long text in few large events. These are smaller, so that short answers of tests are streams too.
 _TOKENS_PER_EVENT = 6
 _MOST_EVENTS = 12
 _IN_TOTAL = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
@@ -85,7 +86,7 @@ def _add_signature(part: Part, signature: Signature) -> Part:
 
 @dataclass(frozen=True)
 class Envelope:
-    """What every chunk of one answer repeats, and what its usage is counted from."""
+    """The fields that every chunk of one answer repeats, and the numbers that its usage is counted from."""
 
     model: Model
     response_id: str
@@ -121,6 +122,7 @@ class Envelope:
         return chunk | (turn.response_fields if ended else {})
 
     def _count_usage(self, turn: Turn, parts: list[Part], *, ended: bool) -> dict[str, Any]:
+        # Every chunk of Google's streams has usage, counted up to that chunk; only the last is the bill.
         others = [part for other in turn.alternatives for part in other.parts] if ended else []
         answer, thoughts = _usage.answer_tokens([*parts, *others], self.model, self.image_size)
         thoughts += turn.hidden_thoughts
@@ -131,6 +133,7 @@ class Envelope:
             counted["candidatesTokenCount"] = sum(answer.values())
         if thoughts:
             counted["thoughtsTokenCount"] = thoughts
+        # Scripted numbers are those of the whole answer: a chunk before the end may not report more than was sent.
         scripted = dict(turn.usage or {})
         if not ended and "candidatesTokenCount" in scripted:
             scripted["candidatesTokenCount"] = min(counted["candidatesTokenCount"], scripted["candidatesTokenCount"])
@@ -210,6 +213,8 @@ def _continues_text(first: Part, second: Part) -> bool:
 
 def _make_candidate(turn: Turn, parts: list[Part], index: int, *, ended: bool) -> Chunk:
     candidate: Chunk = {}
+    # As recorded: an answer that is empty by choice has a content with a role and no parts, a malformed call
+    # has no content at all. Clients that read `content.parts` without a look fail at either.
     if parts or turn.finish_reason == "STOP":
         candidate["content"] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
     if ended:

@@ -93,6 +93,7 @@ class Gateway:
         if options.upstream is not None:
             self.server = OpenAIServer(options.upstream, model=options.upstream_model, api_key=options.upstream_key)
         self._latency = None if options.latency is None else Latency(options.latency, seed=options.seed)
+        # `reset` returns to these: one emulator serves a whole test run, and no test may change the next one's.
         self._initial = {option.name: getattr(options, option.name) for option in fields(Options)}
         self._ids, self._lock = itertools.count(1), threading.Lock()
 
@@ -123,6 +124,7 @@ class Gateway:
         return outcome
 
     async def _admit_request(self, entry: Entry) -> Outcome:
+        # The key comes first. Without it nobody learns which routes and models there are, and no reply is used up.
         path, _, query = entry.path.partition("?")
         parameters = parse_qs(query)
         scheme, _, token = entry.headers.get("authorization", "").partition(" ")
@@ -135,14 +137,15 @@ class Gateway:
         if self.recorder is not None:
             return await self.recorder.pass_on(entry, below)
         if self.tape is not None:
+            # Clients list models before they ask; where the tape has no such request, the emulator's list is served.
             taped = self.tape.answer(entry.method, below, entry.headers.get("x-record-id"), entry.body)
             if taped is not None:
                 return taped
         if self._is_openai_embeddings(entry):
-            return self._embed_for_openai(entry)
-        return await self._dispatch(entry, path, parameters)
+            return self._answer_openai_embedding(entry)
+        return await self._route_request(entry, path, parameters)
 
-    async def _dispatch(self, entry: Entry, path: str, query: dict[str, list[str]]) -> Outcome:
+    async def _route_request(self, entry: Entry, path: str, query: dict[str, list[str]]) -> Outcome:
         route = _ROUTE.fullmatch(unquote(path)[len(self.prefix) :]) if path.startswith(self.prefix) else None
         if route is None or (route["version"] == "v1" and self._misbehaves("no_v1_route")):
             raise unknown_route(entry.method, path)
@@ -155,14 +158,15 @@ class Gateway:
         model = self._find_model(name, action, version)
         if action in ("generateContent", "streamGenerateContent"):
             request = Request(model, self._read_body(entry, "Request"), action == "streamGenerateContent")
-            return await self._generate(request, sse=query.get("alt") == ["sse"])
+            return await self._answer_generation(request, sse=query.get("alt") == ["sse"])
+        # one-hub sends every verb it does not know to the generation, which answers 200 with text.
         if self._misbehaves("unknown_verbs_generate"):
             body = _messages.normalise(_messages.parse_json(entry.body), "Anything", check=False)
             request = Request(model, {"contents": body.get("contents") or [body.get("content") or {}]})
             return self._send_turn(compose_answer(request), request, sse=False)
         if action == "countTokens":
             return self._count_tokens(self._read_body(entry, "CountTokensRequest"))
-        return self._embed(entry, model, action)
+        return self._answer_embedding(entry, model, action)
 
     def _misbehaves(self, *names: str) -> bool:
         return any(name in self.options.misbehave for name in names)
@@ -190,7 +194,7 @@ class Gateway:
         page: dict[str, Any] = {"models": [model.describe() for model in models[start:end]]}
         return page | ({"nextPageToken": str(end)} if end < len(models) else {})
 
-    async def _generate(self, request: Request, *, sse: bool) -> Outcome:
+    async def _answer_generation(self, request: Request, *, sse: bool) -> Outcome:
         if self.options.validate:
             _rules.check_request(request, self.signatures, strict=self.options.strict_signatures)
         reply = await self._choose_reply(request)
@@ -209,12 +213,14 @@ class Gateway:
 
     async def _choose_reply(self, request: Request) -> Reply | OpenAIServer:
         """The next scripted reply, else the one of `respond=`, else the server that answers, else the emulator's own."""
+        # Tests enqueue from their own thread while this one takes: the lock keeps replies in order.
         with self._lock:
             if self.queue:
                 return self.queue.popleft()
         respond = self.options.respond
         if respond is not None and (reply := await _ask_responder(respond, request)) is not None:
             return reply
+        # Local OpenAI-compatible servers make neither pictures nor sound; those remain the emulator's own.
         if self.server is not None and request.modalities == ["TEXT"]:
             return self.server
         if "IMAGE" in request.modalities:
@@ -223,6 +229,7 @@ class Gateway:
         return compose_answer(request)
 
     async def _ask_server(self, server: OpenAIServer, request: Request, *, sse: bool) -> Outcome:
+        # Misbehaviours rearrange whole streams, and a JSON array is one document: both wait for the end.
         if not request.streamed or not sse or self.options.misbehave:
             return self._send_turn(await server.answer(request), request, sse=sse)
         pieces = server.stream(request)
@@ -230,10 +237,10 @@ class Gateway:
         first = await anext(pieces, None)
         if first is None:
             raise GoogleError(502, "The upstream server ended without an answer.")
-        translated = self._translate(request, first, pieces)
+        translated = self._translate_stream(request, first, pieces)
         return Outcome(200, {"content-type": "text/event-stream"}, translated, streamed=True)
 
-    async def _translate(
+    async def _translate_stream(
         self, request: Request, piece: Piece | None, pieces: AsyncGenerator[Piece, None]
     ) -> AsyncGenerator[bytes, None]:
         """The bytes of a stream whose pieces a server sends; signed and counted as the emulator's own."""
@@ -278,16 +285,16 @@ class Gateway:
         number = 0 if self._misbehaves("count_tokens_zero") else sum(totals.values())
         return json_outcome({"totalTokens": number, "promptTokensDetails": _usage.details(totals)})
 
-    def _embed_for_openai(self, entry: Entry) -> Outcome:
+    def _answer_openai_embedding(self, entry: Entry) -> Outcome:
         """OpenAI's `/v1/embeddings`, which many gateways serve with the same key."""
         name = _messages.parse_json(entry.body).get("model")
         try:
             model = self._find_model(name if isinstance(name, str) else "", "embedContent", "v1")
         except GoogleError:
             raise GoogleError(404, f"The model `{name}` does not exist or you do not have access to it.") from None
-        return self._embed(entry, model, "openai")
+        return self._answer_embedding(entry, model, "openai")
 
-    def _embed(self, entry: Entry, model: Model, action: str) -> Outcome:
+    def _answer_embedding(self, entry: Entry, model: Model, action: str) -> Outcome:
         with self._lock:  # errors and raw replies can be sent on any route
             if self.queue and isinstance(scripted := self.queue[0], (GoogleError, Outcome)):
                 self.queue.popleft()

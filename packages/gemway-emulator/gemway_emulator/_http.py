@@ -70,7 +70,7 @@ class Server:
     ) -> None:
         self._listener, self._answer, self._close = listener, answer, close
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run_server()), name="gemway-emulator", daemon=True
+            target=lambda: asyncio.run(self._serve_until_stopped()), name="gemway-emulator", daemon=True
         )
         self._ready = threading.Event()
         self._connections: set[asyncio.Task[None] | None] = set()
@@ -87,12 +87,13 @@ class Server:
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(_START_LIMIT)
 
-    async def _run_server(self) -> None:
+    async def _serve_until_stopped(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         server = await asyncio.start_server(self._serve_connection, sock=self._listener, limit=_LONGEST_HEAD)
         self._ready.set()
         await self._stopping.wait()
         server.close()
+        # Some answers are in the middle of a scripted delay of minutes, and a stop should take none.
         tasks = [task for task in self._connections if task is not None]
         for task in tasks:
             task.cancel()
@@ -127,6 +128,7 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     method, target, version = first.split(" ")
     pairs = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     headers = Headers(pairs, encoding="latin-1")
+    # curl asks before it sends more than 1 MB, and waits a second for the answer.
     if headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if "chunked" in headers.get("transfer-encoding", "").lower():
@@ -153,6 +155,8 @@ async def _write_answer(writer: asyncio.StreamWriter, message: Message, outcome:
     """Send *outcome*; whether the connection can be used again."""
     if outcome.delay > 0:
         await asyncio.sleep(outcome.delay)
+    # With its length known, an answer needs no chunks. A cut one must not have it right, so it is sent in chunks
+    # without the last one: that is how clients notice.
     frames, headers = outcome.frames, {name.lower(): value for name, value in outcome.headers.items()}
     if not isinstance(frames, AsyncGenerator) and not outcome.streamed and not outcome.cut:
         frames = [b"".join(frames)]

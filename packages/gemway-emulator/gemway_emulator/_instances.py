@@ -62,12 +62,13 @@ class _InstanceMaker:
         """A value for *schema*, which describes the field *key*."""
         if depth > _DEEPEST:
             return None
-        schema, paired = self._resolve(schema), self._values.find_pair(key)
+        schema, paired = self._resolve_schema(schema), self._values.find_pair(key)
         if "const" in schema:
             return schema["const"]
+        # A text that names an option means it; without one, the first is as good as any.
         if options := schema.get("enum"):
             return paired if paired in options else (self._values.find_mentioned(options) or options)[0]
-        kind = _type_of(schema)
+        kind = _find_type(schema)
         if kind == "object":
             return self._make_object(schema, depth)
         if kind == "array":
@@ -78,25 +79,25 @@ class _InstanceMaker:
             return (paired or str(schema.get("default", True))).lower() not in ("false", "no", "off", "0")
         return None if kind == "null" else self._make_string(schema, key)
 
-    def _resolve(self, schema: Any) -> Json:
+    def _resolve_schema(self, schema: Any) -> Json:
         """Follow references, and choose an alternative of anyOf or oneOf."""
         resolved: Json = schema if isinstance(schema, dict) else {}
         for _ in range(20):
             if ref := resolved.get("$ref") or resolved.get("ref"):
-                resolved = {**self._find_reference(ref), **_leave_out(resolved, "$ref", "ref")}
+                resolved = {**self._find_reference(ref), **_leave_out_keywords(resolved, "$ref", "ref")}
             elif options := resolved.get("anyOf") or resolved.get("oneOf"):
-                resolved = {**_leave_out(resolved, "anyOf", "oneOf"), **self._choose_alternative(options)}
+                resolved = {**_leave_out_keywords(resolved, "anyOf", "oneOf"), **self._choose_alternative(options)}
             else:
                 break
         # Google refuses most formats, so clients put them into the description (`Format: uuid.`).
         described = _FORMAT_IN_WORDS.search(str(resolved.get("description") or ""))
-        if described and described[1].lower() in _FORMATS and _type_of(resolved) == "string":
+        if described and described[1].lower() in _FORMATS and _find_type(resolved) == "string":
             return {"format": described[1], **resolved}
         return resolved
 
     def _choose_alternative(self, options: list[Any]) -> Json:
         """The alternative whose constant or title the text mentions, else the first that is not null."""
-        real = [option for option in options if isinstance(option, dict) and _type_of(option) != "null"]
+        real = [option for option in options if isinstance(option, dict) and _find_type(option) != "null"]
         labels: dict[str, Json] = {}
         for option in real:
             ref = option.get("$ref") or option.get("ref") or ""
@@ -117,6 +118,7 @@ class _InstanceMaker:
     def _make_object(self, schema: Json, depth: int) -> Json:
         properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
         is_deep, made = depth >= _DEEPEST_OPTIONAL, {}
+        # Few tools mark what they require; an empty object would then be valid and of no use to a program.
         required = schema.get("required")
         if not required:
             fields = [] if is_deep else [name for name in properties if isinstance(properties[name], dict)]
@@ -128,7 +130,7 @@ class _InstanceMaker:
                 is_null = _admits_null(value) and (is_deep or not is_named)
                 made[name] = None if is_null else self.make(value, name, depth + 1)
             elif name in properties and not is_deep:
-                options = self._resolve(value).get("enum") or []
+                options = self._resolve_schema(value).get("enum") or []
                 if is_named or self._values.find_mentioned(options):
                     made[name] = self.make(value, name, depth + 1)
         least = schema.get("minProperties") or 0
@@ -140,10 +142,10 @@ class _InstanceMaker:
     def _make_array(self, schema: Json, key: str, depth: int) -> list[Any]:
         if prefix := schema.get("prefixItems"):
             return [self.make(item, key, depth + 1) for item in prefix]
-        item, low, high = self._resolve(schema.get("items")), schema.get("minItems") or 0, schema.get("maxItems")
+        item, low, high = self._resolve_schema(schema.get("items")), schema.get("minItems") or 0, schema.get("maxItems")
         high = _MOST_ITEMS if high is None else high
         made: list[Any] = []
-        if _type_of(item) == "string" and not item.keys() & {"pattern", "format"}:
+        if _find_type(item) == "string" and not item.keys() & {"pattern", "format"}:
             options = item.get("enum")
             made = [_fit_length(text, item) for text in self._values.find_list(key) if not options or text in options]
         while len(made) < max(low, 0 if depth >= _DEEPEST_OPTIONAL else min(1, high)):
@@ -155,7 +157,7 @@ class _InstanceMaker:
 
     def _make_string(self, schema: Json, key: str) -> str:
         if pattern := schema.get("pattern"):
-            candidates = [self._values.find_pair(key) or "", *self._values.quoted, _write_match(pattern)]
+            candidates = [self._values.find_pair(key) or "", *self._values.quoted, _write_matching_text(pattern)]
             return next((text for text in candidates if re.search(pattern, text)), "")
         form = str(schema.get("format") or "").lower()
         if form in _FORMATS:
@@ -180,6 +182,7 @@ class _TextValues:
         self.quoted: list[str] = [next(filter(None, groups)) for groups in _QUOTED.findall(text)]
         strings = dict.fromkeys([*self.quoted, *capitalised_names(_QUOTED.sub(" ", text))])
         self._strings = [value for value in strings if len(value) > 1]
+        # The parts of dates and addresses are no numbers of their own.
         self._numbers: list[str] = _NUMBER.findall(re.sub(r"\d{4}-\d\d-\d\d|https?://\S+", " ", text))
 
     def find_pair(self, key: str) -> str | None:
@@ -234,7 +237,7 @@ class _TextValues:
         return None
 
 
-def _type_of(schema: Json) -> str:
+def _find_type(schema: Json) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((name for name in kind if str(name).lower() != "null"), "null")
@@ -256,10 +259,10 @@ def _admits_null(schema: Any) -> bool:
         return False
     kinds = schema["type"] if isinstance(schema.get("type"), list) else []
     options = [option for option in schema.get("anyOf") or schema.get("oneOf") or [] if isinstance(option, dict)]
-    return bool(schema.get("nullable")) or "null" in map(str.lower, [*map(str, kinds), *map(_type_of, options)])
+    return bool(schema.get("nullable")) or "null" in map(str.lower, [*map(str, kinds), *map(_find_type, options)])
 
 
-def _leave_out(schema: Json, *names: str) -> Json:
+def _leave_out_keywords(schema: Json, *names: str) -> Json:
     return {name: value for name, value in schema.items() if name not in names}
 
 
@@ -278,16 +281,16 @@ def _fit_length(text: str, schema: Json) -> str:
     return text if len(text) >= low else (text + "." * low)[:low]
 
 
-def _write_match(pattern: str) -> str:
+def _write_matching_text(pattern: str) -> str:
     """A short text that matches *pattern*; empty if that takes look-arounds or backreferences."""
     try:
-        text, _ = _write_group(_PATTERN_ITEM.finditer(pattern))
+        text, _ = _write_pattern_group(_PATTERN_ITEM.finditer(pattern))
         return text if re.search(pattern, text) else ""
     except re.error:
         return ""
 
 
-def _write_group(items: Iterator[re.Match[str]]) -> tuple[str, int]:
+def _write_pattern_group(items: Iterator[re.Match[str]]) -> tuple[str, int]:
     """(the first alternative with the fewest repetitions, how often the group itself must be there)."""
     alternatives = [""]
     for match in items:
@@ -297,7 +300,7 @@ def _write_group(items: Iterator[re.Match[str]]) -> tuple[str, int]:
         if item == "|":
             alternatives.append("")
         elif item.startswith("("):
-            group, least = _write_group(items)
+            group, least = _write_pattern_group(items)
             alternatives[-1] += group * least
         else:
             # Whatever matches it alone: one character for a letter, many for a class, none for an anchor.

@@ -1,4 +1,4 @@
-"""The journal: what was asked, when, and how it ended. Keys are kept for tests but never printed."""
+"""The journal: every request, its time, and how it ended. Keys are kept for tests but never printed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _PLAIN_HEADERS = {
     *("content-length", "content-type", "expect", "host", "keep-alive", "te", "transfer-encoding", "user-agent"),
     *("x-goog-api-client", "x-server-timeout"),
 }
+# Answers hold pictures of several megabytes, and a session may last a day: only the newest stay whole, for the page.
 _ANSWER_KEPT = 16_000_000
 _BEGINNING = 4_000
 _WHOLE_ANSWERS = 50
@@ -58,7 +59,7 @@ class Entry:
 
     @property
     def answer(self) -> str:
-        """What was sent, as text: up to 16 MB for the newest requests, the beginning for older ones."""
+        """The answer as text: up to 16 MB for the newest requests, the beginning for older ones."""
         return self._answer.decode(errors="replace")
 
     def watch(self, data: bytes | None) -> None:

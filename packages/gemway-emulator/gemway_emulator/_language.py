@@ -18,7 +18,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][\"”])\s+(?=[A-Z\"“])")
 _NAME = re.compile(r"\b[A-Z][\w'-]*(?:\s+[A-Z][\w'-]*)*")
 _AFTER_NAME = re.compile(r" (?:is|was|has|had|lives?|works?)\b")
 
-# The beginning of the text that it sends if it has no answer. Such turns are not searched for later answers.
+# The beginning of the text that the emulator sends if it has no answer. Such turns are not searched for later answers.
 OWN_WORDS = "This is the gemway emulator"
 
 
@@ -40,7 +40,9 @@ def words(text: str) -> list[str]:
 
 def content_words(text: str) -> list[str]:
     """The stems of the words that mean something, in order."""
-    return [_stem_of(word) for word in words(text) if word not in _STOP_WORDS and (len(word) > 1 or not word.isascii())]
+    return [
+        _cut_to_stem(word) for word in words(text) if word not in _STOP_WORDS and (len(word) > 1 or not word.isascii())
+    ]
 
 
 def topic(text: str) -> str:
@@ -85,7 +87,7 @@ def nearest_sentence(text: str, background: str) -> str:
     return f"{OWN_WORDS}; it has no language model to answer{f': {about}' if about else ''}."
 
 
-def _stem_of(word: str) -> str:
+def _cut_to_stem(word: str) -> str:
     """A crude stem: enough for call/calls/calling/called."""
     for ending in ("ations", "ation", "ings", "ing", "ies", "ied", "ed", "es", "s", "ly"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):

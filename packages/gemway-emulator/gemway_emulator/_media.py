@@ -12,7 +12,8 @@ from array import array
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
-SPEECH_TYPE = "audio/L16;codec=pcm;rate=24000"  # raw PCM, as Google sends it
+# Google's speech models answer with raw PCM under this type (ai.google.dev/gemini-api/docs/speech-generation).
+SPEECH_TYPE = "audio/L16;codec=pcm;rate=24000"
 _RATE = 24_000
 _SECONDS_PER_WORD = 0.08
 _MOST_WORDS = 100
@@ -31,12 +32,12 @@ def draw(prompt: str, size: Size) -> bytes:
     """Return a PNG of *size* pixels that shows *prompt* over a background of its own: a gradient with a soft disc."""
     gradient = Image.linear_gradient("L").resize((1, size[1])).resize(size)
     picture = ImageOps.colorize(gradient, _dark_colour(prompt), _light_colour(prompt))
-    radius, digest = min(size) // 3, _digest(prompt)
+    radius, digest = min(size) // 3, _hash_prompt(prompt)
     across, down = (size[axis] * (64 + digest[2 + axis] // 2) // 256 for axis in (0, 1))
     box = (across - radius, down - radius, across + radius, down + radius)
     disc = _first_colour_word(prompt) or _to_colour(digest[4], 0.55, 0.9)
     ImageDraw.Draw(picture).ellipse(box, fill=disc)
-    return _finish(picture, prompt, at_bottom=False)
+    return _caption_and_encode(picture, prompt, at_bottom=False)
 
 
 def open_picture(source: bytes) -> Image.Image | None:
@@ -57,7 +58,7 @@ def edit(prompt: str, picture: Image.Image, size: Size) -> bytes:
     else:
         colour = _first_colour_word(prompt) or _light_colour(prompt)
         picture = Image.blend(picture, Image.new("RGB", picture.size, colour), 0.35)
-    return _finish(picture, prompt, at_bottom=True)
+    return _caption_and_encode(picture, prompt, at_bottom=True)
 
 
 def speak(text: str) -> bytes:
@@ -75,16 +76,16 @@ def name_colour(pixel: Colour) -> str:
     return min(_PLAIN_COLOURS.split(), key=lambda name: math.dist(pixel, ImageColor.getrgb(name)[:3]))
 
 
-def _digest(prompt: str) -> bytes:
+def _hash_prompt(prompt: str) -> bytes:
     return hashlib.sha256(prompt.encode()).digest()
 
 
 def _dark_colour(prompt: str) -> Colour:
-    return _to_colour(_digest(prompt)[0], 0.6, 0.35)
+    return _to_colour(_hash_prompt(prompt)[0], 0.6, 0.35)
 
 
 def _light_colour(prompt: str) -> Colour:
-    return _to_colour(_digest(prompt)[1], 0.5, 0.85)
+    return _to_colour(_hash_prompt(prompt)[1], 0.5, 0.85)
 
 
 def _to_colour(position: int, saturation: float, value: float) -> Colour:
@@ -97,7 +98,7 @@ def _first_colour_word(prompt: str) -> Colour | None:
     return ImageColor.getrgb(match[1])[:3] if match else None
 
 
-def _finish(picture: Image.Image, prompt: str, *, at_bottom: bool) -> bytes:
+def _caption_and_encode(picture: Image.Image, prompt: str, *, at_bottom: bool) -> bytes:
     """*picture* as PNG, with *prompt* on a dark band, in letters as large as its length allows."""
     width, height = picture.size
     letters = max(10, min(width, height) // (12 if len(prompt) < 60 else 20))
@@ -117,5 +118,6 @@ def _finish(picture: Image.Image, prompt: str, *, at_bottom: bool) -> bytes:
         place = (width // 2, top + letters // 2 + int(letters * 1.35 * row))
         pen.text(place, line, font=font, fill=(255, 255, 255), anchor="ma")
     stream = io.BytesIO()
+    # The fastest level that still compresses: with the default one a picture of 4K takes almost twice as long.
     picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()

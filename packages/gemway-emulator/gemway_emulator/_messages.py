@@ -74,6 +74,8 @@ def normalise(
     return result
 
 
+# The API reads JSON as Protocol Buffers do (protobuf.dev/programming-guides/json): both spellings of a name, null
+# for absent, enums by name or number, integers as text. The names of one program are few, so both are cached.
 @lru_cache(maxsize=4096)
 def to_snake(name: str) -> str:
     """The snake_case spelling of *name*, which Google's errors use."""
@@ -144,10 +146,10 @@ class _MessageReader:
             name = names[value] if is_number and 0 <= value < len(names) else str(value).upper()
             return name if name in names else self._add_violation(path, f"{_PACKAGE}.{kind}", value)
         if kind == "bytes" and isinstance(value, str) and decode_base64("".join(value.split())) is None:
-            text = f"Invalid value at '{path}' (TYPE_BYTES), Base64 decoding failed for {_shorten(value)}"
+            text = f"Invalid value at '{path}' (TYPE_BYTES), Base64 decoding failed for {_shorten_value(value)}"
             self.violations.append((path, text))
             return _INVALID
-        if kind == "integer" and _is_whole(value):
+        if kind == "integer" and _is_whole_number(value):
             value = int(value)
         types, name = _SCALARS[kind]
         # In Python true is a number; in JSON it is none.
@@ -155,15 +157,15 @@ class _MessageReader:
         return value if fits else self._add_violation(path, name, value)
 
     def _add_violation(self, path: str, kind: str, value: Any) -> Any:
-        self.violations.append((path, f"Invalid value at '{path}' ({kind}), {_shorten(value)}"))
+        self.violations.append((path, f"Invalid value at '{path}' ({kind}), {_shorten_value(value)}"))
         return _INVALID
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole_number(value: Any) -> bool:
     """Google takes an integer as text, which is how it sends large ones, and as a float without a fraction."""
     return value.is_integer() if isinstance(value, float) else bool(re.fullmatch(r"-?\d+", str(value)))
 
 
-def _shorten(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + '..."'

@@ -82,6 +82,7 @@ def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> li
     """Apply the content deviations in *names* to the chunks of one answer."""
     if not names:
         return chunks
+    # Scripted turns may be served again, so changes are made on a copy.
     copies: list[Chunk] = json.loads(json.dumps(chunks))
     for field, change in [row for name, row in _CHANGES.items() if name in names]:
         for chunk in copies:
@@ -97,11 +98,11 @@ def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> li
     return _spell_in_snake_case(copies) if "snake_case_response" in names else copies
 
 
-def _drop(field: str) -> tuple[str, Callable[[Chunk], Any]]:
+def _drop_field(field: str) -> tuple[str, Callable[[Chunk], Any]]:
     return field, lambda holder: holder.pop(field)
 
 
-def _write_data(write: Callable[[Chunk], str]) -> tuple[str, Callable[[Chunk], Any]]:
+def _write_picture_data(write: Callable[[Chunk], str]) -> tuple[str, Callable[[Chunk], Any]]:
     return "inlineData", lambda part: part["inlineData"].update(data=write(part["inlineData"]))
 
 
@@ -123,24 +124,24 @@ def _add_fields(chunk: Chunk) -> None:
 # A field, and the change of everything that has it: the chunk, a candidate, its content, or a part.
 _CHANGES: dict[str, tuple[str, Callable[[Chunk], Any]]] = {
     "unknown_fields": ("usageMetadata", _add_fields),
-    "no_usage": _drop("usageMetadata"),
+    "no_usage": _drop_field("usageMetadata"),
     "no_response_ids": ("responseId", lambda chunk: [chunk.pop(name) for name in ("responseId", "modelVersion")]),
-    "no_role": _drop("role"),
-    "no_signatures": _drop("thoughtSignature"),
+    "no_role": _drop_field("role"),
+    "no_signatures": _drop_field("thoughtSignature"),
     "no_call_ids": ("functionCall", lambda part: part["functionCall"].pop("id", None)),
     "unknown_part": ("finishReason", _add_part),
     "args_as_json_string": ("functionCall", _write_args_as_text),
-    "urlsafe_base64_images": _write_data(lambda blob: blob["data"].replace("+", "-").replace("/", "_")),
-    "unpadded_base64_images": _write_data(lambda blob: blob["data"].rstrip("=")),
-    "data_url_images": _write_data(lambda blob: f"data:{blob['mimeType']};base64,{blob['data']}"),
+    "urlsafe_base64_images": _write_picture_data(lambda blob: blob["data"].replace("+", "-").replace("/", "_")),
+    "unpadded_base64_images": _write_picture_data(lambda blob: blob["data"].rstrip("=")),
+    "data_url_images": _write_picture_data(lambda blob: f"data:{blob['mimeType']};base64,{blob['data']}"),
     "signature_not_base64": ("thoughtSignature", lambda part: part.update(thoughtSignature="sig: nature!")),
-    "no_finish_reason": _drop("finishReason"),
+    "no_finish_reason": _drop_field("finishReason"),
     "unknown_finish_reason": ("finishReason", lambda candidate: candidate.update(finishReason="TIRED_OF_TALKING")),
     "stop_in_every_chunk": ("index", lambda candidate: candidate.setdefault("finishReason", "STOP")),
 }
 
 
-def _without(chunk: Chunk, name: str) -> Chunk:
+def _leave_out_field(chunk: Chunk, name: str) -> Chunk:
     return {key: value for key, value in chunk.items() if key != name}
 
 
@@ -149,8 +150,8 @@ def _end_with_empty_chunk(chunks: list[Chunk]) -> list[Chunk]:
     if not parts_of(last):
         return chunks
     ending = [candidate | {"content": {"role": "model"}} for candidate in candidates_of(last)]
-    spoken = [_without(candidate, "finishReason") for candidate in candidates_of(last)]
-    return [*chunks[:-1], last | {"candidates": spoken}, last | {"candidates": ending}]
+    spoken_candidates = [_leave_out_field(candidate, "finishReason") for candidate in candidates_of(last)]
+    return [*chunks[:-1], last | {"candidates": spoken_candidates}, last | {"candidates": ending}]
 
 
 # What streams are made of.
@@ -158,11 +159,11 @@ _REARRANGEMENTS: dict[str, Callable[[list[Chunk]], list[Chunk]]] = {
     "empty_last_chunk": _end_with_empty_chunk,
     "usage_only_last_chunk": lambda chunks: [
         *chunks[:-1],
-        _without(chunks[-1], "usageMetadata"),
-        _without(chunks[-1], "candidates"),
+        _leave_out_field(chunks[-1], "usageMetadata"),
+        _leave_out_field(chunks[-1], "candidates"),
     ],
     "usage_on_last_chunk_only": lambda chunks: [
-        *(_without(chunk, "usageMetadata") for chunk in chunks[:-1]),
+        *(_leave_out_field(chunk, "usageMetadata") for chunk in chunks[:-1]),
         chunks[-1],
     ],
     "cut_stream": lambda chunks: chunks[:-1],

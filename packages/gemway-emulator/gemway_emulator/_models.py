@@ -1,4 +1,4 @@
-"""What is known about model names: generation, modality, windows, vectors, sizes of pictures. The facts are in models.txt."""
+"""Facts about models by their names: generation, modality, windows, vectors, sizes of pictures. models.txt lists them."""
 
 from __future__ import annotations
 

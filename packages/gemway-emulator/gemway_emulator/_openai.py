@@ -52,22 +52,26 @@ class OpenAIServer(Upstream):
         """The whole answer."""
         answer = _ServerAnswer(request)
         try:
-            answer.add(await self._read_json("POST", "/chat/completions", await self._translate(request, stream=False)))
+            answer.add(
+                await self._read_json("POST", "/chat/completions", await self._translate_request(request, stream=False))
+            )
         except ValueError:
             raise GoogleError(502, "The upstream server sent no JSON.") from None
         return answer.to_turn([*answer.parts, *answer.take_calls()])
 
     async def stream(self, request: Request) -> AsyncGenerator[Piece, None]:
         """(the turn so far, new parts, whether it ended), as the server sends them; calls come whole, at the end."""
-        response = await self._send_checked("POST", "/chat/completions", await self._translate(request, stream=True))
-        answer, sent = _ServerAnswer(request), 0
+        response = await self._send_checked(
+            "POST", "/chat/completions", await self._translate_request(request, stream=True)
+        )
+        answer, number_sent = _ServerAnswer(request), 0
         try:
             async for line in response.aiter_lines():
                 data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
                 if data and data != "[DONE]":
                     answer.add(json.loads(data))
-                    if new := answer.parts[sent:]:
-                        sent = len(answer.parts)
+                    if new := answer.parts[number_sent:]:
+                        number_sent = len(answer.parts)
                         yield answer.to_turn(answer.parts), new, False
         except (httpx.HTTPError, ValueError):
             return  # the stream breaks off here too: an answer without an end is never made up
@@ -92,10 +96,11 @@ class OpenAIServer(Upstream):
         response = await self._send_checked(method, path, body)
         return json.loads(await response.aread())
 
-    async def _translate(self, request: Request, *, stream: bool) -> Json:
+    async def _translate_request(self, request: Request, *, stream: bool) -> Json:
         config = request.config
         body: Json = {"model": await self._choose_model(request), "messages": _to_messages(request), "stream": stream}
         body |= {theirs: config[ours] for ours, theirs in _OPTIONS.items() if ours in config}
+        # Without this option no chunk of a stream has usage.
         if stream:
             body["stream_options"] = {"include_usage": True}
         if request.tools and request.mode != "NONE":
@@ -142,16 +147,19 @@ class _ServerAnswer:
             self.usage = {"promptTokenCount": prompt, "candidatesTokenCount": answer}
         for choice in (piece.get("choices") or [])[:1]:
             message = choice.get("message") or choice.get("delta") or {}
+            # DeepSeek's name, which vLLM and llama.cpp use too, and that of Ollama.
             thought = message.get("reasoning_content") or message.get("reasoning")
             if thought and self.request.thinks_aloud:
                 self.parts.append(thought_part(thought))
             if message.get("content"):
                 self.parts.append(text_part(message["content"]))
             for place, call in enumerate(message.get("tool_calls") or []):
+                # Calls arrive in fragments, put together by their index. Some servers send whole calls without one,
+                # or arguments as an object.
                 function, arguments = call.get("function") or {}, (call.get("function") or {}).get("arguments") or ""
-                kept = self.calls.setdefault(call.get("index", place), {"name": "", "arguments": ""})
-                kept["name"] = kept["name"] or function.get("name") or ""
-                kept["arguments"] += arguments if isinstance(arguments, str) else json.dumps(arguments)
+                gathered = self.calls.setdefault(call.get("index", place), {"name": "", "arguments": ""})
+                gathered["name"] = gathered["name"] or function.get("name") or ""
+                gathered["arguments"] += arguments if isinstance(arguments, str) else json.dumps(arguments)
             self.finish = choice.get("finish_reason") or self.finish
 
     def take_calls(self) -> list[Part]:
@@ -195,14 +203,14 @@ def _to_messages(request: Request) -> list[Json]:
             continue
         for response in [part["functionResponse"] for part in parts if "functionResponse" in part]:
             # A result goes under the id of its call: the same id, else the first unanswered call of that name.
-            known, name = response.get("id"), response.get("name", "")
-            same = [call for call in waiting if call[0] == known] or [call for call in waiting if call[1] == name]
+            call_id, name = response.get("id"), response.get("name", "")
+            same = [call for call in waiting if call[0] == call_id] or [call for call in waiting if call[1] == name]
             if same:
                 waiting.remove(same[0])
-                known = same[0][0]
+                call_id = same[0][0]
             content = to_text(response.get("response"))
-            messages.append({"role": "tool", "tool_call_id": known or name, "content": content})
-        blocks = [block for part in parts if (block := _to_block(part)) is not None]
+            messages.append({"role": "tool", "tool_call_id": call_id or name, "content": content})
+        blocks = [block for part in parts if (block := _to_content_block(part)) is not None]
         if blocks:
             is_plain = len(blocks) == 1 and blocks[0]["type"] == "text"
             messages.append({"role": "user", "content": blocks[0]["text"] if is_plain else blocks})
@@ -221,7 +229,7 @@ def _to_model_message(parts: list[Part], waiting: list[tuple[str, str]], number:
     return {"role": "assistant", "content": text or None} | ({"tool_calls": calls} if calls else {})
 
 
-def _to_block(part: Part) -> Json | None:
+def _to_content_block(part: Part) -> Json | None:
     if part.get("text"):
         return {"type": "text", "text": part["text"]}
     blob = part.get("inlineData") or part.get("fileData")

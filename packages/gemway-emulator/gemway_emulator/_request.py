@@ -61,24 +61,25 @@ class Request:
     @cached_property
     def prompt(self) -> str:
         """The newest user text."""
-        return text_of(self.contents[self._asked_at]) if self._asked_at >= 0 else ""
+        return text_of(self.contents[self._question_index]) if self._question_index >= 0 else ""
 
     @cached_property
     def earlier(self) -> list[tuple[str, str]]:
         """(role, text) of the turns before the newest user text."""
-        turns = self.contents[: max(self._asked_at, 0)]
+        turns = self.contents[: max(self._question_index, 0)]
         return [(turn.get("role") or "user", text) for turn in turns if (text := text_of(turn))]
 
     @cached_property
     def media(self) -> list[Medium]:
         """The pictures, sounds and files that came with the newest user text or later."""
-        turns = self.contents[max(self._asked_at, 0) :]
-        return [medium for turn in turns for part in _all_parts(turn) if (medium := _to_medium(part))]
+        turns = self.contents[max(self._question_index, 0) :]
+        return [medium for turn in turns for part in _list_all_parts(turn) if (medium := _to_medium(part))]
 
     @cached_property
     def newest_picture(self) -> Medium | None:
         """The last picture in the conversation, from either side; thought pictures do not count."""
-        parts = [part for turn in self.contents for part in _all_parts(turn) if not part.get("thought")]
+        # Image models of Gemini 3 send drafts as thought parts; an edit means the finished picture.
+        parts = [part for turn in self.contents for part in _list_all_parts(turn) if not part.get("thought")]
         media = (medium for part in reversed(parts) if (medium := _to_medium(part)))
         return next((medium for medium in media if medium.mime_type.startswith("image/") and medium.data), None)
 
@@ -90,7 +91,7 @@ class Request:
     @cached_property
     def tools(self) -> list[Tool]:
         """The declared functions that may be called, in order."""
-        allowed, tools = self._calling.get("allowedFunctionNames"), []
+        allowed, tools = self._calling_config.get("allowedFunctionNames"), []
         for entry in self.declarations:
             if not allowed or entry.get("name") in allowed:
                 schema = entry.get("parametersJsonSchema") or entry.get("parameters")
@@ -101,13 +102,13 @@ class Request:
     @property
     def mode(self) -> str:
         """AUTO, ANY or NONE; VALIDATED and an absent mode count as AUTO."""
-        mode = str(self._calling.get("mode") or "AUTO")
+        mode = str(self._calling_config.get("mode") or "AUTO")
         return mode if mode in ("ANY", "NONE") else "AUTO"
 
     @property
     def turn(self) -> int:
-        """How often the model has spoken since the newest user text: 0 at first, 1 after the first tool results."""
-        return sum(turn.get("role") == "model" for turn in self.contents[self._asked_at + 1 :])
+        """How often the model has earlier_texts since the newest user text: 0 at first, 1 after the first tool results."""
+        return sum(turn.get("role") == "model" for turn in self.contents[self._question_index + 1 :])
 
     @property
     def schema(self) -> Json | None:
@@ -122,12 +123,15 @@ class Request:
     @cached_property
     def called(self) -> list[str]:
         """Names of the functions called since the newest user text."""
-        return [call.get("name", "") for call in self._since_asked("functionCall")]
+        return [call.get("name", "") for call in self._parts_since_question("functionCall")]
 
     @cached_property
     def results(self) -> list[tuple[str, Any]]:
         """(name, response) of the function responses since the newest user text."""
-        return [(result.get("name", ""), result.get("response")) for result in self._since_asked("functionResponse")]
+        return [
+            (result.get("name", ""), result.get("response"))
+            for result in self._parts_since_question("functionResponse")
+        ]
 
     @cached_property
     def material(self) -> str:
@@ -137,8 +141,8 @@ class Request:
     @cached_property
     def background(self) -> str:
         """The system instruction and the conversation before the prompt, without turns that introduce the emulator."""
-        spoken = [text for _, text in self.earlier if not text.startswith(OWN_WORDS)]
-        return "\n".join(filter(None, [self.system, *spoken]))
+        earlier_texts = [text for _, text in self.earlier if not text.startswith(OWN_WORDS)]
+        return "\n".join(filter(None, [self.system, *earlier_texts]))
 
     @property
     def awaits_results(self) -> bool:
@@ -162,16 +166,16 @@ class Request:
         thinking = self.config.get("thinkingConfig") or {}
         return bool(thinking.get("includeThoughts") or thinking.get("thinkingBudget") or thinking.get("thinkingLevel"))
 
-    def _since_asked(self, kind: str) -> list[Json]:
-        parts = [part for turn in self.contents[self._asked_at + 1 :] for part in turn.get("parts", [])]
+    def _parts_since_question(self, kind: str) -> list[Json]:
+        parts = [part for turn in self.contents[self._question_index + 1 :] for part in turn.get("parts", [])]
         return [part[kind] for part in parts if kind in part]
 
     @property
-    def _calling(self) -> Json:
+    def _calling_config(self) -> Json:
         return (self.body.get("toolConfig") or {}).get("functionCallingConfig") or {}
 
     @cached_property
-    def _asked_at(self) -> int:
+    def _question_index(self) -> int:
         """Index of the newest user turn with text of its own, or -1."""
         return max((index for index, turn in enumerate(self.contents) if is_question(turn)), default=-1)
 
@@ -188,7 +192,7 @@ def text_of(turn: Json) -> str:
     return "\n".join(part["text"] for part in turn.get("parts", []) if part.get("text") and not part.get("thought"))
 
 
-def _all_parts(turn: Json) -> list[Json]:
+def _list_all_parts(turn: Json) -> list[Json]:
     """The parts of a turn, and those inside its function responses."""
     parts: list[Json] = turn.get("parts", [])
     nested = [part["functionResponse"].get("parts") or [] for part in parts if "functionResponse" in part]

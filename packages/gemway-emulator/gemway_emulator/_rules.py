@@ -1,4 +1,4 @@
-"""Check what the table of fields cannot say: the order of turns, signatures, options that exclude each other. Pure.
+"""Check the rules that no table of fields can express: the order of turns, signatures, options that exclude each other. Pure.
 
 Every rule raises the 400 Google sends, with Google's words where they are known.
 """
@@ -37,12 +37,12 @@ _RANGES = {
 
 def check_request(request: Request, signatures: Signatures, *, strict: bool) -> None:
     """Raise Google's 400 for a request that is well formed but not valid."""
-    _refuse_at("contents", not request.contents, "contents is not specified")
+    _refuse_field("contents", not request.contents, "contents is not specified")
     question = ""
     for turn, content in enumerate(request.contents):
         is_foreign = content.get("role") not in (None, "user", "model", "function")
         _refuse_if(is_foreign, "Please use a valid role: user, model.", f"contents[{turn}].role")
-        _refuse_at(f"contents[{turn}].parts", not content.get("parts"), "contents.parts must not be empty.")
+        _refuse_field(f"contents[{turn}].parts", not content.get("parts"), "contents.parts must not be empty.")
         if is_question(content):
             question = text_of(content)
         for place, part in enumerate(content["parts"]):
@@ -58,6 +58,7 @@ def check_request(request: Request, signatures: Signatures, *, strict: bool) -> 
     _check_output(request)
     _check_functions(request)
     _check_turn_order(request)
+    # ai.google.dev/gemini-api/docs/thought-signatures; image models insist on signed pictures alone.
     if request.model.signs_calls and not request.model.makes_images:
         _check_call_signatures(request)
 
@@ -67,7 +68,7 @@ def _refuse_if(is_wrong: object, message: str, field: str | None = None) -> None
         raise invalid_argument(message, field=field)
 
 
-def _refuse_at(path: str, is_wrong: object, text: str) -> None:
+def _refuse_field(path: str, is_wrong: object, text: str) -> None:
     """Raise the 400 in which Google names the field at *path*."""
     _refuse_if(is_wrong, f"* GenerateContentRequest.{path}: {text}", path)
 
@@ -75,14 +76,14 @@ def _refuse_at(path: str, is_wrong: object, text: str) -> None:
 def _check_part(part: Json, path: str) -> None:
     kinds = [name for name in _PART_DATA if name in part]
     is_empty = not kinds and "videoMetadata" not in part
-    _refuse_at(f"{path}.data", is_empty, "required oneof field 'data' must have one initialized field")
+    _refuse_field(f"{path}.data", is_empty, "required oneof field 'data' must have one initialized field")
     if len(kinds) > 1:
         text = f"Invalid value at '{path}' (oneof), oneof field 'data' is already set. Cannot set '{kinds[1]}'"
         raise invalid_argument(text, field=path)
     for kind in kinds:
         for name in _PART_DATA[kind]:
             is_missing = not part[kind].get(name)
-            _refuse_at(f"{path}.{to_snake(kind)}.{to_snake(name)}", is_missing, f"{name} must not be empty.")
+            _refuse_field(f"{path}.{to_snake(kind)}.{to_snake(name)}", is_missing, f"{name} must not be empty.")
     for index, nested in enumerate((part.get("functionResponse") or {}).get("parts") or []):
         mime_type = (nested.get("inlineData") or nested.get("fileData") or {}).get("mimeType") or ""
         is_refused, where = mime_type and mime_type not in _RESULT_MEDIA, f"{path}.function_response.parts[{index}]"
@@ -93,7 +94,7 @@ def _check_config(request: Request) -> None:
     config, thinking = request.config, request.config.get("thinkingConfig") or {}
     for name, (low, high) in _RANGES.items():
         is_outside = name in config and not low <= config[name] <= high
-        _refuse_at(f"generation_config.{to_snake(name)}", is_outside, f"must be in the range [{low}, {high}].")
+        _refuse_field(f"generation_config.{to_snake(name)}", is_outside, f"must be in the range [{low}, {high}].")
     has_many_stops = len(config.get("stopSequences") or []) > _MOST_STOPS
     _refuse_if(has_many_stops, f"At most {_MOST_STOPS} stop_sequences are supported.")
     is_alone = "logprobs" in config and not config.get("responseLogprobs")
@@ -113,7 +114,7 @@ def _check_output(request: Request) -> None:
     schemas = [name for name in ("responseSchema", "responseJsonSchema") if name in config]
     mime = config.get("responseMimeType") or "text/plain"
     _refuse_if(len(schemas) > 1, "Only one of response_schema and response_json_schema may be set.")
-    _refuse_at(
+    _refuse_field(
         "generation_config.response_mime_type",
         mime not in ("text/plain", "application/json", "text/x.enum"),
         "allowed mimetypes are `text/plain`, `application/json` and `text/x.enum`.",

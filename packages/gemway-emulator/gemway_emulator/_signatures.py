@@ -65,7 +65,7 @@ class Signatures:
             self._signed_content.add(_content_key(part, asked))
 
     def find_problem(self, part: Part, asked: str, *, strict: bool) -> str | None:
-        """What is wrong with the signature on *part*, which follows the user text *asked*, or None."""
+        """The fault of the signature on *part*, which follows the user text *asked*, or None."""
         signature = part.get("thoughtSignature")
         if not isinstance(signature, str) or signature in self._texts:
             return None
@@ -104,7 +104,7 @@ def decode_blob(blob: dict[str, Any]) -> bytes:
 
 
 def _content_key(part: Part, asked: str) -> str:
-    """What makes a part this emulator's own: its content and the user text it answers."""
+    """A part is recognised by its content and the user text that it answers."""
     if call := part.get("functionCall"):
         content = f"call:{call.get('name')}:{json.dumps(call.get('args') or {}, sort_keys=True)}"
     elif blob := part.get("inlineData"):

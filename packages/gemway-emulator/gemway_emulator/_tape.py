@@ -37,6 +37,7 @@ _MESSAGES = {
     "embedContent": "EmbedContentRequest",
     "batchEmbedContents": "BatchEmbedContentsRequest",
 }
+# Pictures would make lines of megabytes that no editor opens. A signature is base64 too, but shorter.
 _LONG_BASE64 = re.compile(r"(?<=\")[A-Za-z0-9+/]{1024,}={0,2}(?=\\?\")")
 _FILE = re.compile(r"\$file:([\w.-]+)")
 _ENDINGS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpg"), (b"RIFF", "webp"), (b"%PDF", "pdf"), (b"", "bin"))
@@ -66,6 +67,7 @@ class Recorder(Upstream):
     async def pass_on(self, entry: Entry, path: str) -> Outcome:
         """The upstream's answer to *entry*, streamed as it comes."""
         headers = {name: value for name, value in entry.headers.items() if name not in _HOP_BY_HOP}
+        # A tape holds text that people read and compare, so the answer should come uncompressed.
         headers["accept-encoding"] = "identity"
         started = time.monotonic()
         response = await self.send(entry.method, path, headers=headers, content=entry.body)
@@ -137,20 +139,20 @@ class Tape:
         lines = path.read_text(encoding="utf-8").splitlines()
         self._name = path.name
         self._records: list[Json] = [json.loads(_FILE.sub(read_file, line)) for line in lines if line.strip()]
-        self._by_id = {str(record["id"]): record for record in self._records}
+        self._records_by_id = {str(record["id"]): record for record in self._records}
         self._served: Counter[str] = Counter()
 
     @cached_property
-    def _comparisons(self) -> list[tuple[Json, Json]]:
+    def _comparable_records(self) -> list[tuple[Json, Json]]:
         """The records of requests in JSON, each with its comparable form."""
         records = [record for record in self._records if isinstance(record.get("request"), dict)]
         return [(record, _to_comparable(record["endpoint"], record["model"], record["request"])) for record in records]
 
     @cached_property
-    def _by_key(self) -> dict[str, list[Json]]:
+    def _records_by_key(self) -> dict[str, list[Json]]:
         """The records that may answer a request, for each of its keys."""
         by_key: dict[str, list[Json]] = defaultdict(list)
-        for record, facts in self._comparisons:
+        for record, facts in self._comparable_records:
             for key in _match_keys(facts):
                 by_key[key].append(record)
         return by_key
@@ -165,22 +167,22 @@ class Tape:
         plain, _, query = path.partition("?")
         match, sse = _PATH.fullmatch(plain), "alt=sse" in query
         record_id = chosen or (match["id"] if match else None)
-        if record_id in self._by_id:
-            return _replay_record(self._by_id[record_id], sse=sse)
+        if record_id in self._records_by_id:
+            return _replay_record(self._records_by_id[record_id], sse=sse)
         if method == "GET" or match is None:
             same = [record for record in self._records if record.get("method") == method and record.get("path") == path]
             return _replay_record(same[0], sse=False) if same else None
         request = _parse_json(_KEYS.sub("***", body.decode(errors="replace")))  # as it is on the tape
         facts = _to_comparable(match["endpoint"], match["model"], request if isinstance(request, dict) else {})
         for key in _match_keys(facts):
-            if records := self._by_key.get(key):
+            if records := self._records_by_key.get(key):
                 self._served[key] += 1
                 return _replay_record(records[min(self._served[key], len(records)) - 1], sse=sse)
         raise GoogleError(404, self._describe_miss(facts))
 
     def _describe_miss(self, wanted: Json) -> str:
         head = f"The tape {self._name} has no answer to this request ({wanted['endpoint']} of {wanted['model']})."
-        if not self._comparisons:
+        if not self._comparable_records:
             return f"{head} It is empty."
         text = json.dumps(wanted, sort_keys=True)[:4000]
 
@@ -190,7 +192,7 @@ class Tape:
             words = difflib.SequenceMatcher(None, text, other).quick_ratio()
             return sum(pair[1][name] == wanted[name] for name in same), words
 
-        nearest, facts = max(self._comparisons, key=likeness)
+        nearest, facts = max(self._comparable_records, key=likeness)
         return f"{head} Nearest entry: {nearest['id']}; difference: {_describe_difference(wanted, facts)}"
 
 
@@ -201,14 +203,14 @@ def _describe_difference(here: Any, there: Any, path: str = "") -> str:
     elif isinstance(here, list) and isinstance(there, list):
         pairs = [(f"{path}[{index}]", *values) for index, values in enumerate(zip_longest(here, there))]
     else:
-        shown = [json.dumps(value, ensure_ascii=False) for value in (here, there)]
-        one, other = (f"{text[: _LONGEST_SHOWN - 3]}..." if len(text) > _LONGEST_SHOWN else text for text in shown)
+        texts = [json.dumps(value, ensure_ascii=False) for value in (here, there)]
+        one, other = (f"{text[: _LONGEST_SHOWN - 3]}..." if len(text) > _LONGEST_SHOWN else text for text in texts)
         return "" if here == there else f"{path}: {one} here, {other} on the tape"
     return next((text for name, one, other in pairs if (text := _describe_difference(one, other, name))), "")
 
 
 def _to_comparable(endpoint: str | None, model: str | None, request: Json) -> Json:
-    """What is compared, in one shape for all spellings. What the field table does not know is left out."""
+    """The compared parts of a request, in one shape for all spellings; fields that the table does not have are left out."""
     shape = _messages.normalise(request, _MESSAGES.get(endpoint or "", "Request"), check=False)
     return {"endpoint": endpoint, "model": (model or "").rpartition("/")[2], "request": shape}
 

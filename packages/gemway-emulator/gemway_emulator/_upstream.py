@@ -18,6 +18,7 @@ class Upstream:
 
     async def send(self, method: str, path: str, **content: Any) -> httpx.Response:
         """The answer, whose body is still to be read; the caller closes it."""
+        # A client belongs to the event loop that first uses it, and the loop starts after the constructor.
         if self._client is None:
             self._client = httpx.AsyncClient(**self._options)
         request = self._client.build_request(method, self._base_url + path, **content)

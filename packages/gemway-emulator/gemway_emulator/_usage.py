@@ -12,6 +12,8 @@ Part = dict[str, Any]
 
 # A token is up to six word characters or one other sign, with the space before it.
 _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$", re.UNICODE)
+# Per picture, page, and second of sound or film: ai.google.dev/gemini-api/docs/tokens. A sound or film counts as
+# one second, since nothing here decodes it. Pictures made by Gemini 3: ai.google.dev/gemini-api/docs/pricing.
 _INPUT_TOKENS = {"IMAGE": 258, "AUDIO": 32, "VIDEO": 263, "DOCUMENT": 258}
 _CACHED_TOKENS = 1024
 _OUTPUT_TOKENS = {"512": 747, "1K": 1120, "2K": 1120, "4K": 2000}
@@ -31,7 +33,7 @@ def prompt_tokens(body: dict[str, Any]) -> dict[str, int]:
     """Tokens of a normalised request per modality; system instruction and tools count as text."""
     totals = {"TEXT": cached_tokens(body)}
     for content in (*body.get("contents", []), body.get("systemInstruction") or {}):
-        _add_parts(totals, content.get("parts", []))
+        _add_part_tokens(totals, content.get("parts", []))
     if tools := body.get("tools"):
         totals["TEXT"] += count(json.dumps(tools))
     return totals
@@ -51,22 +53,24 @@ def answer_tokens(parts: list[Part], model: Model, size: str) -> tuple[dict[str,
     """(tokens of the visible answer per modality, tokens of the thoughts); *size* is that of a picture, such as "2K"."""
     totals = {"TEXT": 0}
     image = 1290 if model.generation < 3 else _OUTPUT_TOKENS.get(size, 1120)
-    _add_parts(totals, [part for part in parts if "inlineData" in part or not part.get("thought")], image=image)
-    return totals, sum(count(_text_of(part)) for part in parts if part.get("thought") and "inlineData" not in part)
+    _add_part_tokens(totals, [part for part in parts if "inlineData" in part or not part.get("thought")], image=image)
+    return totals, sum(
+        count(_countable_text(part)) for part in parts if part.get("thought") and "inlineData" not in part
+    )
 
 
-def _text_of(part: Part) -> str:
+def _countable_text(part: Part) -> str:
     if "text" in part:
         return str(part["text"] or "")
     return json.dumps({name: value for name, value in part.items() if name not in ("inlineData", "thoughtSignature")})
 
 
-def _add_parts(totals: dict[str, int], parts: list[Part], *, image: int = _INPUT_TOKENS["IMAGE"]) -> None:
+def _add_part_tokens(totals: dict[str, int], parts: list[Part], *, image: int = _INPUT_TOKENS["IMAGE"]) -> None:
     for part in parts:
         blob = part.get("inlineData") or part.get("fileData")
         if blob is None:
-            totals["TEXT"] += count(_text_of(part))
-            _add_parts(totals, (part.get("functionResponse") or {}).get("parts") or [])
+            totals["TEXT"] += count(_countable_text(part))
+            _add_part_tokens(totals, (part.get("functionResponse") or {}).get("parts") or [])
             continue
         kind = (blob.get("mimeType") or "").partition("/")[0].upper()
         name = kind if kind in _INPUT_TOKENS else "DOCUMENT"

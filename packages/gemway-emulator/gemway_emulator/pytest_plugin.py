@@ -46,13 +46,17 @@ def gemway_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
         with _open_tape(request, str(marker.args[0])) as emulator:
             yield emulator
         return
+    # One server for all tests: a start costs a thread and a port, a reset nothing.
     emulator = request.getfixturevalue("gemway_emulator_session")
     emulator.reset()
     yield emulator
-    left = emulator.pending
+    # Replies that nobody asked for: the test's program made fewer requests than the test believes.
+    left_over = emulator.pending
     emulator.reset()
-    if left:
-        pytest.fail(f"{left} scripted {'reply was' if left == 1 else 'replies were'} left over", pytrace=False)
+    if left_over:
+        pytest.fail(
+            f"{left_over} scripted {'reply was' if left_over == 1 else 'replies were'} left_over over", pytrace=False
+        )
 
 
 @pytest.fixture(autouse=True)

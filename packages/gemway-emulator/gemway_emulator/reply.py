@@ -1,4 +1,4 @@
-"""Scripted replies: what `Emulator.enqueue` takes. Each is consumed by one generateContent or streamGenerateContent call."""
+"""Scripted replies, for `Emulator.enqueue`. Each is consumed by one generateContent or streamGenerateContent call."""
 
 from __future__ import annotations
 
