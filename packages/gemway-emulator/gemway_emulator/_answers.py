@@ -138,13 +138,13 @@ def _find_tool_name(name: str, text: str) -> int:
 
 
 def _make_logprobs(text: str, top: int) -> dict[str, Any]:
-    chosen = [
+    candidates = [
         {"token": unit, "tokenId": 1000 + index, "logProbability": -0.1}
         for index, unit in enumerate(_usage.tokens(text))
     ]
-    result: dict[str, Any] = {"chosenCandidates": chosen, "logProbabilitySum": round(-0.1 * len(chosen), 6)}
+    result: dict[str, Any] = {"chosenCandidates": candidates, "logProbabilitySum": round(-0.1 * len(candidates), 6)}
     if top:
-        result["topCandidates"] = [{"candidates": [entry]} for entry in chosen]
+        result["topCandidates"] = [{"candidates": [entry]} for entry in candidates]
     return {"logprobsResult": result, "avgLogprobs": -0.1}
 
 

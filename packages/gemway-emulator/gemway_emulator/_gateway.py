@@ -151,8 +151,9 @@ class Gateway:
             raise unknown_route(entry.method, path)
         version, name, action = route["version"], (route["model"] or "").removeprefix("models/"), route["action"] or ""
         if entry.method == "GET" and not action and not self._misbehaves("no_model_routes"):
-            found = self._find_model(name, "GetModel", version).describe() if name else self._list_models(query)
-            return json_outcome(found)
+            if not name:
+                return json_outcome(self._list_models(query))
+            return json_outcome(self._find_model(name, "GetModel", version).describe())
         if entry.method != "POST" or action not in _ACTIONS or self._misbehaves(*_ACTIONS[action]):
             raise unknown_route(entry.method, path)
         model = self._find_model(name, action, version)
@@ -260,7 +261,7 @@ class Gateway:
             [whole] = deviate([envelope.make_response(turn)], names, streamed=False)
             return json_outcome(whole, delay=delay)
         chunks = deviate(envelope.make_chunks(turn), names, streamed=True)
-        names |= frozenset() if sse else {"json_array_stream"}  # this is what Google answers without alt=sse
+        names |= frozenset() if sse else {"json_array_stream"}  # as Google does without alt=sse
         is_json = names & {"json_array_stream", "json_content_type"}
         headers = {"content-type": JSON_TYPE if is_json else "text/event-stream"}
         pause = self.options.chunk_delay if turn.chunk_delay is None else turn.chunk_delay

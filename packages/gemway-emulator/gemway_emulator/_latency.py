@@ -15,13 +15,14 @@ class Latency:
     """
 
     def __init__(self, profile: str, *, seed: int = 0) -> None:
-        match = re.fullmatch(r"\s*p50=([\d.]+)(ms|s)\s*,\s*p(9\d)=([\d.]+)(ms|s)\s*", profile)
-        median, above = (float(match[n]) / (1000 if match[n + 1] == "ms" else 1) for n in (1, 4)) if match else (0, 0)
-        if match is None or not 0 < median <= above:
-            raise ValueError(f"write a latency as p50=800ms,p95=4s (p90 to p99), not {profile!r}")
-        self._random = random.Random(seed)  # noqa: S311 - no secret depends on it
-        self._mean = math.log(median)
-        self._deviation = (math.log(above) - self._mean) / NormalDist().inv_cdf(int(match[3]) / 100)
+        matches = re.findall(r"p(\d+)\s*=\s*(\d+(?:\.\d+)?)(ms|s)?(?=\s*(?:,|$))", profile)
+        seconds = {int(number): float(text) / (1000 if unit == "ms" else 1) for number, text, unit in matches}
+        above, median = max(seconds, default=0), seconds.get(50, 0.0)
+        if len(seconds) != 2 or not 50 < above < 100 or not 0 < median <= seconds[above]:
+            raise ValueError(f"write a latency as p50=800ms,p95=4s (p50 and one above it), not {profile!r}")
+        self._mean, self._random = math.log(median), random.Random(seed)  # noqa: S311 - no secret depends on it
+        # The logarithms have a normal distribution; this many standard deviations lie between its median and p95.
+        self._deviation = math.log(seconds[above] / median) / NormalDist().inv_cdf(above / 100)
 
     def sample(self) -> float:
         """The seconds of one answer."""

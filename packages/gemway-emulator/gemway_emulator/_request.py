@@ -107,7 +107,7 @@ class Request:
 
     @property
     def turn(self) -> int:
-        """How often the model has earlier_texts since the newest user text: 0 at first, 1 after the first tool results."""
+        """How often the model has spoken since the newest user text: 0 at first, 1 after the first tool results."""
         return sum(turn.get("role") == "model" for turn in self.contents[self._question_index + 1 :])
 
     @property

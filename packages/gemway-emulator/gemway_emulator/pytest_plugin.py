@@ -55,7 +55,7 @@ def gemway_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     emulator.reset()
     if left_over:
         pytest.fail(
-            f"{left_over} scripted {'reply was' if left_over == 1 else 'replies were'} left_over over", pytrace=False
+            f"{left_over} scripted {'reply was' if left_over == 1 else 'replies were'} left over", pytrace=False
         )
 
 
