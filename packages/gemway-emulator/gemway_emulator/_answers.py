@@ -85,6 +85,7 @@ def _compose_text(request: Request) -> str:
         for medium in request.media
     ]
     if request.awaits_results:
+        # An agent may have made dozens of calls by now; the newest ones are enough to see that they arrived.
         results = [f"{name}: {to_text(response)}" for name, response in request.results[-8:]]
         return " ".join([f"According to the tools: {'; '.join(results)}.", *received])
     if received:
@@ -174,6 +175,7 @@ def _draw_pictures(request: Request, *, thought_images: bool) -> list[Part]:
     if "TEXT" in request.modalities:
         made = "the edited picture" if newest else "a picture"
         parts.insert(0, text_part(f"Here is {made}: {request.prompt[:200] or 'untitled'}", None))
+    # gemini-3-pro-image sends drafts as thought parts; clients must not take them for the answer.
     if thought_images and request.thinks_aloud:
         draft = medium_part(_media.draw(f"draft: {request.prompt}", (256, 256)), "image/png", False)
         parts.insert(0, draft | {"thought": True})

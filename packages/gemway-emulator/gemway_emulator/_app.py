@@ -55,6 +55,7 @@ class Application:
     async def answer(self, message: Message) -> Outcome:
         """The answer to one HTTP request; only those to the API go into the journal."""
         path = message.target.partition("?")[0]
+        # Health checks and open pages come every few seconds; in the journal they would hide the program's requests.
         if message.method in ("GET", "HEAD"):
             if path == "/healthz":
                 return _text_outcome("ok")
@@ -158,6 +159,7 @@ class Application:
             "seconds": None if entry.ended is None else round(entry.ended - entry.time, 3),
             "answer": entry.answer,
         }
+        # A prompt or an error may repeat the key. One of three letters would be replaced in half of all words.
         text, key = json.dumps(description, ensure_ascii=False), self._gateway.options.api_key
         hidden = json.dumps(key, ensure_ascii=False)[1:-1]
         described: dict[str, Any] = json.loads(text.replace(hidden, "***") if len(key) > 3 else text)

@@ -150,6 +150,7 @@ def embed(parts: list[dict[str, Any]], dimensions: int) -> list[float]:
             if place >= dimensions:
                 break
             vector[place] += strength * value
+    # A text of signs alone has no feature, and clients divide by the length of a vector: it may not be zero.
     length = math.hypot(*vector)
     return [value / length for value in vector] if length else [1.0, *vector[1:]]
 

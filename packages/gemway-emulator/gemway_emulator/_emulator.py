@@ -46,6 +46,7 @@ class Emulator(Options):
     """
 
     def __post_init__(self) -> None:
+        # Replies can be scripted before the server runs, and its journal is read after it has stopped.
         self._gateway = Gateway(self)
         self._server: Server | None = None
         self._bound: tuple[str, int] | None = None

@@ -180,6 +180,7 @@ class Gateway:
     def _find_model(self, name: str, action: str, version: str) -> Model:
         """The model called *name*, if it is served and has the method *action*; else a 404."""
         options = self.options
+        # A local model has names of its own, and `validate=False` promises an answer to everything.
         is_open = options.any_model or not options.validate or options.upstream is not None
         model = _models.find_model(name, options.models, any_model=is_open)
         if model is None or not (action == "GetModel" or model.serves(action)):

@@ -69,6 +69,7 @@ class Server:
         close: Callable[[], Awaitable[None]],
     ) -> None:
         self._listener, self._answer, self._close = listener, answer, close
+        # As a daemon: a program or notebook that forgets to stop the emulator ends all the same.
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve_until_stopped()), name="gemway-emulator", daemon=True
         )

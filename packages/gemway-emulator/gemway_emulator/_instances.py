@@ -89,7 +89,7 @@ class _InstanceMaker:
                 resolved = {**_leave_out_keywords(resolved, "anyOf", "oneOf"), **self._choose_alternative(options)}
             else:
                 break
-        # Google refuses most formats, so clients put them into the description (`Format: uuid.`).
+        # Google refuses most formats of OpenAPI schemas, so clients put them into the description (`Format: uuid.`).
         described = _FORMAT_IN_WORDS.search(str(resolved.get("description") or ""))
         if described and described[1].lower() in _FORMATS and _find_type(resolved) == "string":
             return {"format": described[1], **resolved}
@@ -150,6 +150,7 @@ class _InstanceMaker:
             made = [_fit_length(text, item) for text in self._values.find_list(key) if not options or text in options]
         while len(made) < max(low, 0 if depth >= _DEEPEST_OPTIONAL else min(1, high)):
             value = self.make(item, key, depth + 1)
+            # The same default twice is one item too few for `uniqueItems`.
             if schema.get("uniqueItems") and value in made:
                 value = _make_different(value, item, made)
             made.append(value)

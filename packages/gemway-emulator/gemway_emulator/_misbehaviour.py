@@ -90,6 +90,7 @@ def deviate(chunks: list[Chunk], names: frozenset[str], *, streamed: bool) -> li
             for holder in (chunk, *candidates_of(chunk), *contents, *parts_of(chunk)):
                 if field in holder:
                     change(holder)
+    # Rearranged after all changes, so that a new last chunk has them too.
     for rearrange in [row for name, row in _REARRANGEMENTS.items() if streamed and name in names]:
         copies = rearrange(copies)
     if "explicit_nulls" in names:

@@ -31,6 +31,7 @@ def _read_tables() -> tuple[dict[str, str], dict[str, list[Size]]]:
 _WINDOWS, _PIXELS = _read_tables()
 _UNITS = {"K": 1024, "M": 1_048_576}
 _SCALES = {"1K": 1, "2K": 2, "4K": 4}
+# A name that the table does not have is most likely newer than the table.
 _NEWEST = 4.0
 _DIMENSIONS = {"gemini-embedding": 3072, "text-embedding-3-large": 3072, "text-embedding-3-small": 1536}
 

@@ -109,6 +109,7 @@ class OpenAIServer(Upstream):
                 for tool in request.tools
             ]
             body["tools"] = [{"type": "function", "function": function} for function in described]
+            # `request.tools` holds the allowed functions only, so no name has to be forced.
             body["tool_choice"] = "required" if request.mode == "ANY" else "auto"
         if request.schema is not None:
             named = {"name": "answer", "schema": _to_json_schema(request.schema)}
@@ -238,6 +239,7 @@ def _to_content_block(part: Part) -> Json | None:
     mime_type, url = blob.get("mimeType") or "", blob.get("fileUri") or ""
     if "inlineData" in part:
         url = f"data:{mime_type};base64,{base64.b64encode(decode_blob(blob)).decode()}"
+    # Local servers refuse a whole request for a part that they do not know, so it goes in words.
     if mime_type.startswith("image/") or not mime_type:
         return {"type": "image_url", "image_url": {"url": url}}
     return {"type": "text", "text": f"(a file of type {mime_type}, which this server cannot read)"}

@@ -102,6 +102,7 @@ class Request:
     @property
     def mode(self) -> str:
         """AUTO, ANY or NONE; VALIDATED and an absent mode count as AUTO."""
+        # VALIDATED leaves the choice between text and calls to the model, like AUTO, and guarantees valid arguments.
         mode = str(self._calling_config.get("mode") or "AUTO")
         return mode if mode in ("ANY", "NONE") else "AUTO"
 
@@ -209,6 +210,7 @@ def _to_medium(part: Json) -> Medium | None:
 
 def to_text(response: Any) -> str:
     """A function response as text; only the value if the client wrapped one."""
+    # Google wants an object; frameworks wrap plain results as `result`, `output`, `content` or `return_value`.
     if isinstance(response, dict) and len(response) == 1:
         return to_text(next(iter(response.values())))
     return response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)

@@ -167,6 +167,7 @@ def _check_turn_order(request: Request) -> None:
     Consecutive contents of one role count as one turn: Google accepts parallel responses in several user contents.
     """
     contents, model = request.contents, request.model
+    # The texts below are Google's, word for word, since clients and their tests search errors for them.
     is_prefill = model.refuses_prefill and contents[-1].get("role") == "model"
     _refuse_if(is_prefill, f"Please ensure that the last turn is a user turn: {model.name} takes no prefill.")
     turns = [

@@ -43,6 +43,7 @@ _FILE = re.compile(r"\$file:([\w.-]+)")
 _ENDINGS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpg"), (b"RIFF", "webp"), (b"%PDF", "pdf"), (b"", "bin"))
 # What looks like a key: Google's, those of most gateways, and whatever stands where keys stand.
 _KEYS = re.compile(r"AIza[\w-]{30,}|\bsk-[\w-]{8,}|(?<=Bearer )[\w.~+/-]{8,}=*|(?<=[?&]key=)[^&\s\"]+")
+# Clients act on these. Others name servers, accounts and cookies, which a tape in a repository should not hold.
 _KEPT_HEADERS = {"content-type", "retry-after", "retry-after-ms", "llm_provider-retry-after", "x-request-id"}
 _HOP_BY_HOP = {
     *("host", "connection", "content-length", "transfer-encoding", "accept-encoding", "keep-alive", "te", "upgrade")
@@ -176,6 +177,7 @@ class Tape:
         facts = _to_comparable(match["endpoint"], match["model"], request if isinstance(request, dict) else {})
         for key in _match_keys(facts):
             if records := self._records_by_key.get(key):
+                # A program that polls asks more often than when it was recorded; it keeps getting the last answer.
                 self._served[key] += 1
                 return _replay_record(records[min(self._served[key], len(records)) - 1], sse=sse)
         raise GoogleError(404, self._describe_miss(facts))

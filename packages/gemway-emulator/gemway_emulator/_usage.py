@@ -10,7 +10,7 @@ from gemway_emulator._models import Model
 
 Part = dict[str, Any]
 
-# A token is up to six word characters or one other sign, with the space before it.
+# Google's tokenizer is not public. A token here is up to six word characters or one other sign, with the space before it.
 _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$", re.UNICODE)
 # Per picture, page, and second of sound or film: ai.google.dev/gemini-api/docs/tokens. A sound or film counts as
 # one second, since nothing here decodes it. Pictures made by Gemini 3: ai.google.dev/gemini-api/docs/pricing.
