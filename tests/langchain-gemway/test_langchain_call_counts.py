@@ -57,7 +57,7 @@ def test_invoke(model):
     """One answer costs the core's calls, and about as many again for both conversions."""
     model.invoke("Hello")
 
-    assert calls(lambda: model.invoke("Hello")) <= 130
+    assert calls(lambda: model.invoke("Hello")) <= 78
 
 
 def test_ainvoke(model):
@@ -69,7 +69,7 @@ def test_ainvoke(model):
     loop.run_until_complete(model.aclose())
     loop.close()
 
-    assert counted <= 165
+    assert counted <= 110
 
 
 def test_tools_are_converted_once(model):
@@ -89,12 +89,12 @@ def test_structured_output(model):
     chain = model.with_structured_output(Search)
     chain.invoke("Find boats")
 
-    assert calls(lambda: chain.invoke("Find boats")) <= 152
+    assert calls(lambda: chain.invoke("Find boats")) <= 107
 
 
 def test_each_chunk(model, emulator):
     """Each chunk of a stream costs a handful, however many came before it."""
-    assert per_chunk(emulator, lambda: list(model.stream("Hello"))) <= 30
+    assert per_chunk(emulator, lambda: list(model.stream("Hello"))) <= 22
 
 
 def test_each_message(model):
@@ -102,4 +102,4 @@ def test_each_message(model):
     short, long = conversation(1), conversation(51)
     model.invoke(short)
 
-    assert (calls(lambda: model.invoke(long)) - calls(lambda: model.invoke(short))) / 200 <= 12
+    assert (calls(lambda: model.invoke(long)) - calls(lambda: model.invoke(short))) / 200 <= 6.5

@@ -1,4 +1,8 @@
-"""ChatGemway: LangChain's chat model for Gemini-native gateways with Bearer auth."""
+"""ChatGemway: LangChain's chat model for Gemini-native gateways with Bearer auth.
+
+A call is prepared, sent and read here, in that order. Messages, tools, schemas and answers are converted by the pure
+modules next to this one; retries, connections and the options that LlamaIndex shares are the core's.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import gemway
-import gemway.adapters
 from gemway.adapters import (
     SECRET_OPTIONS,
     ModelOptions,
@@ -15,6 +18,7 @@ from gemway.adapters import (
     accepts,
     fingerprint,
     hide_secrets,
+    to_tool_config,
     warn_once,
 )
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -58,7 +62,7 @@ _UNTRACED: Final = SECRET_OPTIONS | {name for name, field in ModelOptions.model_
 
 
 class ChatOptions(ModelOptions, BaseChatModel):
-    """Every option of ChatGemway as a field."""
+    """Every option of ChatGemway as a field. Type checkers read the constructor of ChatGemway from this class."""
 
     late_system: LateSystem = "merge"
     """What becomes of system messages after others: part of the instruction, the user's words, or an error."""
@@ -381,7 +385,7 @@ class ChatGemway(ChatOptions):
         tools = to_bound_tools(options["tools"], changes.dialect) if "tools" in options else None
         if tools:
             body["tools"] = tools.wire
-        if (tools or "tool_config" in options) and (tool_config := _to_tool_config(options, tools, model)):
+        if (tools or "tool_config" in options) and (tool_config := _tool_config_for(options, tools, model)):
             body["toolConfig"] = tool_config
         if options:
             body = self._add_options(body, options, self._generation_config(options, model, changes.dialect))
@@ -421,7 +425,7 @@ class ChatGemway(ChatOptions):
         bound = to_bound_tools(tools, self.schema_dialect) or BoundTools([])
         # A choice that names none of the tools is an error here, where the user's line is near, not at the first call.
         if tool_choice is not None and bound:
-            gemway.adapters.to_tool_config(tool_choice, names=bound.names)
+            to_tool_config(tool_choice, names=bound.names)
         named = {"tool_choice": tool_choice, "strict": strict, "parallel_tool_calls": parallel_tool_calls}
         options = {name: value for name, value in named.items() if value is not None}
         runnable: Runnable[LanguageModelInput, AIMessage] = self.bind(tools=bound, **options, **kwargs)
@@ -522,13 +526,11 @@ class ChatGemway(ChatOptions):
                 raise
 
 
-def _to_tool_config(options: Mapping[str, Any], tools: BoundTools | None, model: str) -> dict[str, Any] | None:
+def _tool_config_for(options: Mapping[str, Any], tools: BoundTools | None, model: str) -> dict[str, Any] | None:
     tool_config = options.get("tool_config")
     if tools is None:
-        return (
-            gemway.adapters.to_tool_config(None, names=(), tool_config=tool_config) if tool_config is not None else None
-        )
-    config = gemway.adapters.to_tool_config(
+        return to_tool_config(None, names=(), tool_config=tool_config) if tool_config is not None else None
+    config = to_tool_config(
         options.get("tool_choice"), names=tools.names, strict=options.get("strict"), tool_config=tool_config
     )
     # Google refuses functions next to its own tools without this (ai.google.dev, Tool combination), and then sends the
