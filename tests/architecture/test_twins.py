@@ -11,6 +11,7 @@ import source_tree as source
 SUBSTITUTIONS = (
     ("AsyncGenerator[T, None]", "Generator[T, None, None]"),
     ("AsyncGenerator[Any, None]", "Generator[Any, None, None]"),
+    ("AsyncGenerator[bytes, None]", "Generator[bytes, None, None]"),
     ("AsyncGenerator", "Generator"),
     ("AsyncIterator", "Iterator"),
     ("AsyncClient", "Client"),

@@ -1,4 +1,4 @@
-"""Google's own Python client, and what is built on it, through a gateway that wants a Bearer token.
+"""Google's own Python client, and frameworks built on it, through a gateway that expects a Bearer token.
 
 from google import genai
 from gemway.google import google_options
@@ -43,22 +43,22 @@ def google_options(
     framework: Literal["genai", "langchain"] = "genai",
     **client_options: Any,
 ) -> dict[str, Any]:
-    """Return the arguments with which Google's client talks to a gateway instead of to Google.
+    """Return the arguments that make Google's client talk to a gateway instead of to Google.
 
-    They fit `genai.Client(**...)` and LlamaIndex's `GoogleGenAI(model=..., **...)`; with `framework="langchain"`
-    `ChatGoogleGenerativeAI(model=..., **...)`. Frameworks that take a client of Google's (pydantic-ai's
-    `GoogleProvider(client=...)`, instructor, ADK) are given one that was made with them.
+    Pass them to `genai.Client(**...)` or LlamaIndex's `GoogleGenAI(model=..., **...)`; with `framework="langchain"`,
+    pass them to `ChatGoogleGenerativeAI(model=..., **...)`. For frameworks that take a client of Google's (pydantic-ai's
+    `GoogleProvider(client=...)`, instructor, ADK), make that client with them.
 
     Args:
         base_url: the gateway's address without `/v1beta`; default `GEMWAY_BASE_URL`.
         api_key: the key, or a callable that returns one (asked for each request, again after a 401); default
             `GEMWAY_API_KEY`. It is never given to Google's client, which gets a placeholder.
-        framework: whose arguments are wanted.
+        framework: `"langchain"` for ChatGoogleGenerativeAI, `"genai"` for all others.
         client_options: options of `gemway.Client`, such as `proxy`, `verify`, `headers`, `auth_header`, `timeout`,
             `deadline` and `max_retries`, which is 0 here: Google's client has retries of its own.
 
     Raises:
-        ConfigurationError: for a missing key or address, and for values that cannot work.
+        ConfigurationError: for a missing key or address, and for invalid values.
         TypeError: for an unknown option.
     """
     options = {"max_retries": 0, **client_options, "base_url": base_url, "api_key": api_key}

@@ -1,17 +1,21 @@
-"""What Google's client sends, to the gateway and back: the asyncio half. Its twin is `_sending.py`."""
+"""Send the requests of Google's client and return the answers: the asyncio half. Its twin is `_sending.py`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from functools import lru_cache
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from gemway._async_transport import AsyncTransport
+from gemway._async_transport import AsyncTransport, OpenAsyncResponse
 from gemway._call import CallOptions, CallState, GatewayFacts, OpenResponse
 from gemway._config import ClientConfig
 from gemway._exceptions import APIConnectionError, APIError
 from gemway.google._requests import GoogleCall
-from gemway.google._responses import ResponseTranslator, failure_in, instead_of, local_response
+from gemway.google._responses import ResponseTranslator, answer_without_route, failure_in, local_response
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class AsyncSender:
@@ -22,17 +26,18 @@ class AsyncSender:
         self._facts = GatewayFacts()
         self._transport = AsyncTransport(setup)
 
-    async def send(self, library: Any, call: GoogleCall, options: CallOptions) -> Any:
+    async def send(self, library: ModuleType, call: GoogleCall, options: CallOptions) -> httpx.Response:
         """Return the gateway's answer as a response of *library*; errors have Google's form.
 
-        Raises an exception of *library* where no answer comes.
+        Raises:
+            TransportError: no answer came; an exception of *library*, the only ones that Google's client handles.
         """
         try:
             opened = await self._send_until_answered(call, options)
         except APIConnectionError as error:
             failure = failure_in(library, error)
         except APIError as error:
-            other = instead_of(call, error)
+            other = answer_without_route(call, error)
             if isinstance(other, GoogleCall):
                 return await self.send(library, other, options)
             return local_response(library, other, error)
@@ -44,15 +49,17 @@ class AsyncSender:
         """Give the connections back. A later call opens new ones."""
         await self._transport.aclose()
 
-    def _to_response(self, library: Any, opened: OpenResponse) -> Any:
-        translator: Any = opened.parser
+    def _to_response(self, library: ModuleType, opened: OpenResponse) -> httpx.Response:
+        translator: ResponseTranslator = opened.parser
         if translator.complete:
-            return library.Response(200, headers=translator.headers, content=opened.first)
+            whole: httpx.Response = library.Response(200, headers=translator.headers, content=opened.first)
+            return whole
         stream = _stream_class(library)(self._iterate_events(library, opened), opened.response)
-        return library.Response(200, headers=translator.headers, stream=stream)
+        streamed: httpx.Response = library.Response(200, headers=translator.headers, stream=stream)
+        return streamed
 
-    async def _iterate_events(self, library: Any, opened: OpenResponse) -> AsyncIterator[bytes]:
-        translator: Any = opened.parser
+    async def _iterate_events(self, library: ModuleType, opened: OpenResponse) -> AsyncGenerator[bytes, None]:
+        translator: ResponseTranslator = opened.parser
         failure = None
         try:
             yield opened.first
@@ -69,6 +76,7 @@ class AsyncSender:
             failure = failure_in(library, error)
         finally:
             await opened.response.aclose()
+        # Raised here, so that no frame that holds the key is part of its traceback.
         if failure is not None:
             raise failure
 
@@ -102,19 +110,24 @@ class AsyncSender:
 
 
 @lru_cache(maxsize=4)
-def _stream_class(library: Any) -> Any:
-    """Return the class of streams that responses of *library* may have."""
+def _stream_class(
+    library: ModuleType,
+) -> Callable[[AsyncGenerator[bytes, None], OpenAsyncResponse], httpx.AsyncByteStream]:
+    """Return a class of streams that responses of *library* accept: they test for a base class of their own."""
 
-    class Events(library.AsyncByteStream):  # type: ignore[misc]  # httpx's or httpx2's
-        def __init__(self, events: Any, response: Any) -> None:
+    base: Any = library.AsyncByteStream
+
+    class Events(base):  # type: ignore[misc]  # httpx's or httpx2's
+        def __init__(self, events: AsyncGenerator[bytes, None], response: OpenAsyncResponse) -> None:
             self._events = events
             self._exchange = response
 
-        def __aiter__(self) -> Any:
+        def __aiter__(self) -> AsyncIterator[bytes]:
             return self._events
 
         async def aclose(self) -> None:
             await self._events.aclose()
-            await self._exchange.aclose()  # events that nobody asked for do not close it
+            # Closing a generator that never ran skips its `finally`.
+            await self._exchange.aclose()
 
     return Events

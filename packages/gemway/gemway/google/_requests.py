@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from pydantic_core import from_json
@@ -18,9 +18,12 @@ from gemway._capabilities import capabilities
 from gemway._checks import checked_headers, to_timeouts
 from gemway._config import Settings
 from gemway._exceptions import ConfigurationError
-from gemway._json import camel, merge_deep
+from gemway._json import JsonMapping, JsonObject, camel, merge_deep
 from gemway._protocol import Call, asks_for_pictures, thinks_long, with_snake_inline_data
 from gemway.types import GenerateContentRequest
+
+if TYPE_CHECKING:
+    import httpx
 
 PLACEHOLDER: Final = "replaced-by-gemway"
 """Stands for an API key in the objects of Google's client, which do not start without one."""
@@ -29,32 +32,35 @@ PLACEHOLDER: Final = "replaced-by-gemway"
 # environment it asks for Vertex AI's paths. /v1beta/models/... is the one form that all gateways know.
 _VERSIONED = re.compile(r"/(upload/)?v1(?:alpha|beta1?)?/(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/google/)?")
 _MODEL = re.compile(r"/v1beta/models/([^?]+?)(?::(\w+))?(?:\?.*)?$")
-# A body is read only if one of these is in it: a name in snake_case, bytes, or a wish for pictures.
+# A body is parsed only if it contains one of these: a name in snake_case, bytes, or a request for pictures. Most
+# requests of a chat contain none of them and are sent byte for byte.
 _WORTH_READING = re.compile(rb'"(?:[a-z]+_[a-z_]+|inlineData|thoughtSignature|responseModalities)"\s*:')
-# Below these names all others are the user's own, and stay as they are.
+# Members of these are names of the user's: arguments of functions, JSON Schema, labels for billing.
 _FREE_FORM = frozenset(
     {"args", "response", "parametersJsonSchema", "responseJsonSchema", "default", "example", "enum", "labels"}
 )
 _REQUEST_MEMBERS = frozenset(GenerateContentRequest.model_fields)
-# As json.dumps writes it in Google's client.
+# Google's client writes bodies with json.dumps, so there is one space behind the colon.
 _DATA = b'"data": "'
+# Only large texts are cut out of a body before it is parsed; blocks of them fit the cache of a processor.
 _LARGE = 2**14
 _BLOCK = 2**16
 _MARK = re.compile(rb"gemway([-+])large[-+]data[-+](\d+)[-+]")
 _BASE64 = frozenset({"data", "thoughtSignature"})
-# What the gateway gets otherwise, or must not get at all.
+# The token takes the place of the first two; the others belong to the connection, and gemway's connections set them.
 _REPLACED = frozenset(
     {"x-goog-api-key", "authorization", "host", "connection", "content-length", "accept", "accept-encoding"}
 )
+# All other header lines may be credentials (x-goog-iam-authorization-token), and never appear in logs or errors.
 _NO_SECRETS = re.compile(r"content-type|user-agent|x-goog-(?!iam|user)[\w-]+|x-server-timeout")
 
 
 @dataclass(frozen=True)
 class GoogleCall(Call):
-    """One request of Google's client, as the gateway is to get it.
+    """One request of Google's client, in the form for gateways.
 
     Attributes:
-        action: what is asked of a model (`generateContent`), or `""`.
+        action: the method of a model (`generateContent`), or `""`.
     """
 
     action: str = ""
@@ -72,12 +78,12 @@ class GoogleCall(Call):
 
 def to_call(
     verb: str, path: str, headers: Mapping[str, str], body: bytes, settings: Settings
-) -> tuple[GoogleCall, dict[str, Any]]:
+) -> tuple[GoogleCall, dict[str, str]]:
     """Return the call for one request of Google's client, and the header lines that may hold secrets.
 
     Args:
-        path: what follows the base URL, with the query.
-        body: as Google's client wrote it; may be empty.
+        path: the URL without the gateway's address, with the query.
+        body: the JSON of Google's client; may be empty.
     """
     path, model, action = _to_route(path)
     wire, encoded = _rewrite_body(body, settings) if action else (None, body)
@@ -99,14 +105,14 @@ def to_call(
 
 @lru_cache(maxsize=256)
 def _to_route(path: str) -> tuple[str, str, str]:
-    """Return *path* as gateways serve it, the model that it names, and what is asked of the model."""
+    """Return *path* in the form that gateways serve, the model in it, and the model's method."""
     path = _VERSIONED.sub(r"/\1v1beta/", path, count=1)
     match = _MODEL.match(path)
     return (path, unquote(match[1]), match[2] or "") if match else (path, "", "")
 
 
-def to_options(secret_headers: Mapping[str, Any], timeouts: Mapping[str, float | None]) -> CallOptions:
-    """Return the options of a call; timeouts that Google's client leaves open are ours."""
+def to_options(secret_headers: Mapping[str, str], timeouts: Mapping[str, float | None]) -> CallOptions:
+    """Return the options of a call. Google's client sets no timeout by default and would wait for ever; then ours apply."""
     phases = {phase: timeouts.get(phase) for phase in ("connect", "read", "write")}
     own_timeouts = SimpleNamespace(**phases) if any(phases.values()) else None
     headers = checked_headers("headers", secret_headers) if secret_headers else None
@@ -118,7 +124,7 @@ def under_v1(call: GoogleCall) -> GoogleCall:
     return replace(call, path=call.path.replace("/v1beta/", "/v1/", 1))
 
 
-def model_resource(model: str) -> dict[str, Any]:
+def model_resource(model: str) -> JsonObject:
     """Return the description of *model* that a gateway without a route for it would give."""
     limits = capabilities(model)
     return {
@@ -131,7 +137,7 @@ def model_resource(model: str) -> dict[str, Any]:
 
 
 def _sorted_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the lines to pass on, as those that are known to be no secret, and all others."""
+    """Return the header lines to pass on: those that are known to be no secret, and all others."""
     plain: dict[str, str] = {}
     secret: dict[str, str] = {}
     for name, value in headers.items():
@@ -145,8 +151,8 @@ def _is_no_secret(name: str) -> bool:
     return _NO_SECRETS.fullmatch(name) is not None
 
 
-def _rewrite_body(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | None, bytes | LargeBody]:
-    """Return a body read, if it had to be, and its bytes: camelCase names and standard base64."""
+def _rewrite_body(body: bytes, settings: Settings) -> tuple[JsonMapping | None, bytes | LargeBody]:
+    """Return the parsed body, or None if it needs no change, and its bytes with camelCase names and standard base64."""
     changes = bool(settings.extra_body) or settings.inline_data_casing == "snake"
     if not changes and not _WORTH_READING.search(body):
         return None, body
@@ -154,7 +160,7 @@ def _rewrite_body(body: bytes, settings: Settings) -> tuple[Mapping[str, Any] | 
     try:
         wire = _respell_request(from_json(slim))
     except ValueError:
-        return None, body  # the gateway may say what is wrong with it
+        return None, body  # no JSON: the gateway's error explains it
     if not isinstance(wire, dict):
         return None, body
     if settings.extra_body:
@@ -226,7 +232,7 @@ class _LargeData:
         return b"".join([block.replace(b"-", b"+").replace(b"_", b"/") for block in blocks])
 
 
-def _respell_request(wire: Any) -> Any:
+def _respell_request(wire: object) -> object:
     """Return a request in the wire's spelling, without changing the members that are the user's own.
 
     Google's client writes the members of a request itself in camelCase. A member in snake_case is an extension of the
@@ -238,12 +244,12 @@ def _respell_request(wire: Any) -> Any:
     return {**_respell({name: value for name, value in wire.items() if name not in own}), **own}
 
 
-def _respell(value: Any) -> Any:
+def _respell(value: object) -> Any:
     """Return *value* with Google's own names in camelCase and its bytes in standard base64.
 
-    Google's Python client mixes both spellings (`inlineData.mime_type`), and gateways with typed structs drop what
-    they do not know; it writes base64 for URLs, and some gateways hand that on to services that want the standard
-    alphabet.
+    Google's Python client mixes both spellings (`inlineData.mime_type`), and gateways with typed structs drop names
+    that they do not know. It writes base64 for URLs, and some gateways pass that on to services that expect the
+    standard alphabet (RFC 4648, sections 4 and 5).
     """
     if isinstance(value, list):
         return [_respell(item) for item in value]
@@ -252,7 +258,7 @@ def _respell(value: Any) -> Any:
     return dict(_respell_members(value.items()))
 
 
-def _respell_members(members: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
+def _respell_members(members: Iterable[tuple[str, object]]) -> Iterable[tuple[str, object]]:
     for spelt, item in members:
         name = camel(spelt)
         if name == "properties" and isinstance(item, dict):  # their names are the user's
@@ -266,7 +272,7 @@ def _respell_members(members: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, 
 
 
 class Address(NamedTuple):
-    """A URL in parts: properties of httpx's URLs take their time."""
+    """The parts of a URL, read once: four properties of an httpx.URL take a microsecond."""
 
     scheme: str
     host: str
@@ -274,16 +280,16 @@ class Address(NamedTuple):
     path: str
 
 
-def to_address(url: Any) -> Address:
+def to_address(url: httpx.URL) -> Address:
     """Return *url*, of httpx or httpx2, in parts."""
     return Address(url.scheme, url.host, url.port, url.raw_path.decode("ascii"))
 
 
-def path_below(base: Address, url: Any) -> str:
-    """Return what follows the gateway's address in *url*.
+def path_below(base: Address, url: httpx.URL) -> str:
+    """Return *url* without the gateway's address.
 
     Raises:
-        ConfigurationError: *url* leads elsewhere, where the key must not go.
+        ConfigurationError: *url* leads to another address, and the key must not go there.
     """
     address = to_address(url)
     prefix = base.path.rstrip("/")

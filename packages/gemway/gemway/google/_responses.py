@@ -1,10 +1,11 @@
-"""Turn what a gateway answers into what Google's client reads. Pure: it is fed with the bytes as they arrive."""
+"""Translate a gateway's answer for Google's client. Pure: it is fed with the bytes as they arrive."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pydantic_core import to_json
 
@@ -35,15 +36,22 @@ from gemway._exceptions import (
     ResponseValidationError,
     UnprocessableEntityError,
 )
+from gemway._json import JsonObject
+from gemway._protocol import Call
+from gemway._redaction import Redactor
 from gemway._response import Inflater, UnreadableEncodingError
 from gemway._sse import EventDecoder, EventTooLargeError
 from gemway.google._requests import GoogleCall, model_resource, under_v1
 from gemway.types import GenerateContentResponse
 
+if TYPE_CHECKING:
+    import httpx
+
 JSON_HEADERS: Final = {"content-type": "application/json; charset=UTF-8"}
 STREAM_HEADERS: Final = {"content-type": "text/event-stream"}
 
-# Google's client cuts lines where Python's str.splitlines does, which is also at three characters that JSON may hold.
+# Google's client cuts lines where Python's str.splitlines does, which is also at three characters that JSON strings may
+# contain. An event that is cut there is no JSON any more.
 _UNICODE_LINE_ENDS: Final = {
     b"\xe2\x80\xa8": b"\\u2028",
     b"\xe2\x80\xa9": b"\\u2029",
@@ -70,16 +78,26 @@ _OTHER_STATUSES: Final[dict[type[APIStatusError], tuple[int, ...]]] = {QuotaExce
 _SERVERS_WORDS: Final = {500: "INTERNAL", 501: "UNIMPLEMENTED", 504: "DEADLINE_EXCEEDED", 524: "DEADLINE_EXCEEDED"}
 
 
+class Exchange(Protocol):
+    """The open response of a gateway, blocking or asyncio."""
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    arrived: float
+    redact: Redactor
+
+
 class ResponseTranslator:
     """The response of one call, fed with its bytes.
 
-    `feed` and `finish` return what Google's client may read: whole events as they arrive where it asked for a
-    stream, or the one body at the end. They raise the typed error that a response without any answer means. An
-    error behind the first event becomes an event itself, in Google's form.
+    If Google's client asked for a stream, `feed` and `finish` return whole events as they arrive, and otherwise the
+    one body at the end. They raise the typed error for a response without any answer. An error behind the first event
+    becomes an event itself, in Google's form.
 
     Args:
-        call: what the gateway was asked.
-        exchange: what came back: `.status`, `.headers`, `.url`, `.arrived`, `.redact(text)`.
+        call: the request that was sent to the gateway.
+        exchange: the gateway's response.
         wants_stream: whether Google's client reads events, even if the gateway was asked for a whole answer.
 
     Attributes:
@@ -87,14 +105,14 @@ class ResponseTranslator:
         complete: whether `finish` was reached.
     """
 
-    def __init__(self, call: Any, exchange: Any, settings: Settings, *, wants_stream: bool) -> None:
+    def __init__(self, call: Call, exchange: Exchange, settings: Settings, *, wants_stream: bool) -> None:
         self.ended = self.complete = False
-        self._call: GoogleCall = call
-        self._status: int = exchange.status
-        self._headers: Mapping[str, str] = exchange.headers
-        self._url: str = exchange.url
-        self._arrived: float = exchange.arrived
-        self._redact: Callable[[str], str] = exchange.redact
+        self._call = cast(GoogleCall, call)
+        self._status = exchange.status
+        self._headers = exchange.headers
+        self._url = exchange.url
+        self._arrived = exchange.arrived
+        self._redact = exchange.redact
         self._wants_stream = wants_stream
         self._limit = settings.max_response_bytes
         self._body: list[bytes] = []
@@ -124,7 +142,8 @@ class ResponseTranslator:
         if self._decoder is None:
             self._keep_piece(data)
             return b""
-        # Nearly every read holds one event as Google writes it, and is handed on as it came.
+        # Nearly every read holds one event as Google writes it. It is handed on without being
+        # decoded, but for the first one: some gateways answer 200 and send an error as the only event.
         if self._has_begun and _is_googles_event(data) and not (self._decoder.pending or self.ended):
             return data
         return self._to_frames(self._decoder.feed, data)
@@ -138,7 +157,7 @@ class ResponseTranslator:
         raise self._invalid_answer(message)
 
     def finish(self) -> bytes:
-        """The response is complete: return what is left of it."""
+        """The response is complete: return the rest of it."""
         self.complete = True
         if self._decoder is None:
             return self._check_body(b"".join(self._body))
@@ -149,7 +168,7 @@ class ResponseTranslator:
 
     @property
     def _is_verbatim(self) -> bool:
-        """Whether the body is no JSON and is not to be: a file that is downloaded."""
+        """Whether the body is a downloaded file, which stays as it is."""
         kind = self._headers.get("content-type", "")
         return self._call.method == "GET" and not self._call.model and not re.search("json|text/|^$", kind)
 
@@ -165,7 +184,8 @@ class ResponseTranslator:
 
     def _to_frames(self, step: Callable[..., list[bytes]], *data: bytes) -> bytes:
         """Return the events of one step of the decoder as Google writes them, up to the first error among them."""
-        if self.ended:  # other pieces of the same compressed bytes
+        # One read of compressed bytes becomes several pieces, and an error may be in the first of them.
+        if self.ended:
             return b""
         try:
             events = step(*data)
@@ -182,14 +202,14 @@ class ResponseTranslator:
         return b"".join(frames)
 
     def _end_with_error(self, failure: APIError, frames: list[bytes]) -> bytes:
-        """Raise *failure*, or return it behind *frames* if answers were handed on."""
+        """Raise *failure*, or return it behind *frames* if answers were handed on: by then the status has been sent."""
         if not self._has_begun:
             raise failure
         self.ended = True
         return b"".join((*frames, to_frame(to_json(to_google_error(failure)[1]))))
 
     def _error_in(self, event: bytes) -> APIError | None:
-        """Return the error that an event is, or None: answers are not read here, for their readers do so."""
+        """Return the error in an event, or None for an answer, which Google's client parses itself."""
         if _is_answer(event):
             return None
         payload = parse_json(event)
@@ -210,6 +230,7 @@ class ResponseTranslator:
                 "the gateway redirects, and redirects are never followed, so that neither key nor prompt travels."
                 " Set base_url to the final address"
             )
+        # A deletion may be answered with an empty body.
         if self._is_verbatim or (not body and self._call.method == "DELETE"):
             return body
         body = self._check_json(body.strip())
@@ -255,10 +276,12 @@ class ResponseTranslator:
             return self._invalid_answer(f"the gateway answered with {advice}", body=text)
         return self._invalid_answer(f"the gateway answered with no Gemini answer: {text[:200]}", body=text)
 
-    def _to_error(self, payload: Any) -> APIStatusError:
+    def _to_error(self, payload: object) -> APIStatusError:
         return error_from_payload(payload, None, self._headers, url=self._url, now=self._arrived, redact=self._redact)
 
-    def _invalid_answer(self, message: str, *, body: Any = None, is_retryable: bool = False) -> ResponseValidationError:
+    def _invalid_answer(
+        self, message: str, *, body: object = None, is_retryable: bool = False
+    ) -> ResponseValidationError:
         error = ResponseValidationError(message, status_code=self._status, body=body, is_retryable=is_retryable)
         error.url = self._redact(self._url)
         return error
@@ -267,7 +290,7 @@ class ResponseTranslator:
 def to_frame(event: bytes) -> bytes:
     """Return one event as Google writes it: a line of data and an empty one."""
     if b"\n" in event or b"\r" in event:
-        # JSON texts hold no bare line ends: these are white space between them.
+        # RFC 8259: strings hold no bare line ends, so these are white space between members.
         event = event.replace(b"\r", b" ").replace(b"\n", b" ")
     if _has_unicode_line_ends(event):
         for line_end, escaped in _UNICODE_LINE_ENDS.items():
@@ -316,16 +339,18 @@ def _contains_word(data: bytes, *words: bytes) -> bool:
     return False
 
 
-def local_response(library: Any, answer: bytes | None, error: APIError) -> Any:
+def local_response(library: ModuleType, answer: bytes | None, error: APIError) -> httpx.Response:
     """Return a response of *library*: an *answer* that was made here, or else the *error* in Google's form."""
-    if answer is not None:
-        return library.Response(200, headers=JSON_HEADERS, content=answer)
-    status, body = to_google_error(error)
-    return library.Response(status, headers=JSON_HEADERS, content=to_json(body))
+    status, body = (200, answer) if answer is not None else to_google_error(error)
+    response: httpx.Response = library.Response(
+        status, headers=JSON_HEADERS, content=body if isinstance(body, bytes) else to_json(body)
+    )
+    return response
 
 
-def instead_of(call: GoogleCall, error: APIError) -> GoogleCall | bytes | None:
-    """Return what to ask, or to answer, where the gateway has no route for *call*; None where it means its error."""
+def answer_without_route(call: GoogleCall, error: APIError) -> GoogleCall | bytes | None:
+    """Return another call, or an answer made here, if the gateway has no route for *call*; None for a real error."""
+    # A gateway with a web interface answers unknown paths with its page and status 200.
     web_page = isinstance(error, ResponseValidationError) and not error.is_retryable
     if not (web_page or is_missing_stream_route(error)):
         return None
@@ -336,15 +361,15 @@ def instead_of(call: GoogleCall, error: APIError) -> GoogleCall | bytes | None:
     return None
 
 
-def to_google_error(error: APIError) -> tuple[int, dict[str, Any]]:
+def to_google_error(error: APIError) -> tuple[int, JsonObject]:
     """Return HTTP status and JSON of an error as Google sends it, so that Google's client reads all of it.
 
-    An error that has Google's form keeps its words; the gateway's hint when to come again is added as RetryInfo, and
-    a code of its own as the reason of an ErrorInfo.
+    An error in Google's form keeps its words. The gateway's Retry-After is added as RetryInfo, and a code of its own
+    as the reason of an ErrorInfo (https://google.aip.dev/193).
     """
     payload = error.body[0] if isinstance(error.body, list) and error.body else error.body
     member = payload.get("error") if isinstance(payload, dict) else None
-    inner: dict[str, Any] = member if isinstance(member, dict) else {}
+    inner: JsonObject = member if isinstance(member, dict) else {}
     status, word = _status_and_word(error)
     if inner.get("code") == error.status_code and isinstance(inner.get("status"), str):
         status, word = inner["code"], inner["status"]
@@ -359,7 +384,7 @@ def to_google_error(error: APIError) -> tuple[int, dict[str, Any]]:
 
 
 def _status_and_word(error: APIError) -> tuple[int, str]:
-    """Return the HTTP status for Google's client, and Google's word for it."""
+    """Return the HTTP status for Google's client, and Google's name of the error."""
     sent = error.status_code or 0
     if not isinstance(error, APIStatusError):
         # No error answer but no answer at all. Those who retry repeat a 502, but no 501.
@@ -373,7 +398,7 @@ def _status_and_word(error: APIError) -> tuple[int, str]:
 
 
 def _words_of(error: APIError) -> str:
-    """Return the gateway's own words, or ours where it has none that one can read."""
+    """Return the gateway's own words, or ours if it sent a web page or nothing."""
     if isinstance(error.body, str):
         text = error.body.strip()
         return str(error) if not text or text[:1] == "<" else text
@@ -390,8 +415,9 @@ def _with_googles_models(body: bytes) -> bytes:
     return to_json({"models": [model_resource(name) for name in names]})
 
 
-def failure_in(library: Any, error: APIConnectionError) -> Exception:
-    """Return the exception of the HTTP library that Google's client was made with, for it knows no other."""
+def failure_in(library: ModuleType, error: APIConnectionError) -> Exception:
+    """Return *error* as an exception of *library*: Google's client and its retries know no others."""
+    # The cause is one of httpcore's exceptions, and httpx and httpx2 give theirs the same names.
     name = type(error.__cause__).__name__
     kind = getattr(library, name, None)
     if not (isinstance(kind, type) and issubclass(kind, library.TransportError)):

@@ -1,20 +1,22 @@
-"""The transport that Google's client is given: one object for both of its halves, for httpx and for httpx2.
+"""The transport for Google's client: one object for its blocking and its asyncio half, for httpx and for httpx2.
 
-It is no subclass of either library's transport, which google-genai would take as the choice of a library. Each request
-shows which library it is, and the response is of the same one.
+It is no subclass of either library's transport: google-genai would conclude from the class which library to use. Each
+request shows its library, and the response is one of the same library.
 """
 
 from __future__ import annotations
 
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from gemway._call import CallOptions
 from gemway._config import ClientConfig
 from gemway.google._requests import Address, GoogleCall, path_below, to_address, to_call, to_options
 
 if TYPE_CHECKING:
+    import httpx
     from typing_extensions import Self
 
     from gemway.google._async_sending import AsyncSender
@@ -49,18 +51,19 @@ class GatewayTransport:
 
         return to_address(httpx.URL(self._setup.settings.base_url))
 
-    def handle_request(self, request: Any) -> Any:
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* to the gateway and return its answer as Google would give it."""
         call, options = self._to_call(request, request.read())
         return self._sender.send(_library_of(request), call, options)
 
-    async def handle_async_request(self, request: Any) -> Any:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* to the gateway and return its answer as Google would give it."""
         call, options = self._to_call(request, await request.aread())
         return await self._async_sender.send(_library_of(request), call, options)
 
     def close(self) -> None:
         """Give the connections of blocking calls back. A later call opens new ones."""
+        # A client that was never used must not build a sender only to close it.
         if "_sender" in self.__dict__:
             self._sender.close()
 
@@ -69,7 +72,7 @@ class GatewayTransport:
         if "_async_sender" in self.__dict__:
             await self._async_sender.aclose()
 
-    def _to_call(self, request: Any, body: bytes) -> tuple[GoogleCall, CallOptions]:
+    def _to_call(self, request: httpx.Request, body: bytes) -> tuple[GoogleCall, CallOptions]:
         path = path_below(self._address, request.url)
         call, secret_headers = to_call(request.method, path, request.headers, body, self._setup.settings)
         return call, to_options(secret_headers, request.extensions.get("timeout") or {})
@@ -86,22 +89,23 @@ class GatewayTransport:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, ClientConfig]:
         return {"setup": self._setup}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, ClientConfig]) -> None:
         self._setup = state["setup"]
 
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Self:
-        return self  # frameworks copy options deeply; the copies share connections
+    def __deepcopy__(self, memo: object) -> Self:
+        # Frameworks copy the options of a client deeply. Sockets cannot be copied, but they can be shared.
+        return self
 
     def __repr__(self) -> str:
         return f"<GatewayTransport {self._setup}>"
 
 
-def _library_of(request: Any) -> Any:
+def _library_of(request: httpx.Request) -> ModuleType:
     """Return the module, httpx or httpx2, that *request* was made with."""
     return sys.modules[type(request).__module__.partition(".")[0]]
