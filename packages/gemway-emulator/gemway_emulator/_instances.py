@@ -180,6 +180,7 @@ class _TextValues:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._pairs: dict[str, str | None] = {"": None}  # an item of a list has no key
         self.quoted: list[str] = [next(filter(None, groups)) for groups in _QUOTED.findall(text)]
         strings = dict.fromkeys([*self.quoted, *capitalised_names(_QUOTED.sub(" ", text))])
         self._strings = [value for value in strings if len(value) > 1]
@@ -188,12 +189,15 @@ class _TextValues:
 
     def find_pair(self, key: str) -> str | None:
         """The value that `key: value` or `key=value` gives to *key*, quotes removed."""
-        spelled = "|".join(map(re.escape, {key, key.replace("_", " ")}))
-        # After a colon the value goes on to the end of the clause, after `=` it is one word.
-        clause, word = r"[^,;\n}\"']+?(?=[.!?](?:\s|$)|[,;\n}]|$)", r"[^\s,;\"')}]+"
-        value = rf"(?::\s*|\s+:\s+)(\"[^\"\n]*\"|'[^'\n]*'|{clause})|\s*=\s*(\"[^\"\n]*\"|'[^'\n]*'|{word})"
-        match = re.search(rf"(?i:\b(?:{spelled}))\b[\"']?(?:{value})", self._text) if key else None
-        return next(filter(None, match.groups())).strip("\"' ").rstrip(".;!?") if match else None
+        # Asked several times for each field, and prompts may be as long as books.
+        if key not in self._pairs:
+            spelled = "|".join(map(re.escape, {key, key.replace("_", " ")}))
+            # After a colon the value goes on to the end of the clause, after `=` it is one word.
+            clause, word = r"[^,;\n}\"']+?(?=[.!?](?:\s|$)|[,;\n}]|$)", r"[^\s,;\"')}]+"
+            value = rf"(?::\s*|\s+:\s+)(\"[^\"\n]*\"|'[^'\n]*'|{clause})|\s*=\s*(\"[^\"\n]*\"|'[^'\n]*'|{word})"
+            match = re.search(rf"(?i:\b(?:{spelled}))\b[\"']?(?:{value})", self._text)
+            self._pairs[key] = next(filter(None, match.groups())).strip("\"' ").rstrip(".;!?") if match else None
+        return self._pairs[key]
 
     def find_list(self, key: str) -> list[str]:
         """The items of `key: a, b and c`, else all quoted strings where there are several."""
