@@ -66,9 +66,9 @@ def to_parts(content: Json, source: Source) -> list[Part]:
             parts.append({"text": text})  # nearly every block; nothing but the text goes to Gemini
             continue
         if (
-            block_type in _INLINE_MEDIA
+            isinstance(data := block.get("base64"), str)
             and _KEYS_OF_INLINE_MEDIA.issuperset(block)
-            and isinstance(data := block.get("base64"), str)
+            and block_type in _INLINE_MEDIA
             and data[:5].lower() != "data:"
         ):
             parts.append(inline_part(data, block.get("mime_type")))  # nearly every picture

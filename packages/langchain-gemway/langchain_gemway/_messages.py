@@ -264,7 +264,10 @@ def _invalid_calls_as_text(message: BaseMessage) -> list[Part]:
 
 
 class _AssistantMessageReader:
-    """Reads one AI message part by part, in the order in which the model produced them."""
+    """Reads one AI message part by part, in the order in which the model produced them.
+
+    For messages with notes in their `additional_kwargs` (`_blocks` lists them), and for content that is a list.
+    """
 
     def __init__(self, message: BaseMessage, calls: Sequence[Block]) -> None:
         self._message = message
@@ -275,7 +278,7 @@ class _AssistantMessageReader:
         self._signatures: Block = {}
         self._server_ids: frozenset[str] = frozenset()
         self._layout: Sequence[Block] = ()
-        if extra:  # most messages of a long history carry no notes
+        if extra:  # messages of other integrations carry no notes
             signatures = from_store(extra.get(CALL_SIGNATURES))
             self._signatures = signatures if is_google and isinstance(signatures, dict) else {}
             server_ids = from_store(extra.get(SERVER_IDS))

@@ -4,7 +4,7 @@ The content is a string as long as the visible answer is only text, and a list o
 media, or thoughts that were asked for. With `output_version="v1"` it is always a list of standard blocks. One message,
 and one stream, keeps to one shape, which depends on the request or else on the first chunk.
 
-Nearly every answer is one plain text. It takes the short way in `_to_message` and `ChunkReader.read`; everything else
+Nearly every answer is one plain text. It takes the short way in `to_chat_result` and `ChunkReader.read`; everything else
 becomes blocks first (`_blocks`).
 """
 
@@ -231,7 +231,7 @@ class ChunkReader:
         self._listed: list[Block] = []  # of a list content, without the data of media
 
     @cached_property
-    def _blocks(self) -> BlockReader:
+    def _block_reader(self) -> BlockReader:
         return BlockReader(self._context.tools)  # most streams are text alone, and need none
 
     def read(self, chunk: GenerateContentResponse | TextChunk) -> AIMessageChunk | None:
@@ -241,7 +241,7 @@ class ChunkReader:
             if self._only_text_so_far:  # nearly every chunk
                 self._texts.append(chunk.text)
                 return _TEXT_MESSAGES.copy(content=chunk.text)
-            return self._to_chunk(self._blocks.read([Part(text=chunk.text)]))
+            return self._to_chunk(self._block_reader.read([Part(text=chunk.text)]))
         parts = self._accumulator.add(chunk)
         if not parts:
             return None
@@ -251,7 +251,7 @@ class ChunkReader:
             self._texts.append(text)
             return _TEXT_MESSAGES.copy(content=text)
         self._only_text_so_far = False
-        return self._to_chunk(self._blocks.read(parts))
+        return self._to_chunk(self._block_reader.read(parts))
 
     def end(self) -> Iterator[AIMessageChunk]:
         """Yield the content that was held back until the end, and the last chunk.
@@ -261,7 +261,7 @@ class ChunkReader:
         """
         rest = self._accumulator.finish()
         if rest or not self._only_text_so_far:
-            chunk = self._to_chunk([*self._blocks.read(rest), *self._blocks.finish()])
+            chunk = self._to_chunk([*self._block_reader.read(rest), *self._block_reader.finish()])
             if chunk is not None:
                 yield chunk
         response = self._accumulator.response()
@@ -280,30 +280,30 @@ class ChunkReader:
 
     def _last_chunk_with(self, ending: list[Block], metadata: Metadata, usage: LangChainUsage | None) -> AIMessageChunk:
         shape = self._shape or "text"
-        # A refusal is a block, and content that began as a string cannot take one. The reason is in `finish_reason`.
+        # Content that began as a string cannot take a block such as a refusal. The reason is in `finish_reason`.
         if shape == "text" and self._texts:
             ending = [block for block in ending if block["type"] in CALLS]
-        # ... whereas v0 has no shape for it.
+        # A list can take it, but v0 has no shape for a refusal.
         if any(block["type"] == "refusal" for block in ending):
             shape = "v1"
         if self._call_count:
             note_tool_calls(metadata)
         content: Content = "" if shape == "text" else []
         if shape == "v1":
-            content = [*(self._blocks.append(block) for block in ending), *self._citations(metadata)]
+            content = [*(self._block_reader.append(block) for block in ending), *self._citations(metadata)]
             metadata["output_version"] = "v1"
         if shape == "text" and any("thought" in entry for entry in self._entries):
             del metadata["model_provider"]  # as in `_to_message`
         return AIMessageChunk(
             content=content,
-            additional_kwargs=self._layout(),
+            additional_kwargs=self._layout_notes(),
             response_metadata=metadata,
             usage_metadata=usage,
             invalid_tool_calls=[_to_invalid_call(block) for block in ending if block["type"] == "invalid_tool_call"],
             chunk_position="last",
         )
 
-    def _layout(self) -> dict[str, Any]:
+    def _layout_notes(self) -> dict[str, Any]:
         """Return the notes for additional_kwargs that need the whole answer."""
         parts: list[Entry] = []
         if self._shape in ("text", None):
@@ -332,7 +332,7 @@ class ChunkReader:
         calls = []
         for block in blocks:
             if block["type"] == "tool_call":
-                note_call(block, extra, self._blocks.server_ids)
+                note_call(block, extra, self._block_reader.server_ids)
                 calls.append(self._to_call_chunk(block))
         if self._shape == "text" and (thoughts := "".join(b["reasoning"] for b in blocks if b["type"] == "reasoning")):
             extra[REASONING] = thoughts
