@@ -107,6 +107,8 @@ def test_all_alike(gemway, tmp_path):
         (("in.csv", "no/out.jsonl", "-m", MODEL, "-p", "{text}"), 1, "no/out.jsonl: No such file"),
         (("in.csv", "out.jsonl", "-m", MODEL, "-c", "many"), 2, "--concurrency is a number or adaptive"),
         (("in.csv", "out.jsonl", "-m", MODEL, "--config", "{"), 2, "--config is not JSON"),
+        (("in.csv", "out.jsonl", "-m", MODEL, "-p", "{text}", "--prices", "-1", "2"), 1, "prices must be 0 or more"),
+        (("--status", "."), 1, ".: not the output of a batch"),
         (("--status", "missing.jsonl"), 1, "missing.jsonl: No such file"),
     ],
 )

@@ -206,7 +206,7 @@ def test_killed_while_sorting(out, is_complete):
 def test_status_of_a_batch_that_is_running(out, emulator):
     """The figures count rows in parts and rows on their way into one."""
     run(["one", "fail"], out, model=MODEL)
-    (out / "_rows-00002.jsonl").write_text('{"id": "x", "row": 3, "answer": "y"}\n{"id": "torn')
+    (out / "_rows-00002.jsonl").write_text('{"id": "x", "row": 3, "answer": "y", "hash": "0"}\n{"id": "torn')
 
     report = read_report(out)
 

@@ -30,6 +30,10 @@ pytestmark = pytest.mark.usefixtures("echo")
         ("in.jsonl", b'\xff{"id": 1}\n', r"line 1: not JSON"),
         ("in.csv", b'id,prompt\n1,a\n2,"b\n', r"in\.csv, line \d: not CSV"),
         ("in.csv", b"id,prompt\n1,a,b\n", r"in\.csv, line 2: 2 columns expected"),
+        ("in.csv", b"id,text,text\n1,a,b\n", r"in\.csv, line 1: two columns have the name 'text'"),
+        ("in.csv", b"id,prompt\n1,a\n2,caf\xe9\n", r"in\.csv, line 3: not UTF-8; convert the file"),
+        ("in.jsonl", b'[\n{"id": 1, "prompt": "a"}\n]\n', r"line 1: not JSON.*one object in each line, not an array"),
+        ("in.parquet", b"PAR1", r"in\.parquet: not Parquet"),
         ("in.txt", b"a\n", r"known endings: \.csv, \.tsv, \.parquet, \.jsonl"),
     ],
 )
@@ -97,6 +101,72 @@ def test_csv_with_a_template(out, read, tmp_path):
         "echo Translate to German: two\nlines",
         'echo Translate to French: a "quote"',
     ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"id;text\n1;one, two\n",
+        b"id|text\n1|one, two\n",
+        b"id\ttext\n1\tone, two\n",
+        b'id,text\n1,"one, two"\n',
+        b'\xef\xbb\xbf"id";"text"\r\n1;one, two\r\n',
+        "id;text\n1;one, two\n".encode("utf-16"),
+    ],
+    ids=["semicolon", "bar", "tab", "comma", "mark and quotes", "UTF-16"],
+)
+def test_csv_of_every_kind(out, read, tmp_path, content):
+    """The header shows what separates columns, and the file's first bytes how it is encoded."""
+    path = tmp_path / "in.csv"
+    path.write_bytes(content)
+
+    run(path, out, model=MODEL, prompt="{text}")
+
+    assert [(line["id"], line["answer"]) for line in read(out)] == [("1", "echo one, two")]
+
+
+def test_long_cells(out, read, tmp_path):
+    """A whole document fits into a cell."""
+    path = tmp_path / "in.csv"
+    path.write_text("id,text\n1," + "x" * 300_000 + "\n")
+
+    run(path, out, model=MODEL, prompt="{text}")
+
+    assert len(read(out)[0]["answer"]) == 300_005
+
+
+@pytest.mark.parametrize("name", ["/dev/full", "/dev/null"])
+def test_an_output_that_is_no_file(gateway_environment, emulator, name):
+    """A device is refused: it could not be read again."""
+    with pytest.raises(ConfigurationError, match=f"{name} is not a regular file"):
+        run(["one"], name, model=MODEL)
+
+    assert len(emulator.requests) == 0
+
+
+def test_questions_in_the_place_of_the_output(emulator, out):
+    """Input and output exchanged by mistake: the file of questions is neither read as answers nor added to."""
+    out.write_text('{"id": 1, "prompt": "a"}\n')
+
+    with pytest.raises(ConfigurationError, match="line 1: not an answer of a batch"):
+        run(["one"], out, model=MODEL)
+
+    assert out.read_text() == '{"id": 1, "prompt": "a"}\n'
+
+
+def test_nested_columns_of_parquet(out, read, tmp_path):
+    """A template reaches into nested columns; a wrong way is an error that shows the right one."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "in.parquet"
+    parquet.write_table(pyarrow.table({"doc": [{"title": "A"}, {"title": "B"}], "tags": [["x"], ["y"]]}), path)
+
+    run(path, out, model=MODEL, prompt="{doc[title]} {tags[0]}", ordered=True)
+
+    assert [line["answer"] for line in read(out)] == ["echo A x", "echo B y"]
+    with pytest.raises(RowError, match=r"line 1: the prompt cannot be filled in.*\{column\[name\]\}"):
+        run(path, out.with_name("other.jsonl"), model=MODEL, prompt="{doc.title}")
 
 
 def test_a_template_without_its_column(out, emulator):

@@ -34,7 +34,12 @@ class LineFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open *path*, or make it. Call `load` before anything is appended."""
+        """Open *path*, or make it. Call `load` before anything is appended.
+
+        Raises `ConfigurationError` for a device or a pipe, which has no end or cannot be read again.
+        """
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(f"{path} is not a regular file; give another name for the output")
         self.path = path
         self.size = 0
         # Without a buffer of Python's, a line is the kernel's as soon as `append` returns, and outlives the process.
@@ -93,26 +98,21 @@ def read_lines(file: BinaryIO, path: Path) -> Iterator[StoredLine]:
     """
     offset = 0
     for number, data in enumerate(file, 1):
-        line = _decode_line(data)
-        if line is None:
+        try:
+            line = json.loads(data)
+        except ValueError:
             # Zeros at the end are what some file systems leave of a line after a power cut.
             is_torn = data[: len(_BEGINNING)] == _BEGINNING[: len(data)] or not data.strip(b"\0\n")
             if is_torn and not file.read(1):
                 return
+            line = None
+        # A file of questions has ids, too; given as the output by mistake, it must not be taken for answers.
+        if not isinstance(line, dict) or "id" not in line or "hash" not in line:
             raise ConfigurationError(
                 f"{path}, line {number}: not an answer of a batch; give another name for the output"
             )
         yield StoredLine(offset, len(data), line)
         offset += len(data)
-
-
-def _decode_line(data: bytes) -> OutputLine | None:
-    """Return the row that a line holds, or None if it holds none."""
-    try:
-        line = json.loads(data)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) and "id" in line else None
 
 
 def encode_line(line: OutputLine) -> bytes:

@@ -59,6 +59,8 @@ class BatchOptions:
                 raise ConfigurationError(f"{name} must be a number above 0, not {value!r}")
         if self.task not in get_args(Task):
             raise ConfigurationError(f"task must be one of {', '.join(get_args(Task))}, not {self.task!r}")
+        if self.prices is not None and min(self.prices) < 0:
+            raise ConfigurationError(f"prices must be 0 or more, not {self.prices!r}")
         if self.max_retries < 0:
             raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries!r}")
 

@@ -281,8 +281,10 @@ def read_part_rows(folder: Path) -> Iterator[OutputLine]:
     """Yield id, outcome and usage of all rows of an output, also while a batch writes it."""
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
-    found = {*_find_numbered(folder, _PART), *_find_numbered(folder, _LINES)}
-    for number in sorted({number for number, _ in found}):
+    numbers = {number for kind in (_PART, _LINES) for number, _ in _find_numbered(folder, kind)}
+    if not numbers:
+        raise ConfigurationError(f"{folder}: not the output of a batch")
+    for number in sorted(numbers):
         try:
             with _lines_path(folder, number).open("rb") as file:
                 lines = [stored.line for stored in read_lines(file, _lines_path(folder, number))]

@@ -14,7 +14,8 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -29,6 +30,7 @@ Task: TypeAlias = Literal["text", "image", "embed"]
 """What a `prompt` asks for: an answer, a picture, a vector."""
 
 _IDS: Final = ("id", "key", "custom_id")
+_LONGEST_CELL: Final = 100_000_000
 _IMAGE_OPTIONS: Final = ("aspect_ratio", "image_size")
 
 
@@ -81,7 +83,7 @@ class RowReader:
         Raises `RowError` for the first row that cannot be used.
         """
         name = f"{source}, line" if isinstance(source, str | Path) else "row"
-        records = _records(Path(source)) if isinstance(source, str | Path) else enumerate(source, 1)
+        records = _read_file(Path(source)) if isinstance(source, str | Path) else enumerate(source, 1)
         for number, record in records:
             yield self.to_row(record, number, name)
 
@@ -92,28 +94,28 @@ class RowReader:
             if not isinstance(columns, Mapping):
                 raise RowError(f"a row is an object or a text, not {type(record).__name__}")
             own_id = next((columns[key] for key in _IDS if columns.get(key) not in (None, "")), None)
-            task, body = self._body(columns)
-            row_id = _digest(columns) if own_id is None else str(own_id)
+            task, body = self._read_request(columns)
+            row_id = _hash_json(columns) if own_id is None else str(own_id)
             return Row(
                 row_id, number, f"{name} {number}", task, body, own_id is not None, self._fingerprint(task, body)
             )
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise RowError(f"{name} {number}: {error}") from None
 
-    def _body(self, columns: Mapping[str, Any]) -> tuple[Task, Mapping[str, Any]]:
+    def _read_request(self, columns: Mapping[str, Any]) -> tuple[Task, Mapping[str, Any]]:
         """Return what a row asks for, and the request or the options that it asks with."""
         if self.prompt is not None:
-            return self.task, self._prompt_body(_filled(self.prompt, columns), columns, self.task)
+            return self.task, self._prompt_options(_fill_template(self.prompt, columns), columns, self.task)
         request = columns.get("request", columns if "contents" in columns else None)
         if request is not None:
-            return "text", _request_body(request)
+            return "text", _check_request(request)
         tasks: dict[str, Task] = {"image": "image", "embed": "embed", "prompt": self.task}
         for column, task in tasks.items():
             if columns.get(column) is not None:
-                return task, self._prompt_body(columns[column], columns, task)
+                return task, self._prompt_options(columns[column], columns, task)
         raise RowError("no prompt; a row needs one of the columns prompt, request, image, embed (or give prompt=)")
 
-    def _prompt_body(self, text: Any, columns: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
+    def _prompt_options(self, text: Any, columns: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
         if not isinstance(text, str) or not text.strip():
             raise RowError("the prompt is empty" if isinstance(text, str) else "the prompt is not text")
         images = columns.get("images") or ()
@@ -125,10 +127,10 @@ class RowReader:
         return body
 
     def _fingerprint(self, task: Task, body: Mapping[str, Any]) -> str:
-        return _hash(f"{self._head}{task}{_ENCODER.encode(body)}")
+        return _hash_text(f"{self._shared_part}{task}{_ENCODER.encode(body)}")
 
     @cached_property
-    def _head(self) -> str:
+    def _shared_part(self) -> str:
         """Model and configuration, which all rows share, as the beginning of the text that is hashed."""
         return _ENCODER.encode([self.model, self.config])
 
@@ -154,7 +156,7 @@ def to_images(body: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def _request_body(request: Any) -> Mapping[str, Any]:
+def _check_request(request: Any) -> Mapping[str, Any]:
     if isinstance(request, types.GenerateContentRequest):
         return request.to_dict()
     if not isinstance(request, Mapping) or not request.get("contents"):
@@ -162,41 +164,46 @@ def _request_body(request: Any) -> Mapping[str, Any]:
     return {name: value for name, value in request.items() if name not in _IDS}
 
 
-def _filled(template: str, columns: Mapping[str, Any]) -> str:
+def _fill_template(template: str, columns: Mapping[str, Any]) -> str:
     try:
         return template.format_map(columns)
     except KeyError as error:
         raise RowError(f"the prompt needs a column {error}; the row has {', '.join(map(str, columns))}") from None
     except (ValueError, IndexError, AttributeError) as error:
-        raise RowError(f"the prompt cannot be filled in: {error}") from None
+        advice = "; nested columns are written {column[name]}" if isinstance(error, AttributeError) else ""
+        raise RowError(f"the prompt cannot be filled in: {error}{advice}") from None
 
 
-def _digest(value: Any) -> str:
+def _hash_json(value: Any) -> str:
     """Return 16 hex digits that differ for different JSON; bytes and paths count too."""
-    return _hash(_ENCODER.encode(value))
+    return _hash_text(_ENCODER.encode(value))
 
 
-def _hash(text: str) -> str:
+def _hash_text(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def _for_digest(value: Any) -> str:
+def _make_hashable(value: Any) -> str:
     return blake2b(value).hexdigest() if isinstance(value, bytes) else str(value)
 
 
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_for_digest)
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_make_hashable)
 
 
-def _records(path: Path) -> Iterator[tuple[int, Any]]:
+def _read_file(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield each record of a file with its line; the ending of the name tells the format."""
-    readers = {".csv": _csv, ".tsv": _csv, ".parquet": _parquet, ".jsonl": _json_lines, ".ndjson": _json_lines}
+    readers = {
+        **{".csv": _read_csv, ".tsv": _read_csv},
+        **{".parquet": _read_parquet},
+        **{".jsonl": _read_json_lines, ".ndjson": _read_json_lines},
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise ConfigurationError(f"cannot read rows from {path}; known endings: {', '.join(readers)}")
     return reader(path)
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+def _read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -204,22 +211,63 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
             try:
                 yield number, json.loads(line.removeprefix(b"\xef\xbb\xbf"))
             except (ValueError, RecursionError) as error:
-                raise RowError(f"{path}, line {number}: not JSON ({error})") from None
+                is_array = number == 1 and line.lstrip().startswith(b"[")
+                advice = "; the file must hold one object in each line, not an array" if is_array else ""
+                raise RowError(f"{path}, line {number}: not JSON ({error}){advice}") from None
 
 
-def _csv(path: Path) -> Iterator[tuple[int, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+def _read_csv(path: Path) -> Iterator[tuple[int, Any]]:
+    # Python allows 128 kB in a cell, and people put whole documents there. The limit is one for the process.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    with path.open(encoding=_find_encoding(path), newline="") as file:
         try:
+            header = file.readline()
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=_find_delimiter(header, path), strict=True)
+            _refuse_equal_names(reader.fieldnames or (), path)
             for record in reader:
                 if None in record or None in record.values():
                     raise RowError(f"{path}, line {reader.line_num}: {len(reader.fieldnames or ())} columns expected")
                 yield reader.line_num, record
-        except (csv.Error, UnicodeDecodeError) as error:
+        except UnicodeDecodeError:
+            raise RowError(
+                f"{path}, line {_find_bad_line(path)}: not UTF-8; convert the file (iconv -t UTF-8)"
+            ) from None
+        except csv.Error as error:
             raise RowError(f"{path}, line {reader.line_num + 1}: not CSV ({error})") from None
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+def _find_encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        # Excel's "Unicode text" is UTF-16; both forms begin with a byte order mark.
+        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
+def _find_delimiter(header: str, path: Path) -> str:
+    """Return the character that separates most columns in the header: Excel writes semicolons in half of Europe."""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    return max(",;\t|", key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter), ())))
+
+
+def _refuse_equal_names(names: Sequence[str], path: Path) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise RowError(f"{path}, line 1: two columns have the name {name!r}")
+
+
+def _find_bad_line(path: Path) -> int:
+    """Return the first line that is not UTF-8: a decoder reads ahead, so its error has no line."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:  # noqa: PERF203 - the line is what is looked for
+                return number
+    return 1
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield the rows of a file, or of all parts in a folder, as Spark, Dask and batches write them."""
     parquet, number = import_pyarrow().parquet, 0
     # Names that begin with "_" or "." are not data: half-written parts, and the lines of an output.

@@ -97,6 +97,7 @@ _ADVICE_HERE = (
     (re.compile(r"\bpass \w+= or set (?=GEMWAY_)"), "set "),
     (re.compile(r",? or pass \w+=(?:\w+)?"), ""),
     (re.compile(r"\bpass overwrite=True"), "add --overwrite"),
+    (re.compile(r"\bforce=True \(--force\)"), "--force"),
     (re.compile(r"\bbase_url\b=?"), "--base-url"),
 )
 
