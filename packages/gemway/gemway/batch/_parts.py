@@ -114,7 +114,7 @@ class ParquetOutput(Output):
             row = {**row, "function_calls": json.dumps(calls)}  # arguments have no common schema
         try:
             return encode_text(row)
-        except UnicodeEncodeError:
+        except ValueError:
             return encode_text(_without_surrogates(row))
 
     def append(self, rows: Sequence[OutputLine]) -> None:

@@ -34,6 +34,7 @@ class RowSelector:
         self._reader = reader
         self._index = index
         self._options = options
+        self._has_answers = len(index) > 0
 
     def check(self, rows: Any) -> tuple[int, int]:
         """Read all rows; return how many there are, and how many are to be asked. Raises as `choose`."""
@@ -66,7 +67,8 @@ class RowSelector:
             if row.has_own_id:
                 raise RowError(f"{row.place}: the id {row.id!r} is that of row {first} too")
             row = replace(row, id=f"{row.id}-{times}")
-        written = self._index.find(row.id)
+        # Into an empty output goes no row that has been answered, so there is nothing to look up.
+        written = self._index.find(row.id) if self._has_answers else None
         if written is None:
             return None if self._options.retry_errors else row
         if written.fingerprint != row.fingerprint:
