@@ -12,7 +12,7 @@ MODEL = {"model": "gemini-2.5-flash"}
 
 
 def test_a_missing_key_names_both_ways_to_give_it():
-    """Without a key the constructor says which argument and which variable are meant."""
+    """Without a key the constructor names the argument and the variable."""
     message = refusal(lambda: Gemway(**MODEL, base_url=ADDRESS), ConfigurationError)
 
     assert "api_key=" in message
@@ -20,7 +20,7 @@ def test_a_missing_key_names_both_ways_to_give_it():
 
 
 def test_a_missing_address_names_both_ways_to_give_it():
-    """Without an address the constructor says which argument and which variable are meant."""
+    """Without an address the constructor names the argument and the variable."""
     message = refusal(lambda: Gemway(**MODEL, api_key=KEY), ConfigurationError)
 
     assert "base_url=" in message
@@ -28,7 +28,7 @@ def test_a_missing_address_names_both_ways_to_give_it():
 
 
 def test_a_missing_model_names_both_ways_to_give_it():
-    """Without a model the constructor says which argument and which variable are meant."""
+    """Without a model the constructor names the argument and the variable."""
     message = refusal(lambda: Gemway(api_key=KEY, base_url=ADDRESS), ConfigurationError)
 
     assert "model=" in message
@@ -67,7 +67,7 @@ def test_an_unknown_option_names_the_nearest_one(wrong, right):
     ids=["nothing", "system only", "picture without data"],
 )
 def test_conversations_that_cannot_be_sent(emulator, messages):
-    """The error says what is missing, and nothing is sent."""
+    """The error names the missing piece, and nothing is sent."""
     llm = Gemway(**MODEL, api_key=emulator.api_key, base_url=emulator.base_url)
 
     assert refusal(lambda: llm.chat(messages), UnsupportedContentError)

@@ -1,7 +1,7 @@
 """How many functions of ours run for chat, a chunk, a message: a bound on cost that no busy machine can blur.
 
 A ceiling lies about a tenth above what was counted when it was set. Whoever has to raise one runs
-`tests/benchmarks` first, and says in the change what was bought with it.
+`tests/benchmarks` first, and explains in the change what it was good for.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def test_content_reads_on_around_thoughts_and_calls(emulator: Emulator, gemway) 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 def test_cut_off_answers_come_back(emulator: Emulator, gemway, streamed: bool) -> None:
-    """MAX_TOKENS is an answer with what there is, also where the last chunk has no parts."""
+    """MAX_TOKENS gives an answer with everything that arrived, even if the last chunk has no parts."""
     emulator.enqueue(reply.stream([chunk("The begin"), chunk(None, "MAX_TOKENS", USAGE)]))
     llm = gemway(max_tokens=5)
 
@@ -138,7 +138,7 @@ def test_cut_off_answers_come_back(emulator: Emulator, gemway, streamed: bool) -
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 def test_nothing_visible_before_the_limit_warns(emulator: Emulator, gemway, streamed: bool) -> None:
-    """Where thoughts ate all tokens, a warning says so and names the limit."""
+    """If thoughts took all tokens, a warning explains it and names the limit."""
     emulator.enqueue(reply.stream([chunk(None, "MAX_TOKENS", USAGE)]))
     llm = gemway(max_tokens=64)
 
@@ -201,7 +201,7 @@ def test_an_empty_stop_is_an_empty_message(emulator: Emulator, llm: Gemway, meth
 
 @pytest.mark.parametrize("reason", ["A_REASON_OF_NEXT_YEAR", 99, "SAFETY"])
 def test_unknown_finish_reasons_are_answers(emulator: Emulator, llm: Gemway, reason: object) -> None:
-    """What was said is returned, whatever ended it."""
+    """The text is returned, whatever ended the answer."""
     body = {"candidates": [{"content": {"parts": [{"text": "said"}]}, "finishReason": reason}]}
     emulator.enqueue(reply.raw(200, json.dumps(body)))
 
@@ -262,7 +262,7 @@ async def test_token_counts_are_the_wires(emulator: Emulator, gemway) -> None:
 
 
 def test_a_hint_is_waited_for(emulator: Emulator, llm: Gemway) -> None:
-    """429 with Retry-After is retried no sooner than it says."""
+    """429 with Retry-After is retried no sooner than the header allows."""
     emulator.enqueue(reply.error(429, retry_after=1), reply.text("fine"))
     started = time.monotonic()
 
@@ -366,7 +366,7 @@ def test_raw_is_plain_json(emulator: Emulator, gemway) -> None:
 
 
 def test_call_time_options_reach_the_wire(emulator: Emulator, llm: Gemway) -> None:
-    """What a call says goes over what the model says."""
+    """Options of a call take precedence over those of the model."""
     llm.chat(
         HELLO,
         temperature=0.2,
@@ -392,7 +392,7 @@ def test_call_time_options_reach_the_wire(emulator: Emulator, llm: Gemway) -> No
 
 @pytest.mark.parametrize("option", [{"temprature": 1}, {"api_key": "k"}, {"base_url": "http://x"}])
 def test_unknown_call_time_options_are_refused(llm: Gemway, option: dict) -> None:
-    """A slip is named, and what only the constructor takes is said to be so."""
+    """A misspelled option is named, and so is one that only the constructor takes."""
     with pytest.raises(TypeError, match=next(iter(option))):
         llm.chat(HELLO, **option)
 

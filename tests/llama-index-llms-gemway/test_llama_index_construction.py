@@ -1,4 +1,4 @@
-"""What is given at construction reaches the wire, and what an answer cost is told."""
+"""Options of the constructor reach the wire, and answers report their cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_extra_headers_of_the_constructor_are_sent(gemway_emulator):
 
 
 def test_attempts_are_told(gemway_emulator):
-    """An answer that took a retry says so, streamed or not; others do not."""
+    """An answer that took a retry reports it, streamed or not; others do not."""
     gemway_emulator.enqueue(reply.error(503), reply.text("a"), reply.error(503), reply.text("b"), reply.text("c"))
     llm = llm_of(gemway_emulator)
 

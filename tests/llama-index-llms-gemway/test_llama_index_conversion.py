@@ -244,7 +244,7 @@ def test_files_are_read_and_addresses_go_by_reference(emulator: Emulator, llm: G
 
 
 def test_an_empty_block_is_refused(llm: Gemway) -> None:
-    """What has no content cannot be sent, and says so."""
+    """An empty block cannot be sent, and the error explains it."""
     with pytest.raises(UnsupportedContentError, match="ImageBlock"):
         llm.chat([ChatMessage(blocks=[ImageBlock()])])
 
@@ -255,7 +255,7 @@ def test_an_empty_block_is_refused(llm: Gemway) -> None:
     ids=["png", "jpeg", "webp", "gif"],
 )
 def test_unknown_pictures_are_sniffed(emulator: Emulator, llm: Gemway, data: bytes, mime_type: str) -> None:
-    """Without a told type the bytes tell, also where LlamaIndex does not know them."""
+    """Without a declared type the bytes decide, even if LlamaIndex does not recognize them."""
     block = ImageBlock.model_construct(image=base64.b64encode(data), image_mimetype=None)
 
     parts = parts_of(emulator, llm, block)

@@ -12,7 +12,7 @@ from PIL import Image
 
 
 async def test_it_is_a_block_of_the_message(gateway_environment):
-    """The text is what is left, blocking and not."""
+    """The rest of the text stays, blocking and not."""
     file = io.BytesIO()
     Image.new("RGB", (64, 36), "orange").save(file, "PNG")
     text = f"Here: ![a fox](data:image/png;base64,{b64encode(file.getvalue()).decode()}) Done!"

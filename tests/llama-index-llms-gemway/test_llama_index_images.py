@@ -44,7 +44,7 @@ def test_pictures_are_asked_for(emulator: Emulator, gemway, options: dict, at: s
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 def test_pictures_come_out(emulator: Emulator, gemway, streamed: bool) -> None:
-    """Bytes and type are equal to what was sent, text and pictures keep their order."""
+    """Bytes and type arrive unchanged, and text and pictures keep their order."""
     emulator.enqueue(reply.image(PNG, text="Here:"))
     llm = gemway(MODEL)
 

@@ -250,7 +250,7 @@ def test_namespace_packages_have_no_init() -> None:
 
 
 def test_import_is_light() -> None:
-    """Importing brings nothing of Google, OpenAI or Anthropic, no tokenizer and no HTTP client beside core's own."""
+    """Importing brings nothing of Google, OpenAI or Anthropic, no tokenizer and no HTTP client except core's own."""
     code = """
 import sys
 import llama_index.core

@@ -24,7 +24,7 @@ measure(lambda: list(model.stream_chat([asked])) if way == "streamed" else model
 @ON_LINUX
 @pytest.mark.parametrize("way", ["sent", "received", "streamed"])
 def test_memory(emulator, tmp_path, way):
-    """At most 2.5 times the base64 on top of what the caller has."""
+    """At most 2.5 times the base64, in addition to the caller's own copy."""
     data = b"\x89PNG\r\n\x1a\n" + os.urandom(BASE64_BYTES * 3 // 4 - 8)
     emulator.enqueue(reply.text("warm"), reply.text("seen") if way == "sent" else reply.image(data))
 

@@ -81,7 +81,7 @@ CALLS = {
 
 @pytest.fixture
 def reported() -> Iterator[list[str]]:
-    """What LlamaIndex tells its event and span handlers."""
+    """Everything that LlamaIndex passes to its event and span handlers."""
     seen: list[str] = []
 
     class Events(BaseEventHandler):

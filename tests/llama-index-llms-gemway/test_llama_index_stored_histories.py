@@ -151,7 +151,7 @@ def test_a_record_that_a_store_changed_is_still_read(emulator: Emulator, gemway,
 
 @pytest.mark.parametrize("record", ["nonsense", 5, ["x"], [{"kind": "text"}], [{"kind": "part", "part": 5}]], ids=repr)
 def test_a_record_that_nobody_can_read_is_left_out(emulator: Emulator, gemway, record):
-    """The blocks tell what was said."""
+    """The blocks hold the conversation."""
     emulator.enqueue(reply.text("ok"))
     answer = ChatMessage(role="assistant", content="Hello", additional_kwargs={"gemway_parts": record})
 

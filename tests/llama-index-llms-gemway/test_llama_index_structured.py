@@ -170,7 +170,7 @@ async def test_callers_options_stay(emulator: Emulator, gemway, mode, method: st
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 async def test_answers_that_are_no_object(emulator: Emulator, gemway, mode, method: str) -> None:
-    """The error holds the answer and says what is wrong with it."""
+    """The error quotes the answer and names the problem."""
     emulator.enqueue(reply.text('{"name": "Ann", "age": "young"}'))
 
     with pytest.raises(ValueError, match="young") as raised:

@@ -55,7 +55,7 @@ def test_a_long_history_is_cheap(llm: Gemway) -> None:
     """Two hundred messages are converted in a few milliseconds."""
     history = _long_history()
 
-    assert _median_ms(lambda: llm._prepare(history, {}), 10) < 10
+    assert _median_ms(lambda: llm._prepare_request(history, {}), 10) < 10
 
 
 def test_construction_is_cheap() -> None:

@@ -355,7 +355,7 @@ async def test_thoughts_reach_the_agents_stream(emulator: Emulator, gemway) -> N
     ],
 )
 def test_pictures_in_tool_results(emulator: Emulator, gemway, model: str, media: str, inside: bool) -> None:
-    """The picture goes into the functionResponse or beside it; the text stays."""
+    """The picture goes into the functionResponse or after it; the text stays."""
     call = ToolCallBlock(tool_call_id="c", tool_name="draw", tool_kwargs={})
     result = ChatMessage(
         role="tool",
@@ -405,7 +405,7 @@ async def test_agent_round_trip(emulator: Emulator, gemway, memory: Memory, stre
 
 
 async def test_agent_forces_its_first_tool(emulator: Emulator, gemway) -> None:
-    """`initial_tool_choice` is said at the first step only."""
+    """`initial_tool_choice` is sent at the first step only."""
     emulator.enqueue(reply.tool_call("add", {"a": 2, "b": 3}), reply.text("5"))
 
     await FunctionAgent(llm=gemway(), tools=[ADD], initial_tool_choice="add").run("2 + 3?", memory=buffer())
@@ -449,7 +449,7 @@ async def test_agent_with_parallel_tools(emulator: Emulator, gemway) -> None:
 
 
 async def test_agent_with_a_tool_that_fails(emulator: Emulator, gemway) -> None:
-    """The model is told, and goes on."""
+    """The model gets the error as a result, and goes on."""
     emulator.enqueue(reply.tool_call("fail", {"reason": "no luck"}), reply.text("It failed."))
 
     output = await FunctionAgent(llm=gemway(), tools=[FunctionTool.from_defaults(fail)]).run("try", memory=buffer())
@@ -516,7 +516,7 @@ async def test_tool_results_are_events(emulator: Emulator, gemway) -> None:
 
 
 def test_server_tools_go_along(emulator: Emulator, gemway) -> None:
-    """Google's own tools, given to the constructor, are there beside functions."""
+    """Google's own tools, given to the constructor, are there together with functions."""
     emulator.enqueue(reply.text("ok"), reply.text("ok"))
     llm = gemway(PRO, tools=[{"googleSearch": {}}])
 

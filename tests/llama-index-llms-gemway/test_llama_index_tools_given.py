@@ -1,4 +1,4 @@
-"""Tools as they are given: twice, changed between calls, beside cached content; and calls in odd histories."""
+"""Tools as they are given: twice, changed between calls, together with cached content; and calls in odd histories."""
 
 from __future__ import annotations
 

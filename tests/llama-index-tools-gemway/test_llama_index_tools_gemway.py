@@ -1,4 +1,4 @@
-"""Picture tools: what an agent gets, and what it is told."""
+"""Picture tools: the results that an agent gets, and the errors that its model can read."""
 
 # No `from __future__ import annotations`: LlamaIndex reads the real annotations of tools.
 import json
@@ -149,7 +149,7 @@ def test_schemas_have_enums(spec: GemwayToolSpec) -> None:
     ids=["prompt", "picture", "words", "400", "429"],
 )
 async def test_refusals_are_text(emulator: Emulator, spec: GemwayToolSpec, refusal: Any) -> None:
-    """What the model can act on is told to it, and raises nothing."""
+    """Errors that the model can act on reach it as text, and nothing is raised."""
     emulator.enqueue(refusal, refusal)
 
     for blocks in (spec.generate_image("something"), await spec.agenerate_image("something")):
@@ -167,14 +167,14 @@ def test_failures_are_raised(emulator: Emulator, spec: GemwayToolSpec) -> None:
 
 
 def test_nothing_to_edit_is_text(emulator: Emulator, spec: GemwayToolSpec) -> None:
-    """Without a picture, or with an unknown id, nothing is sent and the model is told."""
+    """Without a picture, or with an unknown id, nothing is sent, and the model gets an explanation."""
     assert "generate_image" in spec.edit_image("change it")[0].text
     assert "img-0" in spec.edit_image("change it", image_ids=["img-0"])[0].text
     assert len(emulator.requests) == 0
 
 
 def test_references_instead_of_blocks(emulator: Emulator) -> None:
-    """The cost guard: only the id is told, and it is enough to change the picture."""
+    """The cost guard: the model sees only the id, which is enough to change the picture."""
     spec = GemwayToolSpec(api_key=emulator.api_key, base_url=emulator.base_url, return_images="reference")
 
     blocks = spec.generate_image("a fox")
@@ -323,7 +323,7 @@ async def test_agent_with_its_own_answers(emulator: Emulator, llm: Gemway, spec:
 
 
 def test_aliases_and_unknown_options(emulator: Emulator) -> None:
-    """Names of other classes are taken; a slip is named; what makes no sense for pictures is said."""
+    """Names of other classes are taken; a slip is named; options that make no sense for pictures are refused."""
     GemwayToolSpec(openai_api_key="k", api_base=emulator.base_url, request_timeout=5).close()
     with pytest.raises(TypeError, match=r"tiemout.*timeout"):
         GemwayToolSpec(api_key="k", base_url=emulator.base_url, tiemout=5)

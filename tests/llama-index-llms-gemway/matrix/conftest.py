@@ -30,7 +30,7 @@ TEXTS = {
     "A colony of honey bees has one queen.",
 }
 
-# What a judge says where the emulator stands in for one: the cases check that evaluators ask and read, not who is right.
+# The verdict of the judge that the emulator stands in for. The cases check that evaluators ask and read, not who is right.
 VERDICTS = {
     "faithfulness": ["YES"],
     "unfaithful": ["NO"],

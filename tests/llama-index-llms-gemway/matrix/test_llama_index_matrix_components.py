@@ -220,9 +220,9 @@ def summary_memory(world: Any) -> None:
     memory = ChatSummaryMemoryBuffer.from_defaults(llm=world.llm, token_limit=30)
     for message in [*world.history, ChatMessage(content=world.documents[1].text), *world.history]:
         memory.put(message)
-    found = memory.get()
-    assert found[0].role == "system"
-    assert "Danube" in str(found[0].content)
+    messages = memory.get()
+    assert messages[0].role == "system"
+    assert "Danube" in str(messages[0].content)
 
 
 def text_program(world: Any) -> None:
@@ -297,7 +297,7 @@ async def test_async_path_extractors(world: Any, kind: Any) -> None:
 
 
 async def test_memory_with_facts(world: Any) -> None:
-    """A memory whose block keeps facts of what it forgets."""
+    """A memory whose block keeps facts of the messages that it forgets."""
     from llama_index.core.memory import FactExtractionMemoryBlock, Memory
 
     memory = Memory.from_defaults(

@@ -56,7 +56,7 @@ class GemwayEmbedding(EmbeddingModelOptions, MultiModalEmbedding):
             super().__init__(**options)
 
     @classmethod
-    def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _read_options(cls, options: Mapping[str, object]) -> dict[str, Any]:
         # LlamaIndex has fields of its own for the size of batches and for the number of requests at the same time.
         ours = {"batch_size": "embed_batch_size", "chunk_size": "embed_batch_size", "concurrency": "num_workers"}
         return super()._read_options({ours.get(name, name): value for name, value in options.items()})
@@ -71,7 +71,7 @@ class GemwayEmbedding(EmbeddingModelOptions, MultiModalEmbedding):
         """Bring an object back from `to_dict()`. The key comes from GEMWAY_API_KEY, at the first call."""
         return super().from_dict({**data, "is_restored": True}, **kwargs)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, dict[str, object]]) -> None:
         # By the constructor, as LlamaIndex's components do, so that every option is checked.
         self.__init__(**state["__dict__"], is_restored=True)  # type: ignore[misc]  # as BaseComponent does
 

@@ -23,14 +23,14 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, read_record
+from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, JsonObject, read_record
 from llama_index.llms.gemway._tools import read_legacy_calls
 
 from gemway import Capabilities, UnsupportedContentError, capabilities
 from gemway.adapters import decode_base64, inline_part, sanitize_tool_name, sniff_mime_type, split_result_media, to_part
 
-Part: TypeAlias = dict[str, Any]
-Content: TypeAlias = dict[str, Any]
+Part: TypeAlias = JsonObject
+Content: TypeAlias = JsonObject
 BlockData: TypeAlias = bytes | IOBase | None
 ToolResultMedia: TypeAlias = Literal["auto", "parts", "beside"]
 
@@ -87,6 +87,7 @@ def _model_parts(message: ChatMessage, accepts: Capabilities) -> list[Part]:
     blocks = message.blocks
     if record := read_record(message):
         return _recorded_parts(blocks, record, accepts)
+    # No record: a message of the user's own, of another model, or a plain answer, whose blocks are all that there was.
     parts = _to_parts(blocks, accepts)
     if message.additional_kwargs and not any(isinstance(block, ToolCallBlock) for block in blocks):
         calls = read_legacy_calls(message.additional_kwargs.get("tool_calls"))
@@ -250,6 +251,7 @@ def _audio_parts(block: AudioBlock, accepts: Capabilities) -> list[Part]:
 
 
 def _video_parts(block: VideoBlock, accepts: Capabilities) -> list[Part]:
+    # Google samples one frame a second unless `videoMetadata.fps` asks for another rate.
     part = _media_part("VideoBlock", block.video, block.path, block.url, block.video_mimetype)
     if block.fps is not None:
         part["videoMetadata"] = {"fps": block.fps}
@@ -321,25 +323,22 @@ def _tool_call_parts(block: ToolCallBlock, accepts: Capabilities) -> list[Part]:
 
 
 def _call_part(name: str, arguments: Any, call_id: str | None) -> Part:
-    part: Part = {"functionCall": {"name": sanitize_tool_name(name), "args": _to_arguments(arguments)}}
+    if not isinstance(arguments, Mapping):
+        # Other models' classes keep the arguments of calls as JSON text. Gemini takes an object and nothing else.
+        try:
+            arguments = json.loads(arguments) if arguments else {}
+        except (ValueError, TypeError, RecursionError):
+            pass
+        arguments = arguments if isinstance(arguments, dict) else {"input": arguments}
+    part: Part = {"functionCall": {"name": sanitize_tool_name(name), "args": dict(arguments)}}
     if call_id:
         part["call_id"] = call_id
     return part
 
 
-def _to_arguments(arguments: Any) -> dict[str, Any]:
-    """Return call arguments as an object. The calls of some other models hold them as JSON text."""
-    if isinstance(arguments, Mapping):
-        return dict(arguments)
-    try:
-        parsed = json.loads(arguments) if arguments else {}
-    except (ValueError, TypeError, RecursionError):
-        parsed = arguments
-    return parsed if isinstance(parsed, dict) else {"input": parsed}
-
-
 def _cache_point_parts(block: CachePoint, accepts: Capabilities) -> list[Part]:
-    return []  # Anthropic's marker; Gemini caches repeated beginnings of prompts by itself
+    # Anthropic's marker. Gemini caches repeated beginnings of prompts by itself.
+    return []
 
 
 def _citable_parts(block: CitableBlock, accepts: Capabilities) -> list[Part]:
@@ -352,6 +351,7 @@ def _citation_parts(block: CitationBlock, accepts: Capabilities) -> list[Part]:
 
 def _parts_with_source(title: str, source: str, blocks: Sequence[ContentBlock], accepts: Capabilities) -> list[Part]:
     """Return *blocks* under a line that names their source."""
+    # Gemini has no part for citations, and without the heading a model could not name the source that it quotes.
     heading = f"{title} ({source}):" if title and source else f"{title or source}:"
     parts = _to_parts(blocks, accepts)
     return [{"text": heading}, *parts] if title or source else parts

@@ -8,8 +8,8 @@ message that has any of these carries a *record*: plain JSON, one entry for each
     {"kind": "tool_call", "id": "call_1", "server_id": "fc-9", "rest": {...}}         the ToolCallBlock with that id
     {"kind": "part", "part": {"executableCode": {...}}}                               a part that no block can hold
 
-Indices count blocks of one type, so a message still finds its own blocks after others were taken out. `rest` is what
-the part has besides its payload; `server_id` is there only if the server gave the call an id.
+Indices count blocks of one type, so a message still finds its own blocks after others were taken out. `rest` holds the
+members of the part other than its payload; `server_id` is there only if the server gave the call an id.
 
 The record is kept in `additional_information["gemway_parts"]` of a ThinkingBlock: of the message's last one, or of an
 empty one at its end. No other place works. A subclass of a block or an attribute of our own does not survive a chat
@@ -20,13 +20,16 @@ condense engines write it into their prompts, and one signature of a Gemini 3 pi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage, ContentBlock, ThinkingBlock
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from gemway.adapters import from_store
+
+JsonObject: TypeAlias = dict[str, Any]
+"""An object of the wire's JSON, which this package reads or passes through."""
 
 RECORD: Final = "gemway_parts"
 """The record's key in a ThinkingBlock's `additional_information`."""
@@ -43,8 +46,8 @@ class Entry(TypedDict, total=False):
     length: int
     id: str | None
     server_id: str | None
-    rest: dict[str, Any]
-    part: dict[str, Any]
+    rest: JsonObject
+    part: JsonObject
 
 
 class Record(list[Entry]):
@@ -81,10 +84,12 @@ _ENTRY_LIST: Final = TypeAdapter(list[Entry])
 
 def _to_entries(value: object) -> Sequence[Entry]:
     if isinstance(value, Record):
-        return value
+        return value  # made in this process, so there is nothing to check
     if not value:
         return ()
     try:
         return _ENTRY_LIST.validate_python(from_store(value))
     except ValidationError:
+        # A store that cut or rewrote the record must not make the whole history unusable. Without it the blocks are
+        # sent as they are, and the core adds what Gemini needs where signatures are missing.
         return ()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 from uuid import uuid4
 
 from llama_index.core.base.llms.types import (
@@ -28,7 +28,7 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.core.llms.llm import ToolSelection
-from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, Record, with_record
+from llama_index.llms.gemway._record import THOUGHT_SIGNATURE, Entry, JsonObject, Record, with_record
 from llama_index.llms.gemway._tools import WireTools, read_legacy_calls
 from pydantic_core import from_json
 
@@ -55,13 +55,12 @@ from gemway.types import (
 
 _logger = logging.getLogger(__name__)
 
-WireObject: TypeAlias = dict[str, Any]
 MediaBlock: TypeAlias = ImageBlock | AudioBlock | VideoBlock | DocumentBlock
 
 
 @dataclass(frozen=True)
 class AnswerContext:
-    """What reading an answer takes from its request.
+    """The parts of a request that are needed to read its answer.
 
     Attributes:
         tools: the tools that were offered, for the names and argument types of calls.
@@ -102,7 +101,7 @@ def to_chat_response(response: GenerateContentResponse, context: AnswerContext) 
 def _to_chat_response(
     message: ChatMessage,
     response: GenerateContentResponse,
-    counts: WireObject | None,
+    counts: JsonObject | None,
     delta: str | None = None,
     thoughts: str | None = None,
 ) -> ChatResponse:
@@ -112,7 +111,7 @@ def _to_chat_response(
     `raw["usage"]` and in `additional_kwargs`, so usage is in both.
     """
     raw = response.to_dict()
-    additional: WireObject = {}
+    additional: JsonObject = {}
     if counts:
         raw["usage"] = additional = _openai_usage(counts)
         additional = additional.copy()
@@ -132,7 +131,7 @@ def _to_chat_response(
     return ChatResponse(message=message, raw=raw, delta=delta, logprobs=logprobs, additional_kwargs=additional)
 
 
-def _openai_usage(counts: Mapping[str, Any]) -> dict[str, int]:
+def _openai_usage(counts: JsonObject) -> dict[str, int]:
     """Return the wire's usage under OpenAI's names: thoughts are part of the completion, cached tokens of the prompt."""
     prompt = counts.get("promptTokenCount") or 0
     completion = counts.get("candidatesTokenCount") or 0
@@ -142,6 +141,7 @@ def _openai_usage(counts: Mapping[str, Any]) -> dict[str, int]:
     cached = counts.get("cachedContentTokenCount")
     if thoughts:
         completion += thoughts
+    # Google's totalTokenCount includes thoughts and the prompts of server-side tools; some gateways leave it out.
     usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -163,6 +163,7 @@ def _to_logprobs(response: GenerateContentResponse) -> list[list[LogProb]] | Non
     if not tokens:
         return None
     alternatives = [position.candidates or [] for position in getattr(result, "top_candidates", None) or ()]
+    # Without `top_logprobs`, and behind the last position that has alternatives, there are only the chosen tokens.
     alternatives += [[]] * (len(tokens) - len(alternatives))
     return [
         [_to_logprob(token), *(_to_logprob(other) for other in others if other.token != token.token)]
@@ -189,13 +190,13 @@ class ChatResponseStream:
     def __init__(self, context: AnswerContext) -> None:
         self._builder = MessageBuilder(context)
         self._accumulator = Accumulator()
-        self._counts: WireObject = {}  # the usage so far, in the wire's spelling
+        self._counts: JsonObject = {}  # the usage so far, in the wire's spelling
         self._has_ended = False
         self._is_summed_up = False  # whether the last response described the whole answer
         # Text chunks that follow each other reach the accumulator as one: it takes 2 us for each to find the text that
         # it continues, and only the whole answer needs that.
         self._waiting_texts: list[str] = []
-        self._waiting_wire: WireObject = {}
+        self._waiting_wire: JsonObject = {}
 
     def add_text(self, chunk: TextChunk) -> ChatResponse:
         """Return the response for a chunk that only adds text. Nearly all chunks do, so this runs once per token."""
@@ -205,7 +206,7 @@ class ChatResponseStream:
         self._is_summed_up = False
         if "usageMetadata" in raw:
             counts.update(raw["usageMetadata"])
-        additional: WireObject = {}
+        additional: JsonObject = {}
         if counts:
             raw["usage"] = additional = _openai_usage(counts)
             additional = additional.copy()
@@ -298,6 +299,7 @@ def to_tool_selections(message: ChatMessage) -> list[ToolSelection]:
         for block in message.blocks
         if isinstance(block, ToolCallBlock)
     ]
+    # Histories that other classes wrote have no blocks for calls, and neither do old chat stores.
     if not calls:
         calls = [(*call,) for call in read_legacy_calls(message.additional_kwargs.get("tool_calls"))]
     return [
@@ -306,7 +308,7 @@ def to_tool_selections(message: ChatMessage) -> list[ToolSelection]:
     ]
 
 
-def _to_tool_kwargs(arguments: object) -> dict[str, Any]:
+def _to_tool_kwargs(arguments: object) -> JsonObject:
     """Return call arguments as a dict. JSON text may still be incomplete, in the middle of a stream."""
     if isinstance(arguments, str):
         try:
@@ -320,7 +322,7 @@ def _to_tool_kwargs(arguments: object) -> dict[str, Any]:
 
 
 class MessageBuilder:
-    """Builds a ChatMessage from Gemini's parts, together with the record of what its blocks cannot hold.
+    """Builds a ChatMessage from Gemini's parts, together with the record of everything that its blocks cannot hold.
 
     Attributes:
         blocks: the blocks so far. They are replaced, never changed, because earlier messages of a stream hold them too;
@@ -360,19 +362,19 @@ class MessageBuilder:
                 self._add_call(part, part.function_call)
             elif part.inline_data is not None and not part.thought and (block := _to_media_block(part.inline_data)):
                 self._text_index = self._thought_index = None
-                self._append(block, {}, _members_besides(part, "inlineData", "thought"))
+                self._append_block(block, {}, _members_besides(part, "inlineData", "thought"))
             else:
                 self._add_unshown_part(part)
         return delta, thoughts
 
-    def add_text(self, text: str, rest: WireObject) -> None:
+    def add_text(self, text: str, rest: JsonObject) -> None:
         """Add visible text. Its part has the members *rest* in addition, such as a signature."""
         if not text and not rest:
             return
         self._thought_index = None
         if self._text_index is None:
             self._text_index, self._text = len(self.blocks), text
-            self._append(TextBlock(text=text), {"length": len(text)}, rest)
+            self._append_block(TextBlock(text=text), {"length": len(text)}, rest)
             return
         self._text += text
         self.blocks[self._text_index] = TextBlock(text=self._text)
@@ -405,16 +407,17 @@ class MessageBuilder:
     def to_message(self) -> ChatMessage:
         """Return the message so far, as a new object."""
         blocks = with_record(self.blocks, Record(self._entries)) if self._needs_record else [*self.blocks]
-        additional: WireObject = {}
+        additional: JsonObject = {}
         if self._calls:
             calls = (block for block in self.blocks if isinstance(block, ToolCallBlock))
             additional["tool_calls"] = [_to_openai_call(call) for call in calls]
         # Not by the constructor: its validation would decode and encode every picture.
         return _CHAT_MESSAGE.copy(additional_kwargs=additional, blocks=blocks)
 
-    def _add_thought(self, text: str, rest: WireObject) -> None:
+    def _add_thought(self, text: str, rest: JsonObject) -> None:
         signature = rest.pop("thoughtSignature", None)
         information = {THOUGHT_SIGNATURE: signature} if signature else {}
+        # Thoughts are streamed in pieces, which are one thought until a signature ends it.
         if self._thought_index is not None and not rest:
             before = cast(ThinkingBlock, self.blocks[self._thought_index])
             self.blocks[self._thought_index] = ThinkingBlock(
@@ -422,7 +425,7 @@ class MessageBuilder:
             )
         elif text or signature or rest:
             self._thought_index = len(self.blocks)
-            self._append(ThinkingBlock(content=text, additional_information=information), {}, rest)
+            self._append_block(ThinkingBlock(content=text, additional_information=information), {}, rest)
         if signature:
             self._thought_index = None
 
@@ -433,9 +436,11 @@ class MessageBuilder:
             return
         self._thought_index = None
         call_id = call.id
+        # LlamaIndex pairs calls and results by their ids. An id may be missing (Gemini 2.5 sends none) or come twice.
         if not call_id or any(call_id == taken for taken, _ in self._calls):
             call_id = f"call_{uuid4().hex}"
         name, arguments = call.name or "", call.args if isinstance(call.args, (dict, str)) else {}
+        # The tool gets the name that it has here, and arguments of the types that it declares.
         if context.tools is not None and isinstance(arguments, dict):
             name, arguments = context.tools.restored(name, arguments)
         self.blocks.append(ToolCallBlock(tool_call_id=call_id, tool_name=name, tool_kwargs=arguments))
@@ -460,6 +465,7 @@ class MessageBuilder:
 
     def _drop_answered_call(self, response: FunctionResponse) -> None:
         """Turn a call that the server answered itself from a block into a part of the record."""
+        # Such calls reach us like calls of the user's tools, and an agent would look for a tool that it does not have.
         position = find_answered_call(response.name, response.id, [(call.name, call.id) for _, call in self._calls])
         if position is None:
             return
@@ -484,7 +490,7 @@ class MessageBuilder:
                 self._entries[place] = {"kind": "image", "index": 0, "rest": rest}
                 return
 
-    def _append(self, block: TextBlock | ThinkingBlock | MediaBlock, entry: Entry, rest: WireObject) -> None:
+    def _append_block(self, block: TextBlock | ThinkingBlock | MediaBlock, entry: Entry, rest: JsonObject) -> None:
         """Add *block*, and to the record its *entry*, which gets the block's kind and its number among that kind."""
         kind = block.block_type
         index = self._block_counts.get(kind, 0)
@@ -492,7 +498,7 @@ class MessageBuilder:
         self.blocks.append(block)
         self._append_entry({"kind": kind, "index": index, **entry}, rest)
 
-    def _append_entry(self, entry: Entry, rest: WireObject) -> None:
+    def _append_entry(self, entry: Entry, rest: JsonObject) -> None:
         if rest:
             entry["rest"] = rest
             self._needs_record = True
@@ -504,8 +510,8 @@ _ONLY_TEXT: Final = {"text"}
 _ONLY_SIGNATURE: Final = {"thought", "thought_signature"}
 
 
-def _members_besides(part: Part, *payload: str) -> WireObject:
-    """Return what *part* has besides its payload: signature, metadata, members that Google adds later."""
+def _members_besides(part: Part, *payload: str) -> JsonObject:
+    """Return the members of *part* other than its payload: signature, metadata, members that Google adds later."""
     return {name: value for name, value in part.to_dict().items() if value is not None and name not in payload}
 
 
@@ -532,7 +538,7 @@ def _to_media_block(blob: Blob) -> MediaBlock | None:
     return DocumentBlock.model_construct(data=encoded, document_mimetype=mime_type, title="output_document")
 
 
-def _to_openai_call(block: ToolCallBlock) -> dict[str, Any]:
+def _to_openai_call(block: ToolCallBlock) -> JsonObject:
     """Return a call as OpenAI writes it, which is where LlamaIndex looks for calls besides the blocks."""
     arguments = block.tool_kwargs
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
@@ -545,11 +551,11 @@ def _to_openai_call(block: ToolCallBlock) -> dict[str, Any]:
 def _raise_or_warn_if_empty(response: GenerateContentResponse, max_tokens: int | None, hidden_kinds: set[str]) -> None:
     """Raise or warn about an answer without visible content, depending on its finish reason.
 
-    MAX_TOKENS keeps what there is and warns. STOP is how an agent ends its turn after a tool call, so it only warns,
-    and not even that if the server did something by itself. Every other reason is an error.
+    After MAX_TOKENS the hidden parts are kept, with a warning. STOP is how an agent ends its turn after a tool call, so
+    there is only a warning, and not even that if the server ran tools of its own. Every other reason is an error.
 
     Args:
-        hidden_kinds: the kinds of the parts that are not shown: thoughts, or what the server did by itself.
+        hidden_kinds: the kinds of the parts that are not shown: thoughts, and calls and results of the server's tools.
     """
     reason = response.finish_reason
     if response.block_reason or reason in BLOCKED_FINISH_REASONS:

@@ -16,6 +16,7 @@ from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import Model
+from llama_index.llms.gemway._record import JsonObject
 from llama_index.llms.gemway._tools import to_wire_tools
 from pydantic_core import from_json, to_json
 
@@ -23,7 +24,7 @@ from gemway import Dialect, response_schema
 from gemway.adapters import BLOCKED_FINISH_REASONS
 
 
-class ResponseFormat(dict[str, Any]):
+class ResponseFormat(JsonObject):
     """OpenAI's `response_format` for a model, with the wire's entries of generationConfig at hand."""
 
     def __init__(self, output_cls: type[BaseModel], dialect: Dialect) -> None:
@@ -59,7 +60,7 @@ class OutputStrategy(ABC, Generic[Model]):
         return prompt
 
     @abstractmethod
-    def call_options(self, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    def call_options(self, changes: Mapping[str, Any] | None) -> JsonObject:
         """Return the options of the call: the user's *changes*, and those that bind the answer."""
 
     @abstractmethod
@@ -67,7 +68,7 @@ class OutputStrategy(ABC, Generic[Model]):
         """Return the object in *response*. Raises ValueError, quoting the answer, if it is missing or unfinished."""
 
     @abstractmethod
-    def partial_value(self, response: ChatResponse) -> dict[str, Any] | None:
+    def partial_value(self, response: ChatResponse) -> JsonObject | None:
         """Return as much of the object as *response* holds so far, as plain JSON; None if that is nothing."""
 
     def partial_reader(self) -> Callable[[ChatResponse], Model | FlexibleModel | None]:
@@ -77,7 +78,7 @@ class OutputStrategy(ABC, Generic[Model]):
         class may still be unfinished: `{"total": 1234` may go on with a 5.
         """
         flexible_cls: type[FlexibleModel] = create_flexible_model(self.output_cls)
-        value_before: dict[str, Any] | None = None
+        value_before: JsonObject | None = None
 
         def read_partial(response: ChatResponse) -> Model | FlexibleModel | None:
             nonlocal value_before
@@ -96,7 +97,7 @@ class OutputStrategy(ABC, Generic[Model]):
 class JsonStrategy(OutputStrategy[Model]):
     """The answer is JSON text that follows the class's schema."""
 
-    def call_options(self, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    def call_options(self, changes: Mapping[str, Any] | None) -> JsonObject:
         return {**(changes or {}), "response_format": response_format(self.output_cls, self._dialect)}
 
     def to_object(self, response: ChatResponse | None) -> Model:
@@ -106,7 +107,7 @@ class JsonStrategy(OutputStrategy[Model]):
         except ValidationError as error:
             raise ValueError(_describe_mismatch(error, self.output_cls, response, text)) from error
 
-    def partial_value(self, response: ChatResponse) -> dict[str, Any] | None:
+    def partial_value(self, response: ChatResponse) -> JsonObject | None:
         return _partial_json_object(response.message.content or "")
 
 
@@ -123,14 +124,14 @@ class PromptStrategy(JsonStrategy[Model]):
         prompt.output_parser = PydanticOutputParser(output_cls=self.output_cls)
         return prompt
 
-    def call_options(self, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    def call_options(self, changes: Mapping[str, Any] | None) -> JsonObject:
         return dict(changes or {})
 
 
 class ToolCallStrategy(OutputStrategy[Model]):
     """The answer is the arguments of a tool call that the model must make."""
 
-    def call_options(self, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    def call_options(self, changes: Mapping[str, Any] | None) -> JsonObject:
         options = {name: value for name, value in (changes or {}).items() if name not in _SET_BY_PROGRAMS}
         tools = to_wire_tools([self.output_cls], dialect=self._dialect)
         return {**options, "tools": tools, "tool_choice": "required", "parallel_tool_calls": False}
@@ -150,7 +151,7 @@ class ToolCallStrategy(OutputStrategy[Model]):
         except ValidationError as error:
             raise ValueError(_describe_mismatch(error, self.output_cls, response, arguments)) from error
 
-    def partial_value(self, response: ChatResponse) -> dict[str, Any] | None:
+    def partial_value(self, response: ChatResponse) -> JsonObject | None:
         call = _first_call(response)
         arguments = call.tool_kwargs if call else response.message.content or ""
         return _partial_json_object(arguments) if isinstance(arguments, str) else arguments
@@ -249,8 +250,8 @@ def read_json_answer(text: str, output_cls: type[Model], *, is_cut: bool) -> Mod
 def _finished_json_values(text: str) -> Iterator[str]:
     """Yield the finished objects and lists in *text*, outermost ones only.
 
-    A value that begins as JSON and breaks off ends the search: what follows lies inside it, and a piece of an answer
-    is not the answer.
+    A value that begins as JSON and breaks off ends the search: everything after its beginning lies inside it, and a
+    piece of an answer is not the answer.
     """
     position = 0
     for _ in range(_MOST_JSON_STARTS):
@@ -271,7 +272,7 @@ def _finished_json_values(text: str) -> Iterator[str]:
         position = end
 
 
-def _partial_json_object(text: str) -> dict[str, Any] | None:
+def _partial_json_object(text: str) -> JsonObject | None:
     """Return the JSON object that *text* begins with, as far as it goes."""
     start = text.find("{")
     if start < 0 or text.lstrip()[:1] == "[":

@@ -7,22 +7,21 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from llama_index.core.tools import BaseTool, FunctionTool
+from llama_index.llms.gemway._record import JsonObject
 
 from gemway import Dialect, UnsupportedContentError, function_declaration
 from gemway.adapters import from_store, inline_root_reference, restore_arguments, stamp_class
-
-_Declaration = dict[str, Any]
 
 
 class _Function(NamedTuple):
     """One function: its name here, its declaration on the wire, and the JSON Schema of its arguments."""
 
     name: str
-    declaration: _Declaration
+    declaration: JsonObject
     parameters: Mapping[str, Any] | None
 
 
-class WireTools(list[dict[str, Any]]):
+class WireTools(list[JsonObject]):
     """The wire's `tools`, ready to send, with the names that the tools have here.
 
     Attributes:
@@ -35,7 +34,7 @@ class WireTools(list[dict[str, Any]]):
         self.names = list({function.name: None for function in functions})
         self._sent = {function.declaration["name"]: function for function in functions}
 
-    def restored(self, name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def restored(self, name: str, arguments: JsonObject) -> tuple[str, JsonObject]:
         """Return a call's name as the tool has it here, and its arguments with the types that the tool declares."""
         function = self._sent.get(name)
         if function is None:
@@ -73,12 +72,14 @@ def _to_function(tool: Any, dialect: Dialect) -> _Function | None:
     if isinstance(tool, BaseTool):
         return _function_of_tool(tool, dialect)
     if isinstance(tool, Mapping):
+        # OpenAI's form has a "function" inside, Google's and Anthropic's declarations are flat.
         function = tool.get("function", tool)
         if not isinstance(function, Mapping) or "name" not in function:
             return None
         schema = function.get("parameters") or function.get("parametersJsonSchema") or function.get("input_schema")
         return _declare_function(str(function["name"]), function.get("description") or "", schema, dialect)
     if isinstance(tool, type) and hasattr(tool, "model_json_schema"):
+        # Pydantic keeps the title and the description of a class that refers to itself in a definition, not at the root.
         schema = inline_root_reference(tool.model_json_schema())
         return _declare_function(schema.get("title", tool.__name__), schema.get("description", ""), schema, dialect)
     if callable(tool):
@@ -96,6 +97,8 @@ def _declare_function(name: str, description: str, schema: Any, dialect: Dialect
 
 def _to_google_tool(tool: Any, functions: list[_Function]) -> Any:
     """Return a tool in Google's own form; its function declarations join the others."""
+    # One tool of Google's may hold a search and functions together. The functions join the others, because
+    # `tool_choice` and the model's calls are matched against all of them.
     wire = dict(tool) if isinstance(tool, Mapping) else tool.model_dump(by_alias=True, exclude_none=True, mode="json")
     declarations = wire.pop("functionDeclarations", None) or wire.pop("function_declarations", None) or ()
     for declaration in declarations:
@@ -155,5 +158,6 @@ def _read_legacy_call(call: Any) -> LegacyCall | None:
 
 
 def _call_members(value: Any) -> Mapping[str, Any]:
+    # OpenAI's classes keep objects of its SDK here, whose attributes have the names of the JSON.
     names = ("function", "id", "name", "arguments", "tool_name", "tool_kwargs", "tool_call_id")
     return value if isinstance(value, Mapping) else {name: getattr(value, name, None) for name in names}

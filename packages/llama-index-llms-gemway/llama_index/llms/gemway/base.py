@@ -81,7 +81,7 @@ class PreparedRequest:
 
     Attributes:
         options: `timeout`, `max_retries`, `deadline` and `headers`, where this call changes them.
-        context: what reading the answer takes from the request.
+        context: the parts of the request that are needed to read the answer.
     """
 
     model: str
@@ -203,56 +203,58 @@ class Gemway(GemwayOptions):
 
     def _check_options(self, *, needs_key: bool) -> None:
         # What cannot work in any request is an error now rather than at the first call.
-        self._prepare([ChatMessage(content="?")], {})
+        self._prepare_request([ChatMessage(content="?")], {})
         super()._check_options(needs_key=needs_key)
 
     @classmethod
     def class_name(cls) -> str:
         return "Gemway"
 
+    # LlamaIndex's components ask for it several times in each call, so it is kept for each combination of its options.
+
     @property
     def metadata(self) -> LLMMetadata:
-        """What core components ask of a model. Never asks the network."""
-        return _metadata(self.model, self.context_window, self.max_tokens, self.is_function_calling_model)
+        """The properties of the model that LlamaIndex's components look at. Never asks the network."""
+        return _make_metadata(self.model, self.context_window, self.max_tokens, self.is_function_calling_model)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Yield what was set, without what is secret or LlamaIndex's own."""
+        """Yield the options that were set, without secrets and LlamaIndex's own fields."""
         for name, field in type(self).model_fields.items():
             value = self.__dict__.get(name)
             if field.repr and value != field.get_default() and name not in LLM.model_fields:
                 yield name, value
 
     def to_payload(self) -> dict[str, Any]:
-        """What events show of this model: no key, no headers."""
+        """The description of this model in events: no key, no headers."""
         return {"class_name": self.class_name(), **self.metadata.model_dump(), "base_url": self.base_url}
 
     # Chat
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        request = self._prepare(messages, kwargs)
+        request = self._prepare_request(messages, kwargs)
         body = self._with_media(request.body, request.options)
         response = self._client().generate_content(request.model, body, **request.options)
         return to_chat_response(response, request.context)
 
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        request = self._prepare(messages, kwargs)
+        request = self._prepare_request(messages, kwargs)
         body = await self._awith_media(request.body, request.options)
         response = await self._async_client().generate_content(request.model, body, **request.options)
         return to_chat_response(response, request.context)
 
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        request = self._prepare(messages, kwargs)
-        return self._stream(request, self._with_media(request.body, request.options))
+        request = self._prepare_request(messages, kwargs)
+        return self._yield_responses(request, self._with_media(request.body, request.options))
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        request = self._prepare(messages, kwargs)
-        return self._astream(request, await self._awith_media(request.body, request.options))
+        request = self._prepare_request(messages, kwargs)
+        return self._ayield_responses(request, await self._awith_media(request.body, request.options))
 
-    def _stream(self, request: PreparedRequest, body: WireRequest) -> Generator[ChatResponse, None, None]:
+    def _yield_responses(self, request: PreparedRequest, body: WireRequest) -> Generator[ChatResponse, None, None]:
         # A generator of its own, so that a request that cannot be sent fails at the call, not at the first chunk.
         responses = ChatResponseStream(request.context)
         with self._client().stream_chunks(request.model, body, **request.options) as chunks:
@@ -264,7 +266,9 @@ class Gemway(GemwayOptions):
         if response := responses.finish():
             yield response
 
-    async def _astream(self, request: PreparedRequest, body: WireRequest) -> AsyncGenerator[ChatResponse, None]:
+    async def _ayield_responses(
+        self, request: PreparedRequest, body: WireRequest
+    ) -> AsyncGenerator[ChatResponse, None]:
         responses = ChatResponseStream(request.context)
         async with self._async_client().stream_chunks(request.model, body, **request.options) as chunks:
             async for chunk in chunks:
@@ -279,27 +283,27 @@ class Gemway(GemwayOptions):
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        request = self._prepare([ChatMessage(content=prompt)], kwargs)
+        request = self._prepare_request([ChatMessage(content=prompt)], kwargs)
         body = self._with_media(request.body, request.options)
         response = self._client().generate_content(request.model, body, **request.options)
         return to_completion_response(to_chat_response(response, request.context))
 
     @llm_completion_callback()
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        request = self._prepare([ChatMessage(content=prompt)], kwargs)
+        request = self._prepare_request([ChatMessage(content=prompt)], kwargs)
         body = await self._awith_media(request.body, request.options)
         response = await self._async_client().generate_content(request.model, body, **request.options)
         return to_completion_response(to_chat_response(response, request.context))
 
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        request = self._prepare([ChatMessage(content=prompt)], kwargs)
-        return to_completions(self._stream(request, self._with_media(request.body, request.options)))
+        request = self._prepare_request([ChatMessage(content=prompt)], kwargs)
+        return to_completions(self._yield_responses(request, self._with_media(request.body, request.options)))
 
     @llm_completion_callback()
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
-        request = self._prepare([ChatMessage(content=prompt)], kwargs)
-        return to_acompletions(self._astream(request, await self._awith_media(request.body, request.options)))
+        request = self._prepare_request([ChatMessage(content=prompt)], kwargs)
+        return to_acompletions(self._ayield_responses(request, await self._awith_media(request.body, request.options)))
 
     # Tools
 
@@ -318,9 +322,11 @@ class Gemway(GemwayOptions):
         messages = list(chat_history or ())
         if user_msg is not None:
             messages.append(ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg)
+        # The user's own setting and the agent's may both forbid several calls at a time.
         parallel = allow_parallel_tool_calls and self.parallel_tool_calls is not False
         prepared = {"messages": messages, "parallel_tool_calls": parallel, **kwargs}
         if tools:
+            # Converted here, and not with the other options, because the answer is read with the same tools.
             prepared["tools"] = to_wire_tools([*tools, *each_tool(self.tools or ())], dialect=self.schema_dialect)
             if tool_choice is not None or tool_required:
                 prepared["tool_choice"] = "required" if tool_choice is None else tool_choice
@@ -348,6 +354,7 @@ class Gemway(GemwayOptions):
     ) -> Model:
         """Return the answer to *prompt* as an *output_cls*. Raises ValueError if the answer holds none."""
         strategy = self._output_strategy(output_cls)
+        # LlamaIndex's own method sends these two events, and tracers expect them around the chat.
         dispatcher.event(
             LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
         )
@@ -365,6 +372,7 @@ class Gemway(GemwayOptions):
     ) -> Model:
         """Return the answer to *prompt* as an *output_cls*. Raises ValueError if the answer holds none."""
         strategy = self._output_strategy(output_cls)
+        # LlamaIndex's own method sends these two events, and tracers expect them around the chat.
         dispatcher.event(
             LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
         )
@@ -419,7 +427,7 @@ class Gemway(GemwayOptions):
 
     # Requests
 
-    def _prepare(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> PreparedRequest:
+    def _prepare_request(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> PreparedRequest:
         """Return the request for *messages*, with the *options* of one call on top of the model's.
 
         Raises:
@@ -435,6 +443,7 @@ class Gemway(GemwayOptions):
         body = WireRequest(contents=arrange(contents, model=changes.model))
         if system:
             body["systemInstruction"] = system
+        # A model without options and a call without any: nothing else can be in the request.
         if not changes.options:
             return PreparedRequest(changes.model, body, changes.call, AnswerContext())
         return self._add_call_options(body, changes)
@@ -446,6 +455,7 @@ class Gemway(GemwayOptions):
         if tools:
             body["tools"] = tools
         if tool_config := to_tool_config(
+            # Google refuses a mode for functions if no function is declared.
             options.get("tool_choice") if tools else None,
             names=tools.names if tools else (),
             strict=options.get("strict"),
@@ -469,6 +479,7 @@ class Gemway(GemwayOptions):
     @classmethod
     def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
         """Restore a model from `to_dict()`, which holds no key: that comes from `api_key=` or the environment."""
+        # LlamaIndex passes everything on to the constructor, which then lets a missing key wait for the first call.
         return super().from_dict({**data, "is_restored": True}, **kwargs)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -478,19 +489,19 @@ class Gemway(GemwayOptions):
     @field_serializer(
         "timeout", "image_config", "speech_config", "generation_config", "tool_config", check_fields=False
     )
-    def _plain(self, value: Any) -> Any:
+    def _write_as_json(self, value: Any) -> Any:
         """Write Google's and httpx's objects as JSON."""
         if hasattr(value, "model_dump"):
             return value.model_dump(mode="json", exclude_none=True)
         return getattr(value, "read", value)
 
     @field_serializer("response_schema", "response_format", check_fields=False)
-    def _plain_schema(self, value: Any) -> Any:
+    def _write_schema_as_json(self, value: Any) -> Any:
         return value.model_json_schema() if isinstance(value, type) and hasattr(value, "model_json_schema") else value
 
 
 @lru_cache(maxsize=256)
-def _metadata(model: str, context_window: int | None, max_tokens: int | None, calls: bool | None) -> LLMMetadata:
+def _make_metadata(model: str, context_window: int | None, max_tokens: int | None, calls: bool | None) -> LLMMetadata:
     accepts = capabilities(model)
     window = context_window or accepts.input_tokens
     return LLMMetadata(
