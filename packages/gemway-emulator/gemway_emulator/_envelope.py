@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
@@ -43,10 +43,9 @@ class Turn:
 
     def __and__(self, other: Turn) -> Turn:
         """One turn with the parts of both, in order: how parallel calls are scripted."""
-        return Turn(
-            [*self.parts, *other.parts],
-            finish_reason=other.finish_reason,
-            finish_message=other.finish_message,
+        return replace(
+            other,
+            parts=[*self.parts, *other.parts],
             usage=other.usage or self.usage,
             delay=max(self.delay, other.delay),
             model_version=other.model_version or self.model_version,
