@@ -43,7 +43,7 @@ LANGCHAIN_STRUCTURED = Walk(functions=70, lines=507, files=18)
 LLAMA_INDEX_TEXT = Walk(functions=57, lines=358, files=15)
 LLAMA_INDEX_PICTURE = Walk(functions=67, lines=408, files=17)
 LLAMA_INDEX_STREAM = Walk(functions=107, lines=712, files=17)
-LLAMA_INDEX_AGENT = Walk(functions=132, lines=750, files=23)
+LLAMA_INDEX_AGENT = Walk(functions=124, lines=748, files=23)
 LLAMA_INDEX_STRUCTURED = Walk(functions=80, lines=481, files=18)
 
 

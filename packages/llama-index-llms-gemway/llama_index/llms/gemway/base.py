@@ -114,7 +114,9 @@ def _hiding_by_method() -> dict[str, _HideSecrets]:
     structured = ("structured_predict", "astructured_predict")
     structured_streams = ("stream_structured_predict", "astream_structured_predict")
     return {
-        **dict.fromkeys((*chats, *completions), _hide_call_options),
+        **dict.fromkeys(
+            (*chats, *completions), functools.partial(hide_secrets, known={"messages", "prompt", "formatted"})
+        ),
         **dict.fromkeys(tool_calls, _hide_known_secrets),
         **dict.fromkeys((*structured, *structured_streams), _hide_llm_kwargs),
     }
@@ -122,7 +124,7 @@ def _hiding_by_method() -> dict[str, _HideSecrets]:
 
 def _with_hidden_secrets(method: Any, hide: _HideSecrets) -> Callable[..., Any]:
     # Bound with `__get__`, as attribute access does it. Called with the model as its first argument, LlamaIndex's wrapper
-    # takes the signature of a partial function each time, which costs 200 us.
+    # takes the signature of a partial function each time, which costs 95 us.
     if inspect.iscoroutinefunction(method):
 
         @functools.wraps(method)
@@ -140,10 +142,6 @@ def _with_hidden_secrets(method: Any, hide: _HideSecrets) -> Callable[..., Any]:
             return method.__get__(self)(*args, **kwargs)
 
     return call
-
-
-def _hide_call_options(kwargs: dict[str, Any]) -> None:
-    hide_secrets(kwargs, known={"messages", "prompt", "formatted"})
 
 
 def _hide_known_secrets(kwargs: dict[str, Any]) -> None:
