@@ -1,7 +1,7 @@
 """Turn texts and media into embedding requests, and their responses into vectors. Pure: sends nothing.
 
-Gateways serve embeddings on up to three routes. `EmbeddingJob` decides which requests to send next, and takes what
-came back; the clients send.
+Gateways serve embeddings on up to three routes. `EmbeddingJob` decides which requests to send next and reads
+their responses; the clients send.
 
     batch    POST /v1beta/models/{model}:batchEmbedContents   one content per input (https://ai.google.dev/api/embeddings)
     single   POST /v1beta/models/{model}:embedContent         one request per input
@@ -47,7 +47,7 @@ MAX_BATCH_INPUTS: Final = 100
 # Well below the 20 MB that Google allows for inline data, since proxies in front of gateways allow less.
 MAX_BATCH_BYTES: Final = 8 * 2**20
 
-# What users of OpenAIEmbeddings, GoogleGenerativeAIEmbeddings, OpenAIEmbedding and GoogleGenAIEmbedding write.
+# The names of OpenAIEmbeddings, GoogleGenerativeAIEmbeddings, OpenAIEmbedding and GoogleGenAIEmbedding.
 EMBEDDING_ALIASES: Final = {
     "dimensions": "output_dimensionality",
     "output_dimension": "output_dimensionality",
@@ -143,7 +143,7 @@ def read_embedding_options(options: Mapping[str, Any], *, fields: Collection[str
     """Return the options of an embedding class by our names, without those that have no meaning here.
 
     Args:
-        options: what the user wrote.
+        options: the user's keyword arguments.
         fields: the names that the class itself has; they are not changed.
         where: the name of the class, for messages.
     """
@@ -174,7 +174,7 @@ def _from_embedding_config(value: Any, where: str) -> dict[str, Any]:
 
 
 class EmbeddingJob:
-    """The requests of one `embed_content` call: what to send next, and what has come back.
+    """The requests of one `embed_content` call: those to send next, and the vectors so far.
 
     The first batch goes out alone and finds the route. All others follow at the same time. A batch that is too large
     is halved. A batch that the gateway rejects is halved too, one request at a time, until the input that it rejects
@@ -238,7 +238,7 @@ class EmbeddingJob:
         self._candidates = [batch.route]
 
     def take_error(self, batch: EmbeddingBatch, error: APIError) -> None:
-        """Decide what follows a failed request: another route, smaller batches, or the end."""
+        """Decide how to go on after a failed request: another route, smaller batches, or the end."""
         if not self._route_is_known and _is_missing_route(error) and len(self._candidates) > 1:
             self._candidates = self._candidates[1:]
             self._groups = [list(batch.indexes), *self._groups]
