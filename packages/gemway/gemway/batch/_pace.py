@@ -26,19 +26,31 @@ Signal: TypeAlias = Literal["ok", "refused", "trouble"]
 START, MOST = 8, 512
 """Calls in flight of an adaptive batch: at the beginning, and at most."""
 
+# Seconds. Gateways count calls per second or per minute, so a shorter window would mostly show how their clock ticks.
 _WINDOW, _LONGEST_WINDOW, _LONGEST_TRIAL = 1.0, 10.0, 30.0
-_ENOUGH = 20
+_ENOUGH = 20  # calls in a window: with fewer, one refusal more or less would decide
 _CERTAIN = 0.3  # nobody refuses a larger share of all calls at random
 _SIGMAS = 4.0  # a window is judged every second, so three would be reached by chance every few minutes
 _MEMORY = 500  # calls over which the usual share of refusals is averaged
 _BELOW_LIMIT, _ON_TRIAL = 0.97, 0.7  # shares of the accepted rate: to stay at; surely below what the gateway allows
-_FIRST_TEST = 60.0
-_SLOWEST = 0.05
-_LATE = 0.05
-_PLATEAU = 15.0
+
+# TCP's way: double in slow start (RFC 5681), then grow in small steps, and cut by a factor when calls fail. The factor is
+# that of CUBIC (RFC 9438), not the half of older TCP: a batch shares the gateway with few others and need not make room.
+_CUT_ON_TROUBLE = 0.7
+_STEP_OF_LIMIT = 0.05
+# Rising latency is the earlier and weaker sign (TCP Vegas): cut less, and never below the level at the beginning.
+_CUT_ON_LATENCY = 0.9
+
+_FIRST_TEST = 60.0  # seconds until a usual share of refusals is tested again; twice as long after each test
+_SLOWEST = 0.05  # calls a second
+# Seconds by which a start may be late and still be made up for. In a simulation of a busy machine, where timers fire 40 ms
+# late on average, 0.07 reaches 33 of 40 calls a second and 0.05 only 30. With more than that, starts come in bursts, and a
+# gateway with Retry-After holds the batch more often (test_pace.py).
+_LATE = 0.07
+_PLATEAU = 15.0  # seconds at a rate that works before more is tried: each try costs a few refusals
 _FAILURES_OF_AN_OUTAGE = 5.0
 _LONGEST_PROBE_WAIT = 30.0
-_TOKEN_SECONDS = 5.0
+_TOKEN_SECONDS = 5.0  # tokens that were not used are kept for so long
 
 
 @dataclass
@@ -52,7 +64,7 @@ class Ticket:
 
 @dataclass
 class _Window:
-    """What became of the calls that started within one window."""
+    """How the calls ended that started within one window."""
 
     began: float
     ok: int = 0
@@ -142,7 +154,7 @@ class Pace:
             return None if self._is_probing else max(0.0, self._probe_at - now, self.held_until - now)
         if self.in_flight >= int(self.limit):
             return None
-        return max(0.0, self.held_until - now, self._next_start - now, self._token_delay(now))
+        return max(0.0, self.held_until - now, self._next_start - now, self._seconds_to_next_tokens(now))
 
     def start(self, now: float) -> Ticket:
         """Note that a call starts."""
@@ -159,7 +171,7 @@ class Pace:
         self._tokens -= self._mean_tokens
         return Ticket(now, self._mean_tokens, self._is_probing)
 
-    def _token_delay(self, now: float) -> float:
+    def _seconds_to_next_tokens(self, now: float) -> float:
         if self.tokens_per_minute is None:
             return 0.0
         if not self._mean_tokens and self.in_flight:
@@ -178,7 +190,7 @@ class Pace:
         self.in_flight -= 1
         self._tokens -= tokens - ticket.tokens
         if signal == "ok":
-            self._note_answer(tokens)
+            self._note_answered_call(tokens)
         else:
             self.failing_since = now if self.failing_since is None else self.failing_since
             # 429s alone rarely mean that nobody is at home, so many of them count as one failure.
@@ -186,20 +198,20 @@ class Pace:
         if retry_after is not None:
             self.held_until = max(self.held_until, now + retry_after)
         if self.outage_since is not None or self._failures >= max(_FAILURES_OF_AN_OUTAGE, 0.5 * self.limit):
-            self._end_in_outage(ticket, now, signal)
+            self._end_call_in_outage(ticket, now, signal)
         elif ticket.started >= self._window.began:
-            self._count(ticket, now, signal)
+            self._count_ended_call(ticket, now, signal)
             if signal == "refused" and retry_after is not None:
-                self._heed_hint(now)
+                self._slow_down_at_hint(now)
             else:
-                self._judge(now)
+                self._judge_window(now)
 
-    def _note_answer(self, tokens: int) -> None:
+    def _note_answered_call(self, tokens: int) -> None:
         self._failures, self.failing_since, self.has_answered = 0.0, None, True
         if tokens:
             self._mean_tokens = tokens if not self._mean_tokens else 0.95 * self._mean_tokens + 0.05 * tokens
 
-    def _end_in_outage(self, ticket: Ticket, now: float, signal: Signal) -> None:
+    def _end_call_in_outage(self, ticket: Ticket, now: float, signal: Signal) -> None:
         """Pause, and let one call after the other probe until one is answered."""
         if self.outage_since is None:
             self.outage_since = now
@@ -216,7 +228,7 @@ class Pace:
         self._probe_wait = min(_LONGEST_PROBE_WAIT, self._probe_wait * 2)
         self._probe_at = now + self._probe_wait * self.random.uniform(0.8, 1.0)
 
-    def _count(self, ticket: Ticket, now: float, signal: Signal) -> None:
+    def _count_ended_call(self, ticket: Ticket, now: float, signal: Signal) -> None:
         window = self._window
         if signal == "ok":
             window.ok += 1
@@ -226,7 +238,7 @@ class Pace:
         else:
             window.trouble += 1
 
-    def _heed_hint(self, now: float) -> None:
+    def _slow_down_at_hint(self, now: float) -> None:
         """Slow down at once: a gateway that names a time counts calls. A few calls do not show how many it allows."""
         if self.rate is not None or self._window.started >= _ENOUGH:
             self._cut_rate(now)
@@ -234,20 +246,20 @@ class Pace:
         else:
             self._window = _Window(max(now, self.held_until))
 
-    def _judge(self, now: float) -> None:
-        """At the end of a window, adjust rate and limit to what happened in it."""
+    def _judge_window(self, now: float) -> None:
+        """At the end of a window, adjust rate and limit to how its calls ended."""
         window = self._window
         if window.refused >= 8 and window.refused > _CERTAIN * window.started and now - self._cut_at >= _WINDOW:
             self.held_until = max(self.held_until, now + _WINDOW)  # until the gateway counts anew
             self._cut_rate(now)
-        elif not self._has_ended(window, now):
+        elif not self._is_window_over(window, now):
             return
         elif self._trial is not None:
             self._end_trial(self._trial, now)
         elif window.refused > self._usual * window.total + _SIGMAS * sqrt(max(self._usual, 0.01) * window.total):
-            self._try_cut(window.refused / window.total, now)
+            self._cut_rate_on_trial(window.refused / window.total, now)
         elif self._usual and self.rate is None and now - self._tested_at > self._test_wait:
-            self._try_cut(self._usual, now)
+            self._cut_rate_on_trial(self._usual, now)
         else:
             if self.rate is None:  # refusals while feeling for the limit are not the usual ones
                 self._usual += (window.refused - self._usual * window.total) / (window.total + _MEMORY)
@@ -255,7 +267,7 @@ class Pace:
             self._adjust_limit(window)
             self._window = _Window(now)
 
-    def _has_ended(self, window: _Window, now: float) -> bool:
+    def _is_window_over(self, window: _Window, now: float) -> bool:
         """Whether *window* is long enough, and holds enough calls; more on trial, fewer where calls are few."""
         seconds, trial = now - window.began, self._trial
         if trial is not None:
@@ -264,7 +276,7 @@ class Pace:
         enough = min(_ENOUGH, 5 * self.limit, max(3.0, self.rate or _ENOUGH))
         return seconds >= _WINDOW and (window.total >= enough or seconds >= _LONGEST_WINDOW)
 
-    def _try_cut(self, refused: float, now: float) -> None:
+    def _cut_rate_on_trial(self, refused: float, now: float) -> None:
         """Send fewer calls, and see whether a smaller share of them is refused."""
         is_first = not self._cuts_help
         self._cut_rate(now)
@@ -321,7 +333,7 @@ class Pace:
 
     def _adjust_limit(self, window: _Window) -> None:
         if window.trouble >= 3 and window.trouble > 0.15 * window.total:
-            self.limit = max(1.0, 0.7 * self.limit)
+            self.limit = max(1.0, _CUT_ON_TROUBLE * self.limit)
             self._is_slow_start = False
             return
         if not window.durations:
@@ -330,8 +342,8 @@ class Pace:
         # The baseline rises slowly: models and prompts change, and then twice as long is the new normal.
         self._baseline = latency if self._baseline is None else min(latency, 1.02 * self._baseline)
         if self.concurrency == "adaptive" and latency > 2 * self._baseline + 0.05:
-            self.limit = max(min(self.limit, START), 0.9 * self.limit)
+            self.limit = max(min(self.limit, START), _CUT_ON_LATENCY * self.limit)
             self._is_slow_start = False
         elif window.most_in_flight >= int(0.9 * self.limit):
-            step = self.limit if self._is_slow_start else max(1.0, 0.05 * self.limit)
+            step = self.limit if self._is_slow_start else max(1.0, _STEP_OF_LIMIT * self.limit)
             self.limit = min(float(self.most), self.limit + step)
