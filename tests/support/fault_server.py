@@ -281,7 +281,7 @@ class FaultServer:
         times = [request.time for request in self.requests]
         return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
 
-    def idle(self, seconds: float = 2.0, *, most: int = 0) -> bool:
+    def idle(self, seconds: float = 5.0, *, most: int = 0) -> bool:
         """Whether at most *most* connections are open, waiting up to *seconds* for it."""
         limit = time.monotonic() + seconds
         while self.open > most and time.monotonic() < limit:

@@ -70,9 +70,7 @@ class Server:
     ) -> None:
         self._listener, self._answer, self._close = listener, answer, close
         # As a daemon: a program or notebook that forgets to stop the emulator ends all the same.
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve_until_stopped()), name="gemway-emulator", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run_event_loop, name="gemway-emulator", daemon=True)
         self._ready = threading.Event()
         self._connections: set[asyncio.Task[None] | None] = set()
 
@@ -87,6 +85,16 @@ class Server:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(_START_LIMIT)
+
+    def _run_event_loop(self) -> None:
+        # A program that ends without stopping the emulator stops it while the interpreter shuts down. `asyncio.run` would
+        # start a thread then to wait for its executor, which Python 3.12 and later refuse with an error.
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self._serve_until_stopped())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
 
     async def _serve_until_stopped(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
