@@ -26,7 +26,7 @@ _HOLE: Final = to_json(_PLACE)
 
 
 class BodyPiece(Protocol):
-    """What a large body is made of: bytes, a text, or anything that makes them when it is sliced."""
+    """One piece of a large body: bytes, a text, or an object that makes them when it is sliced."""
 
     def __len__(self) -> int: ...
 

@@ -30,7 +30,7 @@ _LOOK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class CallOptions:
-    """What one call may set differently from its client. None means: as the client has it."""
+    """The options that a call may set differently from its client. None means: as the client has it."""
 
     timeout: Timeouts | None = None
     max_retries: int | None = None
@@ -170,7 +170,7 @@ class CallState:
         if remaining <= 0:
             raise self._with_attempt_count(_deadline_error())
         self.count += 1
-        # An attempt must not outlive the call, so the last one gets only what is left of the deadline.
+        # An attempt must not outlive the call, so the last one gets only the rest of the deadline.
         connect, read, write = self.timeouts
         return Timeouts(min(connect, remaining), min(read, remaining), min(write, remaining))
 
@@ -237,7 +237,7 @@ class CallState:
         return delay
 
     def _change_request(self, error: APIError) -> str | None:
-        """Change what the next attempt sends if the failure asks for that, and name the change. Each change once.
+        """Change the request of the next attempt if the failure asks for that, and name the change. Each change once.
 
         These attempts come on top of `max_retries`: they are other requests, not repetitions of the same one.
         """

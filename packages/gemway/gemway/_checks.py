@@ -1,4 +1,4 @@
-"""Check the values of options: return what the core works with, or raise an error that names the option. Pure.
+"""Check the values of options: return the value that the core works with, or raise an error that names the option. Pure.
 
 Checks that stand in the table of options take the option's name and its value. No message shows a secret.
 """
@@ -45,7 +45,7 @@ DEFAULT_TIMEOUTS: Final = {
 
 
 def checked_key(key: object) -> Secret:
-    """Return *key* (`str` or `SecretStr`) as a secret, or say what is wrong with it without showing it."""
+    """Return *key* (`str` or `SecretStr`) as a secret. Errors name the problem without showing the key."""
     text = key.get_secret_value() if hasattr(key, "get_secret_value") else key
     if not isinstance(text, str):
         raise ConfigurationError(f"api_key must be a str, a SecretStr or a callable, not {kind_of(text)}")
@@ -166,7 +166,7 @@ def object_with(method: str, example: str) -> Callable[[str, object], Any]:
     return check
 
 
-# What people paste as the gateway's address: a whole URL of a call, or the address of its OpenAI-compatible routes.
+# People paste more than the gateway's address: a whole URL of a call, or the address of its OpenAI-compatible routes.
 _ROUTE = re.compile(
     r"/(?:chat/completions|completions|responses|embeddings|images/generations)$"
     r"|(?<=/v1)/messages$|(?<=/v1)/models(?:/[^/]+)?$|(?<=/v1beta)/models(?:/[^/]+)?$"
@@ -222,7 +222,7 @@ def _split_address(url: str) -> SplitResult:
 
 
 def checked_proxy(name: str, value: object) -> str:
-    """Return the address of a proxy, or say what is wrong with it without its password."""
+    """Return the address of a proxy. Errors name the problem without its password."""
     address = value.get_secret_value() if hasattr(value, "get_secret_value") else str(getattr(value, "url", value))
     try:
         parts = urlsplit(address)

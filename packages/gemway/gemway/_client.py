@@ -380,7 +380,7 @@ class Client:
         try:
             call = protocol.list_models_at_once()
             names, _ = protocol.to_models(call, self._send_for_json(call, options))
-        except Exception:  # noqa: BLE001 - whatever keeps the list from coming, it is not what the user asked for
+        except Exception:  # noqa: BLE001 - the list is an extra: its failure must not replace the user's error
             return
         state.learn_models(names)
 

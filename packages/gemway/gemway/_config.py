@@ -26,7 +26,7 @@ _NOT_PICKLED: Final = ("http_client", "on_retry")
 class Settings(ClientOptions):
     """A client's options, checked and with their defaults: all that the pure core needs to know of a client."""
 
-    if TYPE_CHECKING:  # what the checks leave of the types in the table
+    if TYPE_CHECKING:  # the types of the table, as the checks narrow them
         base_url: str
         headers: Mapping[str, Secret]
         timeout: Timeouts | None

@@ -105,7 +105,7 @@ class EmbeddedImageBuffer:
         return message.model_copy(update={"candidates": [remaining, *(message.candidates or ())[1:]]})
 
     def _take_part_apart(self, part: Part) -> list[Part]:
-        # Thoughts, calls and signed texts end what came before them, so the buffer must go out first to keep the order.
+        # Thoughts, calls and signed texts end the text before them, so the buffer must go out first to keep the order.
         if part.text is None or part.model_fields_set != {"text"}:
             return [*self._release_buffered_text(), part]
         # Joined only when something may be decided: a picture of 10 MB arrives in thousands of pieces.

@@ -493,7 +493,7 @@ _SKIPPED = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"))
 
 
 def is_unknown_model(error: APIError) -> bool:
-    """Whether *error* says that there is no such model, rather than no such route."""
+    """Whether *error* means an unknown model, rather than an unknown route."""
     return isinstance(error, NotFoundError) and (
         error.code == "model_not_found" or _UNKNOWN_MODEL.search(error.message[:_LONGEST_CLASSIFIED]) is not None
     )

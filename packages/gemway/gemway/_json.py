@@ -149,7 +149,7 @@ def repair_response(data: bytes, error: ValidationError) -> GenerateContentRespo
 
     - Half a surrogate (a lone `\\ud83d`) becomes U+FFFD: it would spoil every store.
     - One object in place of a list is a list of one (hajimi sends `candidates` so).
-    - Counts as text or with fractions are numbers; what is no number is left out.
+    - Counts as text or with fractions are numbers; anything else is left out.
     """
     if error.errors(include_input=False, include_url=False, include_context=False)[0]["type"] == "json_invalid":
         data = without_half_surrogates(data)

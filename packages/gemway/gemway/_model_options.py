@@ -44,9 +44,9 @@ _CLIENT_OPTIONS: Final = tuple(
 _REQUEST_OPTIONS: Final = tuple(
     name for name, place in OPTIONS.items() if place in {"generationConfig", "request", "tools"}
 )
-# What cannot go to another process: sockets and functions.
+# Sockets and functions cannot go to another process.
 _NOT_PICKLED: Final = (*_HTTP_CLIENTS, "on_retry")
-# What a deep copy copies. Everything else is shared: it holds locks, connections or code.
+# A deep copy copies these. Everything else is shared: it holds locks, connections or code.
 _COPIED: Final = (dict, list, SecretMapping)
 
 
@@ -65,7 +65,7 @@ class ClientHolder(AdapterOptions):
     """The base of tools and embeddings: the options of a gateway, and the clients that are made of them.
 
     An unknown option is a `TypeError` that names the nearest; a missing key, address or model, or a value that cannot
-    work, is a `ConfigurationError`, here rather than at the first call. With `is_restored=True`, for what frameworks
+    work, is a `ConfigurationError`, here rather than at the first call. With `is_restored=True`, for models that frameworks
     bring back from storage, a missing key or address is an error at the first call.
     """
 
@@ -218,7 +218,7 @@ class EmbeddingModelOptions(ClientHolder):
 
 @dataclass(frozen=True)
 class CallChanges:
-    """What one call sets differently from its model, sorted by where it goes.
+    """The options in which a call differs from its model, sorted by where they go.
 
     Attributes:
         model: the model's name for this call.
@@ -268,9 +268,9 @@ class ModelOptions(ClientHolder, RequestOptions):
         """Return the options of a call, with the model's below them.
 
         Args:
-            options: what the user gave to the call, under any names.
+            options: the user's options for the call, under any names.
             known: names that the adapter handles itself.
-            where: what was called, for messages; default the class's name.
+            where: the name of the called method, for messages; default the class's name.
         """
         merged = self._request_options()
         if not options:

@@ -23,7 +23,7 @@ def hide_secrets(options: dict[str, Any], *, known: Collection[str] = ()) -> Non
     """Put an object that masks itself in the place of every value of *options* that may be a secret.
 
     The first line of every constructor and call that takes options: debuggers and error trackers show the local
-    variables of all frames of a traceback. What has an unknown name may be a misspelt key, so it is masked too.
+    variables of all frames of a traceback. An option with an unknown name may be a misspelt key, so it is masked too.
     Never raises; whatever cannot be read is refused later, when the options are checked.
 
     Args:
@@ -111,7 +111,7 @@ def canonical_options(options: Mapping[str, Any], *, known: Collection[str] = ()
     """Return *options* under their canonical names; None means "not given" and is left out.
 
     Args:
-        options: what the user wrote, at construction or at a call.
+        options: the user's options, at construction or at a call.
         known: further names that the caller handles itself; they pass unchanged.
         where: who was called, for messages: `"ChatGemway"`.
 
@@ -164,7 +164,7 @@ _MERGED: Final = frozenset({"extra_body", "default_headers", "generation_config"
 
 
 def _merge_values(old: object, new: object) -> Any:
-    """Return two values of one option merged; what was masked stays masked."""
+    """Return two values of one option merged; masked values stay masked."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
     merged = merge_deep(old, new)
@@ -182,7 +182,7 @@ def _put_option(result: dict[str, Any], target: str, value: object, name: str, w
 def _put_all(result: dict[str, Any], implied: dict[str, Any], parts: Mapping[str, Any], name: str, where: str) -> None:
     for target, value in parts.items():
         if target == "include_thoughts" and name in {"thinking", "reasoning"}:
-            implied[target] = value  # what the other provider does anyway; an explicit include_thoughts wins
+            implied[target] = value  # as the other provider does anyway; an explicit include_thoughts wins
         else:
             _put_option(result, target, value, name, where)
 

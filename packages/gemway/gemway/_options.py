@@ -1,6 +1,6 @@
 """The table of options: one row for each option of clients and models, and one for each other name of it. Pure.
 
-A row is a field: its name, its type, its default, where the option goes, how its value is checked, and what it means.
+A row is a field: its name, its type, its default, where the option goes, how its value is checked, and its meaning.
 Type checkers read the same rows: `accepts(...)` gives a constructor the signature of such a class. Nothing else in the
 project lists options, so a new option is one row here and one line in docs/configuration.md.
 
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     Headers = Mapping[str, Any]
     JsonObject = Mapping[str, Any]
 else:
-    # pydantic reads the annotations below. Nothing may import an HTTP library before the first call, and what is masked
-    # must stay the object that it is: pydantic would make a plain dict of it.
+    # pydantic reads the annotations below. Nothing may import an HTTP library before the first call, and masked values
+    # must stay the objects that they are: pydantic would make plain dicts of them.
     Auth = Seconds = MediaFetcher = RetryEvent = Address = Headers = JsonObject = Any
     _Names = object  # the types of other names are for type checkers only
 
@@ -65,14 +65,14 @@ _Options = ParamSpec("_Options")
 
 @dataclass(frozen=True)
 class Option:
-    """What the table knows of one option, beyond its field's name, type, default and description.
+    """The rest of one row, besides its field's name, type, default and description.
 
     Attributes:
         place: "client" options make a client; "generationConfig", "request" and "tools" go into each request, and a
             call may change them; "model" options are for the model object itself.
         check: returns the value that the core works with, or raises `ConfigurationError`.
         masked_as: how the value is masked, if it may hold a secret.
-        otherwise: what a client takes where the option is not given; models and their dumps leave it at None.
+        otherwise: the value that a client takes where the option is not given; models and their dumps leave it at None.
         accepts_none: whether None is a value of its own, rather than "not given".
     """
 
@@ -97,7 +97,7 @@ def option(
     accepts_none: bool = False,
     is_stored: bool = True,
 ) -> Any:
-    """Return the field of one row. What is masked or not *is_stored* stays out of dumps and reprs."""
+    """Return the field of one row. Masked options, and those not *is_stored*, stay out of dumps and reprs."""
     hidden = masked_as not in {None, "address"} or not is_stored
     row = Option(place, check, masked_as, default if otherwise is None else otherwise, accepts_none)
     return Field(
@@ -309,7 +309,7 @@ class RequestOptions(AdapterOptions):
 
 @dataclass(frozen=True)
 class OtherName:
-    """What a name of another class means here: an option, or nothing."""
+    """The meaning of another class's name for an option: an option of ours, or nothing."""
 
     option: str | None = None
 
@@ -473,7 +473,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         "stream": "the model's stream methods",
     }
 )
-"""Options that take a different form here: what to write instead of each."""
+"""Options that take a different form here, each with the form to write instead."""
 
 
 def accepts(

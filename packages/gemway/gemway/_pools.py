@@ -141,7 +141,7 @@ class AsyncLease:
 def _at_the_end_of(user: object, leave: Callable[..., object], *args: object) -> Callable[[], object]:
     """Return a function that calls *leave* once: when you call it, or when *user* is garbage-collected."""
     end = weakref.finalize(user, leave, *args)
-    end.atexit = False  # the registry closes what is open at the end of the process
+    end.atexit = False  # the registry closes open pools at the end of the process
     return end
 
 

@@ -94,7 +94,7 @@ def generate_content(
     Raises `ConfigurationError` for a model name that could leave the path, and for a request that is
     no JSON or has no contents.
     """
-    # The name is checked first: it decides what the request may hold, and must not lead out of the path.
+    # The name is checked first: it decides which members the request may have, and must not lead out of the path.
     path = model_path(model)
     wire = to_wire(request, settings, model, config)
     # Without alt=sse Google answers with one JSON array instead of events. new-api streams on either of the two.

@@ -1,4 +1,4 @@
-"""Read what the headers of an answer state about limits: how much is left, and when to ask again. Pure."""
+"""Read the limits that the headers of an answer state: how much is left, and when to ask again. Pure."""
 
 from __future__ import annotations
 

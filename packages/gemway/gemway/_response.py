@@ -408,7 +408,7 @@ class StreamParser(ResponseParser):
             raise self._timeout_error(f"no data for {self._silence:g} s, only comments", "read")
 
     def finish(self) -> Iterator[GenerateContentResponse | TextChunk]:
-        """The stream has ended: yield what is left, and raise an error if that cannot be its end."""
+        """The stream has ended: yield the rest, and raise an error if that cannot be its end."""
         self.complete = True
         yield from self._read_events(self._decoder.finish())
         if not self._event_count:
@@ -521,7 +521,8 @@ class StreamParser(ResponseParser):
         if not self._event_count or len(event) > _HARMLESS_SIZE:
             return None
         # Text that may become an image must be buffered as a message.
-        if self._finds_images and (self._holds_text_back or any(start in event for start in IMAGE_STARTS)):
+        may_begin_image = b"!" in event and any(start in event for start in IMAGE_STARTS)
+        if self._finds_images and (self._holds_text_back or may_begin_image):
             return None
         return to_text_chunk(event, finds_images=self._finds_images)
 

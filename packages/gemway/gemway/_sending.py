@@ -1,4 +1,4 @@
-"""What both transports share: clocks, concurrency, and how clients and auth flows of others are used."""
+"""The parts that both transports share: clocks, concurrency, and the use of other people's clients and auth flows."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def bounded_extensions(theirs: Any, timeouts: Timeouts | None, expires: float | 
 
 def checked_client(client: Any, *, kind: str) -> Any:
     """Return an injected client. Raises `ConfigurationError` if it is of the other kind."""
-    # By what it can do, not by its class: httpx and httpx2 clients work, and mocks of either.
+    # Judged by its methods, not by its class: httpx and httpx2 clients work, and mocks of either.
     if client is not None and iscoroutinefunction(client.send) is not (kind == "async"):
         expected = "an AsyncClient" if kind == "async" else "a Client"
         raise ConfigurationError(f"http_client= must be {expected} of httpx or httpx2, not {type(client).__name__}")

@@ -353,7 +353,7 @@ class _ObjectCutter:
     """JSON objects, bare or in an array: cut where the outermost brace closes."""
 
     _MARKS = re.compile(rb'["\\{}\[\]]')
-    is_between_events = False  # what follows an object is cut by its braces, however it looks
+    is_between_events = False  # the bytes after an object are cut by braces, too, however they look
 
     def __init__(self) -> None:
         self.size = 0

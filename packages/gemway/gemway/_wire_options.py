@@ -53,7 +53,7 @@ _Entries = Callable[[JsonObject, Any, str], None]
 
 
 def _write_to(field: str, convert: Callable[[Any], Any] | None = None) -> _Entries:
-    """Return what writes an option to *field*; an empty value writes nothing."""
+    """Return the function that writes an option to *field*; an empty value writes nothing."""
 
     def write(config: JsonObject, value: object, model: str) -> None:
         written = convert(value) if convert else value
@@ -64,7 +64,7 @@ def _write_to(field: str, convert: Callable[[Any], Any] | None = None) -> _Entri
 
 
 def _as_sampling(field: str) -> _Entries:
-    """Return what writes a sampling option, for models that have such (ai.google.dev, What's new in Gemini 3.6)."""
+    """Return the function that writes a sampling option, for models that have such (ai.google.dev, What's new in Gemini 3.6)."""
 
     def write(config: JsonObject, value: object, model: str) -> None:
         if capabilities(model).sampling:
@@ -158,11 +158,13 @@ def _to_image_config(options: Mapping[str, Any], model: str) -> JsonObject:
     return config
 
 
-def _warn_if_undocumented(what: str, value: object, known: Sequence[str], model: str) -> None:
+def _warn_if_undocumented(subject: str, value: object, known: Sequence[str], model: str) -> None:
     """Warn about a value that is not documented; it is sent all the same, since the gateway decides."""
     if value not in known:
         documented = f"documented: {', '.join(known)}" if known else "none is documented"
-        warn_once((what, str(value), model), f"unusual {what} {value!r} for {model} ({documented}); sent as it is")
+        warn_once(
+            (subject, str(value), model), f"unusual {subject} {value!r} for {model} ({documented}); sent as it is"
+        )
 
 
 def to_service_tier(value: str | None) -> str | None:
@@ -192,7 +194,7 @@ def to_safety_settings(value: object) -> list[JsonObject]:
 THINKING: Final = frozenset({"thinking_level", "thinking_budget", "include_thoughts"})
 _LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
 
-# ai.google.dev/gemini-api/docs/openai, "Thinking": what Google itself makes of reasoning_effort on Gemini 2.5.
+# ai.google.dev/gemini-api/docs/openai, "Thinking": Google's own reading of reasoning_effort on Gemini 2.5.
 # Efforts that are not in that table ask for the most that the model has.
 _TOKENS: Final = {
     "none": 0,
@@ -458,7 +460,7 @@ def _force_calls_of(chosen: Collection[str], names: Sequence[str]) -> JsonObject
 
 
 def _checked_names(chosen: Collection[str], names: Sequence[str]) -> list[str]:
-    """Return the names on the wire of *chosen*; refuse what is not among *names*."""
+    """Return the names on the wire of *chosen*; refuse all that are not among *names*."""
     declared = {sanitize_tool_name(name) for name in names}
     for name in chosen:
         if sanitize_tool_name(str(name)) not in declared:

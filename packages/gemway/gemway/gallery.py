@@ -109,7 +109,9 @@ def _figure(exhibit: Exhibit, number: int, places: Mapping[object, int]) -> str:
 
 def _source(image: Image, place: int | None) -> str:
     """Return a link to a picture that is on the page itself, else a small picture: each travels only once."""
-    return f'<a href="#picture-{place}">picture {place}</a>' if place else _picture(image, "what it was made from")
+    return (
+        f'<a href="#picture-{place}">picture {place}</a>' if place else _picture(image, "the picture it was made from")
+    )
 
 
 def _identity(image: Image) -> object:

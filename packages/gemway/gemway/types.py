@@ -211,7 +211,7 @@ class GenerateContentResponse(WireType):
 
 
 class RateLimit(NamedTuple):
-    """One limit of the gateway. What its headers leave out is None.
+    """One limit of the gateway. A value that its headers leave out is None.
 
     Attributes:
         limit: how many requests or tokens it allows at a time.
@@ -294,7 +294,7 @@ class Part(WireType):
     # Opaque, and checked byte for byte. Gateways such as new-api keep this spelling only, not `thought_signature`.
     thought_signature: Base64 | None = None
     video_metadata: VideoMetadata | None = None
-    # What Gemini's own tools did. Gemini 3 wants it back; typed gateways drop it.
+    # The work of Gemini's own tools. Gemini 3 wants it back; typed gateways drop it.
     tool_call: ToolCall | None = None
     tool_response: ToolResponse | None = None
     part_metadata: dict[str, Any] | None = None

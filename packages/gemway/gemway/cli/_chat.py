@@ -63,7 +63,7 @@ class Chat:
         response = answer.response()
         parts = [part.to_dict() for part in response.parts]
         if not self._keep_pictures(response):
-            # Sent back, what is no picture would be refused, and so would every question after it.
+            # A part that is no picture would be refused when it is sent back, and so would every question after it.
             parts = [part for part in parts if "inlineData" not in part]
         if parts:
             self._contents[:] = [*contents, {"role": "model", "parts": parts}]

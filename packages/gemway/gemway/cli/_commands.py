@@ -54,7 +54,7 @@ def _gemway(
 @app.command()
 def image(  # noqa: PLR0913 - the options of a command, named once
     prompt: Annotated[
-        list[str] | None, typer.Argument(help="What the picture shows, or how to change the one of --edit.")
+        list[str] | None, typer.Argument(help="A description of the picture, or how to change the one of --edit.")
     ] = None,
     *,
     prompts: Annotated[
@@ -128,7 +128,7 @@ def chat(
 
 @app.command()
 def ask(
-    question: Annotated[list[str], typer.Argument(help="What to ask; - reads standard input.")],
+    question: Annotated[list[str], typer.Argument(help="Your question; - reads standard input.")],
     model: Annotated[str, typer.Option("--model", "-m", envvar="GEMWAY_MODEL", help="Model to use.")] = TEXT_MODEL,
     system: Annotated[str | None, typer.Option("--system", help="A system instruction.")] = None,
     as_json: AsJson = False,
@@ -182,7 +182,7 @@ def doctor(
     as_json: AsJson = False,
     base_url: Address = None,
 ) -> None:
-    """Find out what a gateway supports. Sends about nine small requests and generates one picture.
+    """Find out which features a gateway supports. Sends about nine small requests and generates one picture.
 
     Each finding is printed as it is made. Exit code 1 if the gateway does not answer at all.
     """

@@ -1,4 +1,4 @@
-"""`gemway doctor`: ask a gateway for one thing of each kind, and show what came of it. Never shows the key."""
+"""`gemway doctor`: ask a gateway for one thing of each kind, and show the results. Never shows the key."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WEATHER = "What is the weather in Paris?"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to examine."""
+    """The models and options to examine."""
 
     model: str
     image_model: str
@@ -51,9 +51,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one check."""
+    """The result of one check."""
 
-    what: str
+    check: str
     verdict: Verdict
     detail: str
 
@@ -62,7 +62,7 @@ Check = Callable[[Client, Plan], tuple[Verdict, str]]
 
 
 def examine(plan: Plan, *, base_url: str | None, timeout: float, as_json: bool = False) -> bool:
-    """Show what the gateway supports, each finding as it is made; return whether the gateway answers at all."""
+    """Show the features of the gateway, each finding as it is made; return whether the gateway answers at all."""
     if plan.count_tokens:
         warn("countTokens is asked: some gateways run and bill a generation for it")
     show = _show_as_json if as_json else _show_as_row
@@ -77,25 +77,25 @@ def examine(plan: Plan, *, base_url: str | None, timeout: float, as_json: bool =
     with client:
         for finding in _findings(client, plan):
             show(finding)
-            answers = answers or (finding.what == _TEXT and finding.verdict == "yes")
+            answers = answers or (finding.check == _TEXT and finding.verdict == "yes")
     return answers
 
 
 def _findings(client: Client, plan: Plan) -> Iterator[Finding]:
-    """Yield what came of each check. Where text fails for a reason that explains all else, the rest is not tried."""
+    """Yield the result of each check. Where text fails for a reason that explains all else, the rest is not tried."""
     cause: GemwayError | None = None
-    for what, check in _CHECKS.items():
+    for name, check in _CHECKS.items():
         if cause is not None:
-            yield Finding(what, "skipped", "not tried, because text failed")
+            yield Finding(name, "skipped", "not tried, because text failed")
             continue
         error: GemwayError | None = None
-        with working(what):
+        with working(name):
             try:
-                finding = Finding(what, *check(client, plan))
+                finding = Finding(name, *check(client, plan))
             except GemwayError as failure:
                 error = failure
-                finding = Finding(what, "no", one_line(failure))
-        if what == _TEXT:
+                finding = Finding(name, "no", one_line(failure))
+        if name == _TEXT:
             yield _key_finding(error)
             cause = error if _explains_everything(error) else None
         yield finding
@@ -120,13 +120,13 @@ def _show_as_row(finding: Finding) -> None:
     row.add_column(width=23, no_wrap=True)
     row.add_column(width=7, no_wrap=True)
     row.add_column(overflow="fold")
-    row.add_row(finding.what, Text(finding.verdict, _COLOURS[finding.verdict]), Text(printable(finding.detail)))
+    row.add_row(finding.check, Text(finding.verdict, _COLOURS[finding.verdict]), Text(printable(finding.detail)))
     screen.print(row)
 
 
 def _show_as_json(finding: Finding) -> None:
     """Print a line of JSON, for programs."""
-    plain(screen, json.dumps({"check": finding.what, "works": finding.verdict, "detail": finding.detail}))
+    plain(screen, json.dumps({"check": finding.check, "works": finding.verdict, "detail": finding.detail}))
 
 
 def _ask(text: str, config: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
@@ -138,7 +138,10 @@ def _models(client: Client, plan: Plan) -> tuple[Verdict, str]:
     names = client.list_models()
     missing = [model for model in (plan.model, plan.image_model) if model not in names]
     if missing:
-        return "partly", f"{len(names)} models, without {' and '.join(missing)}; what is not listed may be served still"
+        return (
+            "partly",
+            f"{len(names)} models, without {' and '.join(missing)}; models that are not listed may be served still",
+        )
     return "yes", f"{len(names)} models, with {plan.model} and {plan.image_model}"
 
 

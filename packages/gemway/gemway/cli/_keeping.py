@@ -1,4 +1,4 @@
-"""Write pictures that were paid for: whatever goes wrong while writing, what the gateway sent is kept somewhere."""
+"""Write pictures that were paid for: whatever goes wrong while writing, the answer of the gateway is kept somewhere."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Keeper:
         return path
 
     def _fail(self, problem: str) -> None:
-        """Tell what went wrong, and keep the answer itself, once."""
+        """Report the problem, and keep the answer itself, once."""
         self.has_failed = True
         if self._answer is None:
             answer = json.dumps(self._response.to_dict(), ensure_ascii=False).encode("utf-8", "replace")

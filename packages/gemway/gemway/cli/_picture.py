@@ -22,7 +22,7 @@ _MOST_LETTERS = 48
 
 @dataclass(frozen=True)
 class Order:
-    """What was asked for."""
+    """The pictures that the user ordered."""
 
     prompt: str
     model: str

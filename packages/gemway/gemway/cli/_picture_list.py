@@ -27,7 +27,7 @@ def make_list(
 ) -> None:
     """Make a picture for each line of *prompts* in the folder of *order*, and exit with the code of a batch.
 
-    The file in which the batch notes its answers lies in that folder, so the same command again makes what is missing.
+    The file in which the batch notes its answers lies in that folder, so the same command again makes the missing ones.
     """
     if order.output is not None or order.edit:
         raise typer.BadParameter("--prompts takes no --output and no --edit; a line of JSON may name its images")
@@ -63,7 +63,7 @@ def _to_rows(text: str) -> Iterator[dict[str, Any]]:
         row = _read_line(line.strip(), number)
         if not any(name in row for name in ("id", "key", "custom_id")):
             name = slug(row["prompt"])
-            # What the name leaves out counts, too: long prompts often differ at their ends only.
+            # The words that the name leaves out count, too: long prompts often differ at their ends only.
             rest = json.dumps(row, sort_keys=True, ensure_ascii=False)
             name = f"{name}-{blake2b(rest.encode('utf-8', 'surrogatepass'), digest_size=3).hexdigest()}"
             times[name] += 1
