@@ -33,8 +33,8 @@ MODEL = "gemini-2.5-flash"
 PICTURE = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489") + bytes(20)
 
 
-CORE_TEXT = Walk(functions=34, lines=252, files=10)
-CORE_STREAM = Walk(functions=46, lines=327, files=11)
+CORE_TEXT = Walk(functions=34, lines=247, files=10)
+CORE_STREAM = Walk(functions=46, lines=343, files=11)
 LANGCHAIN_TEXT = Walk(functions=53, lines=406, files=16)
 LANGCHAIN_PICTURE = Walk(functions=63, lines=477, files=19)
 LANGCHAIN_STREAM = Walk(functions=94, lines=674, files=18)

@@ -171,6 +171,7 @@ class OpenAsyncResponse:
         url: the address, without the query's secrets.
         redact: removes the secrets of the request from a text.
         expires: until when an injected client must go on sending bytes, or None.
+        aclose: closes the response; its connection is used again only if the body was read to its end.
     """
 
     def __init__(
@@ -190,6 +191,7 @@ class OpenAsyncResponse:
         self.expires: float | None = None
         self.body = self._read_converting_errors(body)
         self._source = source
+        self.aclose = source.aclose
 
     def lift_deadline(self) -> None:
         """Let the answer take its time: it has begun, and the deadline bounds it no more."""
@@ -220,13 +222,6 @@ class OpenAsyncResponse:
                 return
             yield data
 
-    async def aclose(self) -> None:
-        """Close the response; its connection is used again only if the body was read to its end."""
-        try:
-            await self._source.aclose()
-        except transport_errors():
-            pass  # the connection broke while it was being given up
-
     def __repr__(self) -> str:
         return f"<OpenAsyncResponse {self.status} {self.url}>"
 
@@ -243,7 +238,10 @@ class _TheirResponse:
         """Nothing to lift: their timeouts are those of single steps."""
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        except transport_errors():
+            pass  # the connection broke while it was being given up
 
 
 class _SlotStream(httpx.AsyncByteStream):

@@ -72,11 +72,11 @@ def encode(wire: JsonMapping) -> bytes | LargeBody:
         ConfigurationError: *wire* holds something that JSON cannot express.
     """
     # One scan decides whether the request is plain: rebuilding every message to learn that nothing changes would make
-    # long histories slow. Only media and function calls may need more than JSON.
+    # long histories slow. Only large media, and arguments or results that are no objects, need more than JSON.
     try:
         for content in wire.get("contents", ()):  # a count of tokens wraps its request, and has none
             for part in (content.get("parts") if isinstance(content, Mapping) else None) or ():
-                if not _REWRITTEN.isdisjoint(part):
+                if not _REWRITTEN.isdisjoint(part) and _sendable_part(part, []) is not part:
                     return _encode_rewritten(wire)
         try:
             return to_json(wire, inf_nan_mode="strings")

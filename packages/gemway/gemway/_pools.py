@@ -435,6 +435,8 @@ class SyncSlot(_Slot):
                 if self.connection.http.is_idle():
                     connection, self.connection = self.connection, None
                     self._pool.keep(connection)
+        except (OSError, httpcore.NetworkError):
+            pass  # the connection broke while it was being given up
         finally:
             self._pool.release(self)
 
@@ -453,6 +455,8 @@ class AsyncSlot(_Slot):
                 if self.connection.http.is_idle():
                     connection, self.connection = self.connection, None
                     self._pool.keep(connection)
+        except (OSError, httpcore.NetworkError):
+            pass  # the connection broke while it was being given up
         finally:
             self._pool.release(self)
 

@@ -455,7 +455,14 @@ class StreamParser(ResponseParser):
         while events:
             event = events.pop()
             message: GenerateContentResponse | TextChunk | None
-            if self._reads_text_chunks and (chunk := self._parse_text_chunk(event)) is not None:
+            # The first chunk carries the call record, so it is a message; so is text that may become an image.
+            may_be_image = self._holds_text_back or _IMAGE_START in event or _CUT_IMAGE_START in event
+            may_be_text_chunk = self._reads_text_chunks and self._event_count and len(event) <= _HARMLESS_SIZE
+            if (
+                may_be_text_chunk
+                and not (self._finds_images and may_be_image)
+                and (chunk := to_text_chunk(event, finds_images=self._finds_images)) is not None
+            ):
                 message = self._record_message(event, chunk)
             elif event[:1] == b"{":
                 whole = self._parse_message(event, is_chunk=True)
@@ -516,19 +523,10 @@ class StreamParser(ResponseParser):
                 if (message := repair_response(event, error)) is not None:
                     yield message
 
-    def _parse_text_chunk(self, event: bytes) -> TextChunk | None:
-        """Return *event* as a text chunk if it is one. The first chunk carries the call record, so it is a message."""
-        if not self._event_count or len(event) > _HARMLESS_SIZE:
-            return None
-        # Text that may become an image must be buffered as a message.
-        may_begin_image = b"!" in event and any(start in event for start in IMAGE_STARTS)
-        if self._finds_images and (self._holds_text_back or may_begin_image):
-            return None
-        return to_text_chunk(event, finds_images=self._finds_images)
-
 
 # From this size on the message is kept and not its bytes: the text of a picture would be in memory twice.
 _LARGE_EVENT: Final = 2**20
+_IMAGE_START, _CUT_IMAGE_START = IMAGE_STARTS
 
 
 # How an answer may end

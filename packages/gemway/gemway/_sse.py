@@ -55,6 +55,7 @@ class EventDecoder:
         self._limit = max_event_bytes
         self._events_left = max(_FEWEST_EVENTS, max_event_bytes // _BYTES_PER_EVENT)
         self._start: bytes | None = b""
+        self._is_between_events = True
         self._cutter: _LineCutter | _ObjectCutter | None = None  # made when there is something to cut
 
     @property
@@ -89,10 +90,6 @@ class EventDecoder:
         return events
 
     @property
-    def _is_between_events(self) -> bool:
-        return self._cutter.is_between_events if self._cutter is not None else not self._start
-
-    @property
     def said_nothing(self) -> bool:
         """Whether there was nothing but white space, comments, heartbeats and the end mark so far (in the head)."""
         return all(_NOTHING.match(line) for line in self.head.removeprefix(_BOM).splitlines())
@@ -110,7 +107,7 @@ class EventDecoder:
         # Measured only near the limit: `map(len, events)` for each read would cost more than the reading.
         may_exceed = self._cutter.size + len(data) > self._limit
         events = self._cutter.feed(data)
-        self.pending = self._cutter.size
+        self.pending, self._is_between_events = self._cutter.size, self._cutter.is_between_events
         if may_exceed and max(self.pending, *map(len, events), 0) > self._limit:
             raise EventTooLargeError(f"one event of the stream is larger than {self._limit:,} bytes")
         return self._without_end_mark(events)

@@ -171,6 +171,7 @@ class OpenSyncResponse:
         url: the address, without the query's secrets.
         redact: removes the secrets of the request from a text.
         expires: until when an injected client must go on sending bytes, or None.
+        close: closes the response; its connection is used again only if the body was read to its end.
     """
 
     def __init__(
@@ -190,6 +191,7 @@ class OpenSyncResponse:
         self.expires: float | None = None
         self.body = self._read_converting_errors(body)
         self._source = source
+        self.close = source.close
 
     def lift_deadline(self) -> None:
         """Let the answer take its time: it has begun, and the deadline bounds it no more."""
@@ -220,13 +222,6 @@ class OpenSyncResponse:
                 return
             yield data
 
-    def close(self) -> None:
-        """Close the response; its connection is used again only if the body was read to its end."""
-        try:
-            self._source.close()
-        except transport_errors():
-            pass  # the connection broke while it was being given up
-
     def __repr__(self) -> str:
         return f"<OpenSyncResponse {self.status} {self.url}>"
 
@@ -243,7 +238,10 @@ class _TheirResponse:
         """Nothing to lift: their timeouts are those of single steps."""
 
     def close(self) -> None:
-        self._response.close()
+        try:
+            self._response.close()
+        except transport_errors():
+            pass  # the connection broke while it was being given up
 
 
 class _SlotStream(httpx.SyncByteStream):
