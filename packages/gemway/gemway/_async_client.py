@@ -72,7 +72,7 @@ class AsyncClient:
     async def generate_content(
         self,
         model: str,
-        request: GenerateContentRequest | JsonMapping | Any,
+        request: GenerateContentRequest | JsonMapping | object,
         *,
         config: object = None,
         **options: Any,
@@ -102,7 +102,7 @@ class AsyncClient:
     def stream_generate_content(
         self,
         model: str,
-        request: GenerateContentRequest | JsonMapping | Any,
+        request: GenerateContentRequest | JsonMapping | object,
         *,
         config: object = None,
         **options: Any,
@@ -138,9 +138,9 @@ class AsyncClient:
         model: str = IMAGE_MODEL,
         aspect_ratio: str | None = None,
         image_size: str | None = None,
-        images: Iterable[Any] | Any = (),
+        images: Iterable[object] | object = (),
         with_text: bool = False,
-        history: Iterable[Any] = (),
+        history: Iterable[object] = (),
         **options: Any,
     ) -> GenerateContentResponse:
         """Generate an image from *prompt*, or edit *images*. The results are in `response.images`.
@@ -272,7 +272,7 @@ class AsyncClient:
         model: str,
         *,
         config: object = None,
-        history: Iterable[Any] = (),
+        history: Iterable[object] = (),
         max_function_rounds: int = 10,
         **options: Any,
     ) -> AsyncChat:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gemway._checks import NO_KEY, Timeouts, checked_key, kind_of, normalize, without_scheme
 from gemway._exceptions import ConfigurationError
 from gemway._option_reader import hide_secrets
-from gemway._options import ROWS, ClientOptions, check_options, unexpected
+from gemway._options import ROWS, ClientOptions, OptionMapping, OptionValues, check_options, unexpected
 from gemway._redaction import MaskedUrl, Secret
 from gemway._warnings import warn
 
@@ -51,7 +51,7 @@ class ClientConfig:
         key: the key as a `Secret`, a callable that returns one, or None if `auth` signs the requests.
     """
 
-    def __init__(self, options: Mapping[str, Any], *, needs_key: bool = True) -> None:
+    def __init__(self, options: OptionMapping, *, needs_key: bool = True) -> None:
         user_options = {**options, "base_url": resolve_base_url(options.get("base_url"))}
         defaults = {name: ROWS[name].otherwise for name in ClientOptions.model_fields}
         checked = {**defaults, "headers": {}, **check_options(user_options)}
@@ -65,7 +65,7 @@ class ClientConfig:
             )
 
     @classmethod
-    def of(cls, options: dict[str, Any], where: str) -> ClientConfig:
+    def of(cls, options: OptionValues, where: str) -> ClientConfig:
         """Return the configuration for the options of a constructor, whose secrets are masked in place.
 
         Errors are raised from here, because the frames below hold the key in the clear.
@@ -106,7 +106,7 @@ class ClientConfig:
         """Whether the budget of the process limits retries."""
         return self.settings.retry_budget is not None
 
-    def wiring(self) -> dict[str, Any]:
+    def wiring(self) -> OptionValues:
         """Return the options that decide whether two clients can share connections."""
         settings = self.settings
         return {
@@ -127,12 +127,12 @@ class ClientConfig:
                 raise
             return environment_key  # called, and refused clearly, at the first request
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> OptionValues:
         if self.client is not None:
             warn("http_client= does not travel in a pickle: the copy opens connections of its own")
         return {name: None if name in _NOT_PICKLED else value for name, value in self._options.items()}
 
-    def __setstate__(self, options: dict[str, Any]) -> None:
+    def __setstate__(self, options: OptionValues) -> None:
         ClientConfig.__init__(self, options, needs_key=False)
 
     def __copy__(self) -> ClientConfig:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -27,7 +27,7 @@ from gemway._exceptions import ConfigurationError
 from gemway._json import JsonObject, merge_deep
 from gemway._media import remote_urls, with_media
 from gemway._option_reader import canonical_options, hide_secrets, merge_options
-from gemway._options import OPTIONS, ROWS, AdapterOptions, RequestOptions
+from gemway._options import OPTIONS, ROWS, AdapterOptions, OptionMapping, OptionValues, RequestOptions
 from gemway._protocol import WireRequest
 from gemway._redaction import SecretMapping
 from gemway._schema import Dialect
@@ -54,10 +54,10 @@ class ClientCache:
     """One blocking client and one for asyncio, each with the options that it was made of. Copies start empty."""
 
     def __init__(self) -> None:
-        self.sync: tuple[tuple[Any, ...], Client] | None = None
-        self.asynchronous: tuple[tuple[Any, ...], AsyncClient] | None = None
+        self.sync: tuple[tuple[object, ...], Client] | None = None
+        self.asynchronous: tuple[tuple[object, ...], AsyncClient] | None = None
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return ClientCache, ()
 
 
@@ -91,7 +91,7 @@ class ClientHolder(AdapterOptions):
             self._check_options(needs_key=not is_restored)
 
     @classmethod
-    def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _read_options(cls, options: OptionMapping) -> OptionValues:
         """Return the options of the constructor by the names of the fields."""
         fields = canonical_options(options, known=cls.model_fields.keys() - OPTIONS.keys(), where=cls.__name__)
         for name in fields:
@@ -106,7 +106,7 @@ class ClientHolder(AdapterOptions):
 
     # Clients
 
-    def _client(self, changes: Mapping[str, Any] | None = None) -> Client:
+    def _client(self, changes: OptionMapping | None = None) -> Client:
         """Return the blocking client for the options of this moment; with *changes* one of this call's own."""
         values = self.__dict__
         if changes and (own := _own_client(changes)):
@@ -117,7 +117,7 @@ class ClientHolder(AdapterOptions):
             held = self._clients.sync = (made_of, Client(**self._client_arguments(values, "http_client")))
         return held[1]
 
-    def _async_client(self, changes: Mapping[str, Any] | None = None) -> AsyncClient:
+    def _async_client(self, changes: OptionMapping | None = None) -> AsyncClient:
         """Return the client for asyncio; see `_client`."""
         values = self.__dict__
         if changes and (own := _own_client(changes)):
@@ -131,7 +131,7 @@ class ClientHolder(AdapterOptions):
             )
         return held[1]
 
-    def _client_arguments(self, values: Mapping[str, Any], http_client: str) -> dict[str, Any]:
+    def _client_arguments(self, values: OptionMapping, http_client: str) -> OptionValues:
         """Return the arguments of a client."""
         arguments = {name: values[name] for name in self._client_options if name != "default_headers"}
         return {**arguments, "headers": values["default_headers"], "http_client": values[http_client]}
@@ -169,7 +169,7 @@ class ClientHolder(AdapterOptions):
         if name == "api_key":
             self._key_is_from_environment = False
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: OptionMapping | None = None, deep: bool = False) -> Self:
         """Return a copy with clients of its own, and with *update* in the place of its options."""
         options = dict(update or {})
         hide_secrets(options, known=options)
@@ -203,10 +203,10 @@ class EmbeddingModelOptions(ClientHolder):
     embed_route: EmbedRoute | None = None
 
     @classmethod
-    def _read_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _read_options(cls, options: OptionMapping) -> OptionValues:
         return super()._read_options(read_embedding_options(options, fields=cls.model_fields, where=cls.__name__))
 
-    def _embed_options(self) -> dict[str, Any]:
+    def _embed_options(self) -> OptionValues:
         """Return the options of `embed_content` that both frameworks have."""
         return {
             "task_type": self.task_type,
@@ -230,17 +230,17 @@ class CallChanges:
 
     model: str
     dialect: Dialect
-    options: dict[str, Any]
-    call: dict[str, Any]
-    given: Mapping[str, Any]
+    options: OptionValues
+    call: OptionValues
+    given: OptionMapping
 
 
 class ConfigMemory:
     """The last generationConfig, kept as long as the options stay the same. Copies start empty."""
 
-    last: tuple[str, str, dict[str, Any], JsonObject] | None = None  # model, dialect, options, config
+    last: tuple[str, str, OptionValues, JsonObject] | None = None  # model, dialect, options, config
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return ConfigMemory, ()
 
 
@@ -257,13 +257,13 @@ class ModelOptions(ClientHolder, RequestOptions):
         self._generation_config(self._request_options(), self.model, self.schema_dialect)
         super()._check_options(needs_key=needs_key)
 
-    def _request_options(self) -> dict[str, Any]:
+    def _request_options(self) -> OptionValues:
         """Return the options of requests that are set."""
         values = self.__dict__
         return {name: value for name in _REQUEST_OPTIONS if (value := values[name]) is not None}
 
     def _changed_by(
-        self, options: Mapping[str, Any], *, known: Collection[str] = (), where: str | None = None
+        self, options: OptionMapping, *, known: Collection[str] = (), where: str | None = None
     ) -> CallChanges:
         """Return the options of a call, with the model's below them.
 
@@ -287,7 +287,7 @@ class ModelOptions(ClientHolder, RequestOptions):
             merged = merge_options(merged, changes)
         return CallChanges(named_options.get("model") or self.model, dialect, merged, call, named_options)
 
-    def _generation_config(self, options: Mapping[str, Any], model: str, dialect: Dialect) -> JsonObject:
+    def _generation_config(self, options: OptionMapping, model: str, dialect: Dialect) -> JsonObject:
         """Return the generationConfig for *options*. It is shared with later calls: not to be changed."""
         settings = {name: value for name, value in options.items() if OPTIONS.get(name) == "generationConfig"}
         last = self._config_memory.last
@@ -302,7 +302,7 @@ class ModelOptions(ClientHolder, RequestOptions):
         return config
 
     @staticmethod
-    def _add_options(body: WireRequest, options: Mapping[str, Any], config: JsonObject) -> WireRequest:
+    def _add_options(body: WireRequest, options: OptionMapping, config: JsonObject) -> WireRequest:
         """Return *body*, which has contents, instruction and tools, with everything else that *options* ask for."""
         if config:
             body["generationConfig"] = config
@@ -318,7 +318,7 @@ class ModelOptions(ClientHolder, RequestOptions):
             body = WireRequest(merge_deep(body, extra))
         return body
 
-    def _with_media(self, body: WireRequest, call: dict[str, Any]) -> WireRequest:
+    def _with_media(self, body: WireRequest, call: OptionValues) -> WireRequest:
         """Return *body* with the media that it names by URL, if the user gave a fetcher.
 
         The time that fetching takes is taken off the deadline in *call*.
@@ -330,7 +330,7 @@ class ModelOptions(ClientHolder, RequestOptions):
         _shorten_deadline(call, deadline, began)
         return WireRequest({**body, "contents": with_media(body["contents"], media)})
 
-    async def _awith_media(self, body: WireRequest, call: dict[str, Any]) -> WireRequest:
+    async def _awith_media(self, body: WireRequest, call: OptionValues) -> WireRequest:
         """Return the same as `_with_media`; the event loop goes on meanwhile."""
         if self.media_fetcher is None or not (urls := remote_urls(body["contents"])):
             return body
@@ -340,7 +340,7 @@ class ModelOptions(ClientHolder, RequestOptions):
         return WireRequest({**body, "contents": with_media(body["contents"], media)})
 
 
-def _subclass_defaults(cls: type[ClientHolder]) -> dict[str, Any]:
+def _subclass_defaults(cls: type[ClientHolder]) -> OptionValues:
     """Return the defaults that a subclass gave to options: they go before the environment's values."""
     defaults = {
         name: field.get_default(call_default_factory=True)
@@ -354,7 +354,7 @@ def _subclass_defaults(cls: type[ClientHolder]) -> dict[str, Any]:
     return set_by_subclass
 
 
-def _find_gateway(options: dict[str, Any], *, is_restored: bool) -> bool:
+def _find_gateway(options: OptionValues, *, is_restored: bool) -> bool:
     """Put address and key among *options*, and return whether the environment gave the key."""
     if options.get("base_url") is not None or not is_restored:
         options["base_url"] = resolve_base_url(options.get("base_url"))
@@ -368,7 +368,7 @@ def _find_gateway(options: dict[str, Any], *, is_restored: bool) -> bool:
     return True
 
 
-def _own_client(changes: Mapping[str, Any]) -> dict[str, Any]:
+def _own_client(changes: OptionMapping) -> OptionValues:
     """Return those *changes* of a call that only a client of its own can make."""
     return {name: value for name, value in changes.items() if name in _NEEDS_OWN_CLIENT}
 
@@ -384,6 +384,6 @@ def _use_cache(body: WireRequest, name: str) -> None:
         warn(f"with cached_content, {' and '.join(repeated)} must be in the cache; not sent again")
 
 
-def _shorten_deadline(call: dict[str, Any], deadline: float | None, began: float) -> None:
+def _shorten_deadline(call: OptionValues, deadline: float | None, began: float) -> None:
     if deadline is not None:
         call["deadline"] = max(0.001, deadline - (time.monotonic() - began))

@@ -14,12 +14,12 @@ from pydantic import SecretStr
 
 from gemway._exceptions import ConfigurationError
 from gemway._json import JsonObject, camelised, members, merge_deep, snake
-from gemway._options import ALIASES, IGNORED, OPTIONS, ROWS, Mask, unexpected
+from gemway._options import ALIASES, IGNORED, OPTIONS, ROWS, Mask, OptionMapping, OptionValues, unexpected
 from gemway._redaction import MaskedUrl, SecretMapping, Unreadable
 from gemway._warnings import warn_once
 
 
-def hide_secrets(options: dict[str, Any], *, known: Collection[str] = ()) -> None:
+def hide_secrets(options: OptionValues, *, known: Collection[str] = ()) -> None:
     """Put an object that masks itself in the place of every value of *options* that may be a secret.
 
     The first line of every constructor and call that takes options: debuggers and error trackers show the local
@@ -40,28 +40,28 @@ def hide_secrets(options: dict[str, Any], *, known: Collection[str] = ()) -> Non
             options[name] = _hidden_unknown(value)
 
 
-def _hidden_key(value: object) -> Any:
+def _hidden_key(value: object) -> object:
     if isinstance(value, str):
         return SecretStr(value)
     return value if callable(value) or hasattr(value, "get_secret_value") else _hidden_unknown(value)
 
 
-def _hidden_headers(value: object) -> Any:
+def _hidden_headers(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _hidden_key(header) for name, header in value.items()}
     return _hidden_unknown(value)
 
 
-def _hidden_address(value: object) -> Any:
+def _hidden_address(value: object) -> object:
     return MaskedUrl(value) if type(value) is str and ("@" in value or "?" in value) else value
 
 
-def _hidden_signer(value: object) -> Any:
+def _hidden_signer(value: object) -> object:
     """Return an `httpx.Auth`; anything else, such as a pair of user name and password, masked."""
     return value if hasattr(value, "auth_flow") else _hidden_unknown(value)
 
 
-def _hidden_body(value: object) -> Any:
+def _hidden_body(value: object) -> object:
     return SecretMapping(value) if isinstance(value, Mapping) else _hidden_unknown(value)
 
 
@@ -76,27 +76,27 @@ def _hidden_members(value: Any) -> Any:
     return SecretMapping({name: _HIDING_MEMBERS.get(name, _as_it_is)(member) for name, member in held.items()})
 
 
-def _hidden_unknown(value: object) -> Any:
+def _hidden_unknown(value: object) -> object:
     is_secret = isinstance(value, SecretStr | SecretMapping | Unreadable | MaskedUrl) or hasattr(value, "reveal")
     return value if is_secret or isinstance(value, bool | int | float) else Unreadable(value)
 
 
-def _as_it_is(value: object) -> Any:
+def _as_it_is(value: object) -> object:
     return value
 
 
-_HIDE_KIND: Final[Mapping[Mask, Callable[[object], Any]]] = {
+_HIDE_KIND: Final[Mapping[Mask, Callable[[object], object]]] = {
     "key": _hidden_key,
     "headers": _hidden_headers,
     "body": _hidden_body,
     "address": _hidden_address,
     "signer": _hidden_signer,
 }
-_HIDING: Final[Mapping[str, Callable[[object], Any]]] = {
+_HIDING: Final[Mapping[str, Callable[[object], object]]] = {
     **{name: _HIDE_KIND[row.masked_as] for name, row in ROWS.items() if row.masked_as},
     **dict.fromkeys(("http_options", "client_options"), _hidden_members),
 }
-_HIDING_MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
+_HIDING_MEMBERS: Final[Mapping[str, Callable[[object], object]]] = {
     "headers": _hidden_headers,
     "extraBody": _hidden_body,
     "apiEndpoint": _hidden_address,
@@ -107,7 +107,7 @@ SECRET_OPTIONS: Final = frozenset({*_HIDING, *(alias for alias, name in ALIASES.
 """Every name under which an option may hold a secret."""
 
 
-def canonical_options(options: Mapping[str, Any], *, known: Collection[str] = (), where: str) -> dict[str, Any]:
+def canonical_options(options: OptionMapping, *, known: Collection[str] = (), where: str) -> OptionValues:
     """Return *options* under their canonical names; None means "not given" and is left out.
 
     Args:
@@ -119,8 +119,8 @@ def canonical_options(options: Mapping[str, Any], *, known: Collection[str] = ()
         TypeError: an unknown option; the message names the nearest one.
         ConfigurationError: two names of one option with different values, or a value that cannot be read.
     """
-    result: dict[str, Any] = {}
-    implied: dict[str, Any] = {}
+    result: OptionValues = {}
+    implied: OptionValues = {}
     for name, value in options.items():
         if value is None and not (name in ROWS and ROWS[name].accepts_none):
             continue
@@ -139,7 +139,7 @@ def canonical_options(options: Mapping[str, Any], *, known: Collection[str] = ()
     return {**implied, **result} if implied else result
 
 
-def merge_options(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge_options(options: OptionMapping, changes: OptionMapping) -> OptionValues:
     """Return canonical *options* with canonical *changes* made on top, as a call's options go over a model's.
 
     A new thinking level replaces an old budget, and the other way round; so do the ways to say a response schema.
@@ -171,7 +171,7 @@ def _merge_values(old: object, new: object) -> Any:
     return SecretMapping(merged) if isinstance(old, SecretMapping) or isinstance(new, SecretMapping) else merged
 
 
-def _put_option(result: dict[str, Any], target: str, value: object, name: str, where: str) -> None:
+def _put_option(result: OptionValues, target: str, value: object, name: str, where: str) -> None:
     if target in _MERGED and target in result:
         value = _merge_values(result[target], value)
     elif target in result and result[target] != value:
@@ -179,7 +179,7 @@ def _put_option(result: dict[str, Any], target: str, value: object, name: str, w
     result[target] = value
 
 
-def _put_all(result: dict[str, Any], implied: dict[str, Any], parts: Mapping[str, Any], name: str, where: str) -> None:
+def _put_all(result: OptionValues, implied: OptionValues, parts: OptionMapping, name: str, where: str) -> None:
     for target, value in parts.items():
         if target == "include_thoughts" and name in {"thinking", "reasoning"}:
             implied[target] = value  # as the other provider does anyway; an explicit include_thoughts wins
@@ -325,6 +325,6 @@ COMPOSED: Final[Mapping[str, Callable[[Any], JsonObject]]] = MappingProxyType(
 """Options that hold several others, each with its reader: value -> canonical options."""
 
 
-def _rename_fields(fields: Mapping[str, Any], names: Mapping[str, str]) -> JsonObject:
+def _rename_fields(fields: OptionMapping, names: Mapping[str, str]) -> JsonObject:
     """Return those of *fields* that have a canonical name in *names*, under it."""
     return {names[name]: member for name, member in fields.items() if name in names}

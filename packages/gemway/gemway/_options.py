@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import Parameter, Signature
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -59,6 +59,10 @@ else:
 Key = str | SecretStr | Callable[[], Any]
 Place = Literal["client", "generationConfig", "request", "tools", "model"]
 Mask = Literal["key", "headers", "body", "address", "signer"]
+OptionValues: TypeAlias = dict[str, Any]
+OptionMapping: TypeAlias = Mapping[str, Any]
+"""Options by name. Each row of the table has a type of its own, which `check_options` enforces."""
+
 Check = Callable[[str, Any], Any]
 _Options = ParamSpec("_Options")
 
@@ -375,51 +379,51 @@ class OtherNames(_Names):
     openai_organization: str | None = ignored()
     user: str | None = ignored()
     store: bool | None = ignored()
-    metadata: Any = ignored()
-    logit_bias: Mapping[Any, Any] | None = ignored()
+    metadata: object = ignored()
+    logit_bias: Mapping[object, object] | None = ignored()
     use_responses_api: bool | None = ignored()
     use_previous_response_id: bool | None = ignored()
     previous_response_id: str | None = ignored()
     include: Sequence[str] | None = ignored()
     truncation: str | None = ignored()
     include_response_headers: bool | None = ignored()
-    disabled_params: Mapping[str, Any] | None = ignored()
-    default_query: Mapping[str, Any] | None = ignored()
-    extra_query: Mapping[str, Any] | None = ignored()
+    disabled_params: Mapping[str, object] | None = ignored()
+    default_query: Mapping[str, object] | None = ignored()
+    extra_query: Mapping[str, object] | None = ignored()
     verbosity: str | None = ignored()
     tiktoken_model_name: str | None = ignored()
-    prediction: Any = ignored()
+    prediction: object = ignored()
     safety_identifier: str | None = ignored()
     prompt_cache_key: str | None = ignored()
-    prompt_cache_options: Any = ignored()
-    prompt_cache_retention: Any = ignored()
-    stream_options: Any = ignored()
+    prompt_cache_options: object = ignored()
+    prompt_cache_retention: object = ignored()
+    stream_options: object = ignored()
     stream_usage: bool | None = ignored()
-    allowed_openai_params: Any = ignored()
-    http_socket_options: Any = ignored()
+    allowed_openai_params: object = ignored()
+    http_socket_options: object = ignored()
     stream_chunk_timeout: float | None = ignored()
     # Anthropic
     betas: Sequence[str] | None = ignored()
-    context_management: Any = ignored()
+    context_management: object = ignored()
     reuse_last_container: bool | None = ignored()
-    container: Any = ignored()
+    container: object = ignored()
     inference_geo: str | None = ignored()
-    cache_control: Any = ignored()
-    mid_conversation_system: Any = ignored()
+    cache_control: object = ignored()
+    mid_conversation_system: object = ignored()
     user_profile_id: str | None = ignored()
-    task_budget: Any = ignored()
+    task_budget: object = ignored()
     # Google
     vertexai: bool | None = ignored()
-    vertexai_config: Any = ignored()
+    vertexai_config: object = ignored()
     project: str | None = ignored()
     location: str | None = ignored()
     transport: str | None = ignored()
-    credentials: Any = ignored()
+    credentials: object = ignored()
     api_version: str | None = ignored()
-    client: Any = ignored()
-    debug_config: Any = ignored()
+    client: object = ignored()
+    debug_config: object = ignored()
     convert_system_message_to_human: bool | None = ignored()
-    automatic_function_calling: Any = ignored()
+    automatic_function_calling: object = ignored()
     should_return_http_response: bool | None = ignored()
     file_mode: str | None = ignored()
     use_file_api: bool | None = ignored()
@@ -497,7 +501,7 @@ def accepts(
     return decorate
 
 
-def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(options: OptionMapping) -> OptionValues:
     """Return *options* of the table with their values checked; None is left out where it means "not given"."""
     checked = {}
     for name, value in options.items():

@@ -15,12 +15,13 @@ from gemway._capabilities import Capabilities, capabilities
 from gemway._exceptions import ConfigurationError
 from gemway._json import JsonObject, camelised_members, members, merge_deep, wire_word
 from gemway._option_reader import from_generation_config
+from gemway._options import OptionMapping
 from gemway._schema import Dialect, response_schema
 from gemway._tools import sanitize_tool_name
 from gemway._warnings import warn_once
 
 
-def to_generation_config(options: Mapping[str, Any], *, model: str, dialect: Dialect = "json_schema") -> JsonObject:
+def to_generation_config(options: OptionMapping, *, model: str, dialect: Dialect = "json_schema") -> JsonObject:
     """Return the wire's generationConfig for canonical *options*; options that are not given are not there.
 
     Options that *model* does not take are left out with one warning; unknown models, picture ratios and sizes pass.
@@ -140,7 +141,7 @@ _TAKES_EVERY_PICTURE: Final = "gemini-3.1-flash-image"
 _OTHER_SIZES: Final = {"512PX": "512", "0.5K": "512", "1024": "1K", "2048": "2K", "4096": "4K"}
 
 
-def _to_image_config(options: Mapping[str, Any], model: str) -> JsonObject:
+def _to_image_config(options: OptionMapping, model: str) -> JsonObject:
     """Return the imageConfig; `aspect_ratio` and `image_size` win over the same in `image_config`."""
     fields = options.get("image_config")
     config = {} if fields is None else camelised_members(fields, "image_config")
@@ -210,7 +211,7 @@ _TOKENS: Final = {
 _LEVEL_UP_TO: Final = ((512, "minimal"), (4_096, "low"), (16_384, "medium"), (2**63, "high"))
 
 
-def to_thinking_config(options: Mapping[str, Any], model: str) -> JsonObject:
+def to_thinking_config(options: OptionMapping, model: str) -> JsonObject:
     """Return the thinkingConfig that *model* reads: a level from Gemini 3 on, a budget for 2.5, else nothing."""
     level, budget = options.get("thinking_level"), options.get("thinking_budget")
     thoughts = options.get("include_thoughts")
@@ -293,7 +294,7 @@ _WAYS: Final = ("response_format", "response_schema", "response_json_schema")
 RESPONSE: Final = frozenset({"response_mime_type", *_WAYS})
 
 
-def to_response_entries(options: Mapping[str, Any], dialect: Dialect) -> JsonObject:
+def to_response_entries(options: OptionMapping, dialect: Dialect) -> JsonObject:
     """Return the entries of generationConfig for the `RESPONSE` among *options*."""
     ways = [name for name in _WAYS if options.get(name) is not None]
     if len(ways) > 1:
@@ -338,11 +339,11 @@ def to_response_format(value: Any, *, dialect: Dialect = "json_schema") -> JsonO
     return response_schema(_to_json_schema(value, "response_format"), dialect=dialect)
 
 
-def _to_json_schema(value: object, name: str) -> Mapping[str, Any]:
+def _to_json_schema(value: object, name: str) -> OptionMapping:
     """Return the JSON Schema of *value*: a schema, a class, or Google's Schema object."""
     if isinstance(value, Mapping):
         return value
-    schema: Mapping[str, Any]
+    schema: OptionMapping
     if callable(describe := getattr(value, "model_json_schema", None)) and isinstance(value, type):
         schema = describe()
         return schema
@@ -354,9 +355,9 @@ def _to_json_schema(value: object, name: str) -> Mapping[str, Any]:
     return _schema_of_class(value, name)
 
 
-def _schema_of_class(value: object, name: str) -> Mapping[str, Any]:
+def _schema_of_class(value: object, name: str) -> OptionMapping:
     if isinstance(value, type) and hasattr(value, "__fields__") and callable(legacy := getattr(value, "schema", None)):
-        schema: Mapping[str, Any] = legacy()  # pydantic v1
+        schema: OptionMapping = legacy()  # pydantic v1
         return schema
     from pydantic import PydanticUserError, TypeAdapter
 
@@ -429,7 +430,7 @@ def _of_google(value: object, names: Sequence[str]) -> JsonObject:
     return calling
 
 
-def _of_others(choice: Mapping[str, Any], names: Sequence[str]) -> JsonObject:
+def _of_others(choice: OptionMapping, names: Sequence[str]) -> JsonObject:
     """Read OpenAI's `{"type": "function", ...}` and Anthropic's `{"type": "tool", ...}`."""
     kind = choice.get("type", "function")
     if kind == "allowed_tools":
@@ -448,7 +449,7 @@ def _of_others(choice: Mapping[str, Any], names: Sequence[str]) -> JsonObject:
     )
 
 
-def _name_in(choice: Mapping[str, Any]) -> str:
+def _name_in(choice: OptionMapping) -> str:
     function = choice.get("function", choice)
     name = function.get("name") if isinstance(function, Mapping) else function
     return name if isinstance(name, str) else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-_NEEDED = {"typer", "rich", "click"}
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_NEEDED_PACKAGES = {"typer", "rich", "click"}
+_INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, as shells have it
 
 
 def main() -> None:
@@ -13,10 +13,10 @@ def main() -> None:
     try:
         from gemway.cli._commands import app
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in _NEEDED:
+        if (error.name or "").split(".")[0] not in _NEEDED_PACKAGES:
             raise
         sys.exit("gemway: the command line needs typer and rich; install them with: pip install 'gemway[cli]'")
     except KeyboardInterrupt:
         # Imports take a second, and nothing has begun that would have to be ended in order.
-        sys.exit(_INTERRUPTED)
+        sys.exit(_INTERRUPTED_EXIT_CODE)
     app(prog_name="gemway")

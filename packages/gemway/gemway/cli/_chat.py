@@ -14,7 +14,7 @@ from gemway.adapters import Accumulator, arrange
 from gemway.cli._keeping import Keeper, measured
 from gemway.cli._screen import failed, notes, one_line, plain, screen
 
-_HELP = "/exit ends, /history shows the conversation, /clear starts a new one; Ctrl-C stops an answer."
+_COMMAND_HELP = "/exit ends, /history shows the conversation, /clear starts a new one; Ctrl-C stops an answer."
 
 
 class Chat:
@@ -26,21 +26,21 @@ class Chat:
         self._system = system
         self._console = console
         self._contents: list[dict[str, Any]] = []
-        self._commands = {"/help": self._help, "/history": self._show, "/clear": self._contents.clear}
+        self._commands = {"/help": self._print_help, "/history": self._print_history, "/clear": self._contents.clear}
 
     def run(self) -> None:
         """Ask and answer until /exit or the end of the input."""
-        _remember_lines()
-        plain(notes, f"{self._model} at {self._client.base_url}. {_HELP}")
-        while (line := self._line()) not in (None, "/exit", "/quit"):
+        _enable_line_editing()
+        plain(notes, f"{self._model} at {self._client.base_url}. {_COMMAND_HELP}")
+        while (line := self._read_question()) not in (None, "/exit", "/quit"):
             if line in self._commands:
                 self._commands[line]()
             elif line and line.startswith("/"):
-                failed(f"there is no {line.split()[0]}. {_HELP}")
+                failed(f"there is no {line.split()[0]}. {_COMMAND_HELP}")
             elif line:
-                self._ask(line)
+                self._ask_and_keep(line)
 
-    def _line(self) -> str | None:
+    def _read_question(self) -> str | None:
         """Return the next line of the user; None at the end of the input, or on Ctrl-C."""
         try:
             return self._console.input("[bold cyan]you>[/] ").strip()
@@ -48,21 +48,22 @@ class Chat:
             self._console.print()
             return None
 
-    def _ask(self, line: str) -> None:
+    def _ask_and_keep(self, line: str) -> None:
         """Show the answer as it comes, and keep it; a question without answer is forgotten."""
         contents = [*self._contents, {"role": "user", "parts": [{"text": line}]}]
         answer = Accumulator()
         try:
-            self._stream(contents, answer)
+            self._print_stream(contents, answer)
         except GemwayError as error:
             self._console.print()
             failed(one_line(error))
             return
         except KeyboardInterrupt:
+            # The words that came are worth keeping: the next question may be about them.
             plain(self._console, " [stopped]")
         response = answer.response()
         parts = [part.to_dict() for part in response.parts]
-        if not self._keep_pictures(response):
+        if not self._write_pictures(response):
             # A part that is no picture would be refused when it is sent back, and so would every question after it.
             parts = [part for part in parts if "inlineData" not in part]
         if parts:
@@ -70,22 +71,24 @@ class Chat:
         else:
             failed(f"no answer ({response.block_reason or response.finish_reason or 'stopped'}); rephrase the question")
 
-    def _stream(self, asked: list[dict[str, Any]], answer: Accumulator) -> None:
-        with self._client.stream_generate_content(self._model, self._request(asked)) as chunks:
+    def _print_stream(self, asked: list[dict[str, Any]], answer: Accumulator) -> None:
+        with self._client.stream_generate_content(self._model, self._build_request(asked)) as chunks:
             for chunk in chunks:
                 answer.add(chunk)
                 plain(self._console, chunk.text, end="")
         self._console.print()
 
-    def _request(self, asked: list[dict[str, Any]]) -> dict[str, Any]:
+    def _build_request(self, asked: list[dict[str, Any]]) -> dict[str, Any]:
         request: dict[str, Any] = {"contents": arrange(asked, model=self._model)}
         if self._system:
             request["systemInstruction"] = {"parts": [{"text": self._system}]}
+        # Both, because a conversation about pictures needs words, too, and Gemini 2.0's image models refuse any other
+        # choice (ai.google.dev/gemini-api/docs/image-generation).
         if capabilities(self._model).image_model:
             request["generationConfig"] = {"responseModalities": ["TEXT", "IMAGE"]}
         return request
 
-    def _keep_pictures(self, response: types.GenerateContentResponse) -> bool:
+    def _write_pictures(self, response: types.GenerateContentResponse) -> bool:
         """Write the pictures of an answer; return whether all of them were pictures that could be written."""
         keeper = Keeper(response)
         for image in response.images:
@@ -93,14 +96,15 @@ class Chat:
                 plain(self._console, f"{path}  ({measured(image)})")
         return not keeper.has_failed
 
-    def _show(self) -> None:
+    def _print_history(self) -> None:
         for content in self._contents:
             name = "you" if content["role"] == "user" else self._model
+            # Thoughts were never printed, so they are no part of the conversation that the user has seen.
             text = "".join(part.get("text", "[picture]") for part in content["parts"] if not part.get("thought"))
             plain(self._console, f"{name}> {text}")
 
-    def _help(self) -> None:
-        plain(self._console, _HELP)
+    def _print_help(self) -> None:
+        plain(self._console, _COMMAND_HELP)
 
 
 def answer(client: Client, model: str, question: str, *, system: str | None, as_json: bool) -> None:
@@ -129,7 +133,7 @@ def answer(client: Client, model: str, question: str, *, system: str | None, as_
         raise typer.Exit(1)
 
 
-def _remember_lines() -> None:
+def _enable_line_editing() -> None:
     """Let the arrow keys bring earlier lines back, where Python was built with it."""
     try:
         import readline  # noqa: F401 - importing it is all that is needed

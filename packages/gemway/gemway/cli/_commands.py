@@ -36,16 +36,16 @@ Address = Annotated[
 ]
 
 
-def _version(is_wanted: bool) -> None:
+def _print_version(is_wanted: bool) -> None:
     if is_wanted:
         plain(screen, f"gemway {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _gemway(
+def _declare_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     pass

@@ -17,7 +17,7 @@ class Keeper:
 
     def __init__(self, response: types.GenerateContentResponse) -> None:
         self._response = response
-        self._answer: Path | None = None
+        self._kept_answer: Path | None = None
         self.has_failed = False
 
     def keep(self, image: Image, wanted: Path, *, overwrite: bool = False) -> Path | None:
@@ -29,44 +29,45 @@ class Keeper:
         try:
             data = image.data
         except ValueError as error:
-            self._fail(f"the picture cannot be read ({error})")
+            self._report_and_keep_answer(f"the picture cannot be read ({error})")
             return None
         if not is_picture(image, data):
             self.has_failed = True
-            path = self._write(lambda target: _write_bytes(target, data), wanted.with_suffix(".bin"))
+            path = self._write_somewhere(lambda target: _write_new_file(target, data), wanted.with_suffix(".bin"))
             failed(f"the gateway sent {len(data):,} bytes that are no picture{f': kept in {path}' if path else ''}")
             return None
         target = image.fitting(wanted)
         if overwrite:
-            return self._write(lambda place: image.save(place, overwrite=True), target, exactly=True)
-        return self._write(image.save, target)
+            return self._write_somewhere(lambda place: image.save(place, overwrite=True), target, exactly=True)
+        return self._write_somewhere(image.save, target)
 
-    def _write(self, write: Callable[[Path], Path], target: Path, *, exactly: bool = False) -> Path | None:
+    def _write_somewhere(self, write: Callable[[Path], Path], target: Path, *, exactly: bool = False) -> Path | None:
         try:
             return write(target if exactly else free(target))
         except OSError as error:
+            # A full disk or a folder without permission. The picture is paid for, and /tmp is often another disk.
             problem = f"{target}: {error.strerror or error}"
         try:
             path = write(free(Path(tempfile.mkdtemp(prefix="gemway-")) / target.name))
         except OSError:
-            self._fail(problem)
+            self._report_and_keep_answer(problem)
             return None
         self.has_failed = True
         failed(f"{problem}; written to {path} instead")
         return path
 
-    def _fail(self, problem: str) -> None:
+    def _report_and_keep_answer(self, problem: str) -> None:
         """Report the problem, and keep the answer itself, once."""
         self.has_failed = True
-        if self._answer is None:
+        if self._kept_answer is None:
             answer = json.dumps(self._response.to_dict(), ensure_ascii=False).encode("utf-8", "replace")
             for folder in (Path(), Path(tempfile.gettempdir())):
                 try:
-                    self._answer = _write_bytes(free(folder / "gemway-answer.json"), answer)
+                    self._kept_answer = _write_new_file(free(folder / "gemway-answer.json"), answer)
                     break
                 except OSError:
                     continue
-        failed(f"{problem}{f'; the whole answer is kept in {self._answer}' if self._answer else ''}")
+        failed(f"{problem}{f'; the whole answer is kept in {self._kept_answer}' if self._kept_answer else ''}")
 
 
 def is_picture(image: Image, data: bytes) -> bool:
@@ -99,7 +100,8 @@ def tell_renamed(path: Path, wanted: Path, image: Image) -> None:
         warn(f"the picture is {image.mime_type}: written to {path}")
 
 
-def _write_bytes(path: Path, data: bytes) -> Path:
+def _write_new_file(path: Path, data: bytes) -> Path:
+    # "x": another run may have taken the free name in the meantime, and its picture must not be lost.
     with path.open("xb") as file:
         file.write(data)
     return path

@@ -39,7 +39,7 @@ class Order:
 def make(client: Client, order: Order) -> None:
     """Make the pictures of *order*, write them and print where they are."""
     if order.output is not None:
-        _check_target(order.output, overwrite=order.overwrite)
+        _check_target_file(order.output, overwrite=order.overwrite)
     if order.gallery is not None:
         order.gallery.mkdir(parents=True, exist_ok=True)
     sources = [Image(path.read_bytes()) for path in order.edit]
@@ -63,14 +63,14 @@ def make(client: Client, order: Order) -> None:
             if (path := keeper.keep(image, path_to_try, overwrite=order.overwrite)) is not None:
                 if order.output is not None and not order.overwrite:
                     tell_renamed(path, order.output, image)
-                _print_picture(path, image, order, response, seconds)
+                _print_picture_line(path, image, order, response, seconds)
     if order.gallery is not None:
-        _exhibit(order, response, keeper, seconds)
+        _add_to_gallery(order, response, keeper, seconds)
     if keeper.has_failed:
         raise typer.Exit(1)
 
 
-def _exhibit(order: Order, response: types.GenerateContentResponse, keeper: Keeper, seconds: float) -> None:
+def _add_to_gallery(order: Order, response: types.GenerateContentResponse, keeper: Keeper, seconds: float) -> None:
     """Keep the pictures in the gallery's folder and write its page anew."""
     folder = Path(order.gallery or ".")
     exhibited = exhibits(
@@ -83,14 +83,14 @@ def _exhibit(order: Order, response: types.GenerateContentResponse, keeper: Keep
         created=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
     )
     for path, exhibit in _gallery.keep(folder, exhibited, keeper, sources=order.edit, name=slug(order.prompt)):
-        _print_picture(path, exhibit.image, order, response, seconds)
+        _print_picture_line(path, exhibit.image, order, response, seconds)
     page = _gallery.write_page(folder)
     if page.name != _gallery.PAGE:
         warn(f"{_gallery.PAGE} is not one of ours and was left alone: written to {page.name}")
     plain(screen, json.dumps({"gallery": str(page)}) if order.as_json else str(page))
 
 
-def _check_target(path: Path, *, overwrite: bool) -> None:
+def _check_target_file(path: Path, *, overwrite: bool) -> None:
     """Refuse, before anything is billed, a place where the picture could not be written."""
     if path.is_dir():
         raise IsADirectoryError(21, "is a folder; name a file in it, or use --gallery", str(path))
@@ -108,7 +108,7 @@ def slug(prompt: str) -> str:
     return words.strip("-") or "picture"
 
 
-def _print_picture(
+def _print_picture_line(
     path: Path, image: Image, order: Order, response: types.GenerateContentResponse, seconds: float
 ) -> None:
     usage = response.usage_metadata

@@ -32,7 +32,7 @@ def make_list(
     if order.output is not None or order.edit:
         raise typer.BadParameter("--prompts takes no --output and no --edit; a line of JSON may name its images")
     text = sys.stdin.read() if prompts == Path("-") else prompts.read_text(encoding="utf-8-sig")
-    rows = list(_to_rows(text))
+    rows = list(_read_picture_rows(text))
     if not rows:
         raise ConfigurationError(f"{'standard input' if prompts == Path('-') else prompts} holds no prompts")
     folder = order.gallery or Path("pictures" if prompts == Path("-") else prompts.stem)
@@ -47,11 +47,11 @@ def make_list(
         "retry_errors": retry_errors,
     }
     code = run_and_show(rows, folder / _JOURNAL, order.model, options, as_json=as_json)
-    _show_pictures(rows, folder, order, as_json=as_json)
+    _build_gallery(rows, folder, order, as_json=as_json)
     raise typer.Exit(code)
 
 
-def _to_rows(text: str) -> Iterator[dict[str, Any]]:
+def _read_picture_rows(text: str) -> Iterator[dict[str, Any]]:
     """Yield a row for each line: a prompt as it stands, or an object of JSON with `prompt` and options of its own.
 
     A row's id is made of its prompt, so that lines may be added or moved between two runs, and names its picture.
@@ -60,7 +60,7 @@ def _to_rows(text: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        row = _read_line(line.strip(), number)
+        row = _read_prompt_line(line.strip(), number)
         if not any(name in row for name in ("id", "key", "custom_id")):
             name = slug(row["prompt"])
             # The words that the name leaves out count, too: long prompts often differ at their ends only.
@@ -71,7 +71,7 @@ def _to_rows(text: str) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _read_line(line: str, number: int) -> dict[str, Any]:
+def _read_prompt_line(line: str, number: int) -> dict[str, Any]:
     if not line.startswith("{"):
         return {"prompt": line}
     try:
@@ -85,10 +85,10 @@ def _read_line(line: str, number: int) -> dict[str, Any]:
     return dict(row)
 
 
-def _show_pictures(rows: Iterable[dict[str, Any]], folder: Path, order: Order, *, as_json: bool) -> None:
+def _build_gallery(rows: Iterable[dict[str, Any]], folder: Path, order: Order, *, as_json: bool) -> None:
     """Record how each picture was made, write the page of the folder, and print where all of them are."""
     rows_by_id = {str(row.get("id") or row.get("key") or row.get("custom_id")): row for row in rows}
-    for answer in _read_answers(folder / _JOURNAL):
+    for answer in _read_batch_answers(folder / _JOURNAL):
         row = rows_by_id.get(str(answer["id"]), {})
         for name in answer.get("images") or ():
             path = folder / name
@@ -96,7 +96,7 @@ def _show_pictures(rows: Iterable[dict[str, Any]], folder: Path, order: Order, *
                 warn(f"{path} is no longer there")
                 continue
             if row and path.parent != folder:
-                _gallery.write_record(path, _to_exhibit(path, row, answer, order))
+                _gallery.write_record(path, _exhibit_of_answer(path, row, answer, order))
             line = {"picture": str(path), "prompt": row.get("prompt"), "id": answer["id"]}
             plain(screen, json.dumps(line, ensure_ascii=False) if as_json else str(path))
     pictures = folder / f"{Path(_JOURNAL).stem}-images"
@@ -105,10 +105,11 @@ def _show_pictures(rows: Iterable[dict[str, Any]], folder: Path, order: Order, *
         plain(screen, json.dumps({"gallery": str(page)}) if as_json else str(page))
 
 
-def _read_answers(journal: Path) -> Iterator[dict[str, Any]]:
+def _read_batch_answers(journal: Path) -> Iterator[dict[str, Any]]:
     """Yield the lines that the batch wrote; the last of an id counts."""
     if not journal.is_file():
         return
+    # A row that failed and was asked again has two lines.
     answers: dict[str, dict[str, Any]] = {}
     for line in journal.read_text(encoding="utf-8").splitlines():
         try:
@@ -119,7 +120,7 @@ def _read_answers(journal: Path) -> Iterator[dict[str, Any]]:
     yield from answers.values()
 
 
-def _to_exhibit(path: Path, row: dict[str, Any], answer: dict[str, Any], order: Order) -> Exhibit:
+def _exhibit_of_answer(path: Path, row: dict[str, Any], answer: dict[str, Any], order: Order) -> Exhibit:
     usage = answer.get("usage") or {}
     return Exhibit(
         Image(path.read_bytes()),
