@@ -131,6 +131,7 @@ _IMAGE: Final = Capabilities(
     slow=True,
 )
 _IMAGE_25: Final = replace(_IMAGE, generation=2.5, input_tokens=32_768, image_sizes=(), aspect_ratios=_CLASSIC_RATIOS)
+# Sizes and ratios: ai.google.dev/gemini-api/docs/image-generation, the table of each model.
 _IMAGE_3_PRO: Final = replace(_IMAGE, image_sizes=("1K", "2K", "4K"), aspect_ratios=_CLASSIC_RATIOS)
 _IMAGE_31: Final = replace(
     _IMAGE,
@@ -146,6 +147,7 @@ _IMAGE_31_LITE: Final = replace(
     _IMAGE_31, input_tokens=65_536, output_tokens=4_096, inputs=_DOCUMENTS, tools=True, image_sizes=("1K",)
 )
 
+# They read text, make sound and take neither tools nor schemas (ai.google.dev/gemini-api/docs/speech-generation).
 _SPEECH: Final = Capabilities(
     generation=2.5,
     input_tokens=8_192,

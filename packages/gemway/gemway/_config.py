@@ -53,12 +53,17 @@ class ClientConfig:
 
     def __init__(self, options: OptionMapping, *, needs_key: bool = True) -> None:
         user_options = {**options, "base_url": resolve_base_url(options.get("base_url"))}
+        # A row's default is None for models, so that a dump shows only options that were set. The value that counts then stands
+        # in `otherwise`, and only clients fill it in.
         defaults = {name: ROWS[name].otherwise for name in ClientOptions.model_fields}
         checked = {**defaults, "headers": {}, **check_options(user_options)}
         checked["api_key"] = without_scheme(_masked_key(checked["api_key"]), checked["auth_scheme"])
         self.settings = Settings.model_construct(**checked)
+        # Kept as the user wrote them, checked: a pickle that carried the defaults would freeze them for later versions.
         self._options = {**user_options, **{name: checked[name] for name in user_options if name in checked}}
         self.key = self._find_key(needs_key=needs_key)
+        # Two credentials in one request: which one a gateway reads is anybody's guess, and the header would escape the
+        # rules for keys (masking, asking again after a 401).
         if any(name.lower() == self.settings.auth_header.lower() for name in self.settings.headers):
             raise ConfigurationError(
                 f"pass the token as api_key= (or auth=), not as a header named {self.settings.auth_header}"
@@ -165,6 +170,7 @@ def resolve_base_url(base_url: object) -> str:
 
 def resolve_model(model: object) -> str:
     """Return the model from the argument or `GEMWAY_MODEL`."""
+    # `or`, not `is None`: an empty variable in a .env file or a compose file means that it is not set.
     name = model or os.environ.get("GEMWAY_MODEL")
     if not name:
         raise ConfigurationError("no model: pass model= or set GEMWAY_MODEL, such as gemini-2.5-flash")

@@ -61,6 +61,7 @@ class AsyncKey:
         if refused_at is None:
             return await self._call_source()
         async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            # As in `SyncKey`: the first of many refused calls fetches a new key, the others take it.
             if self._fresh_at <= refused_at:
                 self._fresh, self._fresh_at = await self._call_source(), time.monotonic()
             return self._fresh

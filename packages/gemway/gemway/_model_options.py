@@ -101,6 +101,7 @@ class ClientHolder(AdapterOptions):
 
     def _check_options(self, *, needs_key: bool) -> None:
         """Raise for options that cannot work."""
+        # Making the client checks every option of it. It opens no connection, and the first call uses it.
         if needs_key or self.api_key is not None:
             self._client()
 
@@ -166,6 +167,7 @@ class ClientHolder(AdapterOptions):
         hide_secrets(options, known=options)
         value = options[name]
         super().__setattr__(name, value)
+        # A key that the user assigned is his own, and travels in a pickle as one that he gave to the constructor.
         if name == "api_key":
             self._key_is_from_environment = False
 
@@ -190,6 +192,8 @@ class ClientHolder(AdapterOptions):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         copied = self.__copy__()
         values = vars(copied)
+        # Frameworks deep-copy models for parallel branches. Connections, locks and callables cannot be copied, and sharing
+        # them is harmless; containers are copied, so that a change in one branch does not show in the other.
         values.update({name: copy.deepcopy(one, memo) for name, one in values.items() if isinstance(one, _COPIED)})
         return copied
 
@@ -289,6 +293,8 @@ class ModelOptions(ClientHolder, RequestOptions):
 
     def _generation_config(self, options: OptionMapping, model: str, dialect: Dialect) -> JsonObject:
         """Return the generationConfig for *options*. It is shared with later calls: not to be changed."""
+        # Building the configuration checks and converts each option, a schema above all, and nearly every call of a model has
+        # the same ones. So the last result is kept.
         settings = {name: value for name, value in options.items() if OPTIONS.get(name) == "generationConfig"}
         last = self._config_memory.last
         if last and last[0] == model and last[1] == dialect and last[2] == settings:

@@ -53,6 +53,7 @@ def _hidden_headers(value: object) -> object:
 
 
 def _hidden_address(value: object) -> object:
+    # Only an address with a user or a query can hold a secret. Others stay plain text, which frameworks compare and store.
     return MaskedUrl(value) if type(value) is str and ("@" in value or "?" in value) else value
 
 
@@ -77,6 +78,7 @@ def _hidden_members(value: Any) -> Any:
 
 
 def _hidden_unknown(value: object) -> object:
+    # Numbers and switches are no secrets, and a masked `temperatur=0.2` would make the error about the misspelling useless.
     is_secret = isinstance(value, SecretStr | SecretMapping | Unreadable | MaskedUrl) or hasattr(value, "reveal")
     return value if is_secret or isinstance(value, bool | int | float) else Unreadable(value)
 
@@ -122,6 +124,8 @@ def canonical_options(options: OptionMapping, *, known: Collection[str] = (), wh
     result: OptionValues = {}
     implied: OptionValues = {}
     for name, value in options.items():
+        # Both frameworks pass every option that a user left alone as None, so None means "not given". The exceptions are
+        # rows for which None is a value, such as `timeout=None` (no limit).
         if value is None and not (name in ROWS and ROWS[name].accepts_none):
             continue
         if name in known:
@@ -136,6 +140,7 @@ def canonical_options(options: OptionMapping, *, known: Collection[str] = (), wh
             warn_once(("ignored", name), f"{where}: {name!r} has no meaning for Gemini and is ignored")
         else:
             raise unexpected(name, [*OPTIONS, *ALIASES, *COMPOSED, *known], where)
+    # Last, so that an option that the user wrote himself wins over one that another option implies.
     return {**implied, **result} if implied else result
 
 
@@ -145,6 +150,8 @@ def merge_options(options: OptionMapping, changes: OptionMapping) -> OptionValue
     A new thinking level replaces an old budget, and the other way round; so do the ways to say a response schema.
     `extra_body`, `default_headers` and the rest of `generation_config` are merged.
     """
+    # Gemini 3 answers 400 to a request with both a thinking level and a budget, and a schema next to another one is a
+    # contradiction: so the new option does not join the model's, it takes its place.
     outdated = {old for causes, group in _REPLACED if not causes.isdisjoint(changes) for old in group}
     remaining = {name: value for name, value in options.items() if name not in outdated}
     merged = {
@@ -194,6 +201,8 @@ def _from_thinking(value: object) -> JsonObject:
     """Read Anthropic's `thinking={"type": "enabled" | "adaptive" | "disabled", "budget_tokens": n}`."""
     options = members(value, "thinking")
     kind = options.get("type")
+    # docs.claude.com, Extended thinking: `enabled` comes with a budget, `adaptive` leaves it to the model, which is
+    # Gemini's dynamic budget, -1.
     if kind == "disabled":
         return {"thinking_budget": 0}
     if kind not in {"enabled", "adaptive"}:
@@ -207,6 +216,7 @@ def _from_reasoning(value: object) -> JsonObject:
     """Read OpenAI's `reasoning={"effort": "low", "summary": "auto"}`."""
     options = members(value, "reasoning")
     named = _rename_fields(options, {"effort": "thinking_level", "maxTokens": "thinking_budget"})
+    # OpenAI shows no reasoning, only summaries of it on request. Gemini's thoughts are such summaries.
     if options.get("summary") or options.get("generateSummary"):
         named["include_thoughts"] = True
     return named
@@ -251,8 +261,10 @@ def _from_http_options(value: object) -> JsonObject:
         elif target := {"baseUrl": "base_url", "headers": "default_headers", "extraBody": "extra_body"}.get(name):
             options[target] = member
         elif name == "retryOptions":
+            # Google counts the first request among the attempts; we count only those after it.
             if (attempts := members(member, "retry_options").get("attempts")) is not None:
                 options["max_retries"] = max(attempts - 1, 0)
+        # The two mean nothing here: we know the version, and Vertex's resource scope is an address of Google's own.
         elif name not in {"apiVersion", "baseUrlResourceScope"}:
             raise ConfigurationError(
                 f"http_options: {name!r} cannot be used here; use timeout=, http_client=, proxy= or default_headers="
@@ -274,6 +286,7 @@ def from_generation_config(value: object) -> JsonObject:
         elif target := _OF_GENERATION_CONFIG.get(name):
             options[target] = member
         elif name in _OF_THE_REQUEST:
+            # extra_body is merged into the body last, which puts these next to generationConfig instead of into it.
             options.setdefault("extra_body", {})[name] = camelised(member)
         elif name in _NOT_FOR_THE_WIRE:
             warn_once(("ignored", name), f"generation_config: {name!r} has no meaning here and is ignored")
