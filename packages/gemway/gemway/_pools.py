@@ -239,9 +239,12 @@ class SyncConnection:
         self.used = 0.0
         self.network = SyncNetwork(tcp_keepalive=connector.tcp_keepalive)
         self.http = connector.sync_http(self.network)
-        # httpx's response and its stream refer to each other. When such a pair is forgotten, the garbage collector may
-        # reach the socket first, which then complains that it is open. So the finalizer holds the socket, not the pair.
-        _at_the_end_of(self, self.network.close)
+
+    def __del__(self) -> None:
+        # httpx's response and its stream refer to each other. When such a pair is forgotten, the garbage collector ends
+        # its objects oldest first, so this runs before the socket could complain that it is open. No weakref.finalize:
+        # its registry would keep the socket for ever if a signal hits its callback.
+        self.network.close()
 
 
 class AsyncConnection:
