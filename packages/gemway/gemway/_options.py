@@ -379,7 +379,7 @@ class OtherNames(_Names):
     openai_organization: str | None = ignored()
     user: str | None = ignored()
     store: bool | None = ignored()
-    metadata: object = ignored()
+    metadata: Any = ignored()
     logit_bias: Mapping[object, object] | None = ignored()
     use_responses_api: bool | None = ignored()
     use_previous_response_id: bool | None = ignored()
