@@ -477,6 +477,25 @@ def test_wrong_options_are_named(emulator):
         google_options(base_url=emulator.base_url, api_key="k", framework="crewai")
 
 
+class CountingLimiter:
+    """Lets every request start, and counts them."""
+
+    count = 0
+
+    def acquire(self, cost=1.0):
+        self.count += cost
+
+
+@every_way
+def test_a_limiter_is_asked_before_each_request(server, google):
+    """`limiter=` limits Google's client as it limits gemway's own."""
+    limiter = CountingLimiter()
+
+    google.post(options_for(server, limiter=limiter), times=2)
+
+    assert limiter.count == len(server.requests) == 2
+
+
 def test_extra_body_and_casing_are_obeyed(emulator):
     """The options that change a gemway client's body change this one."""
     emulator.enqueue(reply.text("ok"))

@@ -18,9 +18,10 @@ from array import array
 from base64 import b64decode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
+from types import ModuleType
+from typing import Any, Final, Literal, TypeAlias, get_args
 
-from gemway._body import encode
+from gemway._body import LargeBody, encode
 from gemway._error_bodies import is_missing_stream_route
 from gemway._exceptions import (
     APIError,
@@ -33,12 +34,14 @@ from gemway._exceptions import (
     UnprocessableEntityError,
     UnsupportedContentError,
 )
-from gemway._json import members, merge_deep, snake
+from gemway._json import JsonMapping, JsonObject, members, merge_deep, snake
 from gemway._media import to_part
 from gemway._protocol import Call, model_path
 from gemway._warnings import warn_once
 from gemway.types import UsageMetadata
 
+# NumPy is optional, so there is no better type: a list of floats, an array of the standard library, or NumPy's.
+Vector: TypeAlias = Any
 EmbedRoute = Literal["batch", "single", "openai"]
 ROUTES: Final[tuple[EmbedRoute, ...]] = get_args(EmbedRoute)
 
@@ -94,7 +97,7 @@ class EmbeddingResult:
         route: the route that answered: `"batch"`, `"single"` or `"openai"`.
     """
 
-    vectors: Any
+    vectors: Vector
     usage_metadata: UsageMetadata | None
     route: EmbedRoute
 
@@ -112,7 +115,7 @@ class EmbeddingOptions:
     embed_route: EmbedRoute | None = None
     batch_size: int = MAX_BATCH_INPUTS
     concurrency: int = 4
-    extra_body: Mapping[str, Any] | None = field(default=None, repr=False)
+    extra_body: JsonMapping | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         width = self.output_dimensionality
@@ -139,7 +142,7 @@ class EmbeddingBatch:
     route: EmbedRoute
 
 
-def read_embedding_options(options: Mapping[str, Any], *, fields: Collection[str], where: str) -> dict[str, Any]:
+def read_embedding_options(options: JsonMapping, *, fields: Collection[str], where: str) -> JsonObject:
     """Return the options of an embedding class by our names, without those that have no meaning here.
 
     Args:
@@ -147,7 +150,7 @@ def read_embedding_options(options: Mapping[str, Any], *, fields: Collection[str
         fields: the names that the class itself has; they are not changed.
         where: the name of the class, for messages.
     """
-    named: dict[str, Any] = {}
+    named: JsonObject = {}
     for name, value in options.items():
         if name in fields:
             named[name] = value
@@ -160,9 +163,9 @@ def read_embedding_options(options: Mapping[str, Any], *, fields: Collection[str
     return named
 
 
-def _from_embedding_config(value: Any, where: str) -> dict[str, Any]:
+def _from_embedding_config(value: Any, where: str) -> JsonObject:
     """Read the `embedding_config` of LlamaIndex's GoogleGenAIEmbedding: google-genai's EmbedContentConfig, or a dict."""
-    named: dict[str, Any] = {}
+    named: JsonObject = {}
     for name, member in members(value, "embedding_config").items():
         if name in {"taskType", "outputDimensionality"}:
             named[snake(name)] = member
@@ -181,13 +184,13 @@ class EmbeddingJob:
     stands alone, so that the error can name it. No input is sent again once its vector is there.
     """
 
-    def __init__(self, contents: Any, options: EmbeddingOptions, route: EmbedRoute | None) -> None:
+    def __init__(self, contents: object, options: EmbeddingOptions, route: EmbedRoute | None) -> None:
         self._options = options
         self._inputs = [_to_content(item, place, options) for place, item in enumerate(_as_list(contents))]
         if not self._inputs:
             raise UnsupportedContentError("there is nothing to embed: pass at least one text")
         self._sizes = [_size_of(content) for content in self._inputs]
-        self._vectors: list[Any] = [None] * len(self._inputs)
+        self._vectors: list[Vector] = [None] * len(self._inputs)
         fixed_route = options.embed_route or route
         self._candidates: list[EmbedRoute] = [fixed_route] if fixed_route else list(ROUTES)
         self._route_is_known = fixed_route is not None
@@ -222,7 +225,7 @@ class EmbeddingJob:
         sent, self._groups = self._groups[:count], self._groups[count:]
         return [EmbeddingBatch(group, self._to_call(group), self.route) for group in sent]
 
-    def take_response(self, batch: EmbeddingBatch, payload: Any) -> None:
+    def take_response(self, batch: EmbeddingBatch, payload: object) -> None:
         """Keep the vectors of *batch*. A response that holds none counts as a missing route."""
         try:
             vectors, usage = _READERS[batch.route](payload)
@@ -282,7 +285,7 @@ class EmbeddingJob:
     def _to_call(self, indexes: Sequence[int]) -> Call:
         return _WRITERS[self.route]([self._inputs[index] for index in indexes], self._options)
 
-    def _check_vectors(self, vectors: Sequence[Any], batch: EmbeddingBatch) -> None:
+    def _check_vectors(self, vectors: Sequence[Vector], batch: EmbeddingBatch) -> None:
         """Raise `ResponseValidationError` unless there is one usable vector per input."""
         if len(vectors) != len(batch.indexes):
             raise ResponseValidationError(
@@ -301,7 +304,7 @@ class EmbeddingJob:
             if not math.isfinite(_sum_of(vector, index)):
                 raise ResponseValidationError(f"the embedding of input {index} holds numbers that are not finite")
 
-    def _finish_vector(self, vector: Any) -> Any:
+    def _finish_vector(self, vector: Vector) -> Vector:
         """Normalise a shortened vector to length 1.
 
         Google normalises vectors of the full width only (https://ai.google.dev/gemini-api/docs/embeddings, "Ensuring
@@ -314,21 +317,21 @@ class EmbeddingJob:
                 values = [value / length for value in values]
         return _to_float32(values) if self._options.as_numpy else values
 
-    def _stack_vectors(self) -> Any:
+    def _stack_vectors(self) -> Vector:
         widths = {len(vector) for vector in self._vectors}
         if len(widths) > 1:
             raise ResponseValidationError(f"the gateway returned embeddings of different widths: {sorted(widths)}")
         return _numpy().stack(self._vectors)
 
 
-def _as_list(contents: Any) -> list[Any]:
+def _as_list(contents: object) -> list[object]:
     """Return the inputs. One text, part, content or picture is a list of one."""
     if isinstance(contents, str | bytes | Mapping) or not isinstance(contents, Iterable) or hasattr(contents, "parts"):
         return [contents]
     return list(contents)
 
 
-def _to_content(item: Any, index: int, options: EmbeddingOptions) -> dict[str, Any]:
+def _to_content(item: object, index: int, options: EmbeddingOptions) -> JsonObject:
     """Return one input as a wire content: a text, media, a part, a content, or a list of these as one input."""
     dumped = item.model_dump(by_alias=True, exclude_none=True) if hasattr(item, "model_dump") else item
     if isinstance(dumped, Mapping) and "parts" in dumped:
@@ -342,13 +345,13 @@ def _to_content(item: Any, index: int, options: EmbeddingOptions) -> dict[str, A
     return {"parts": _with_task(parts, options)}
 
 
-def _to_wire_part(item: Any) -> dict[str, Any]:
+def _to_wire_part(item: object) -> JsonObject:
     if isinstance(item, str):
         return {"text": item}
     return dict(item) if isinstance(item, Mapping) else to_part(item)
 
 
-def _with_task(parts: list[dict[str, Any]], options: EmbeddingOptions) -> list[dict[str, Any]]:
+def _with_task(parts: list[JsonObject], options: EmbeddingOptions) -> list[JsonObject]:
     """Put the task in front of the first text, for models that read it there."""
     if not options.puts_task_in_text or not (options.task_type or options.title):
         return parts
@@ -359,14 +362,16 @@ def _with_task(parts: list[dict[str, Any]], options: EmbeddingOptions) -> list[d
         prefix = f"task: {_TASK_WORDS[task]} | query: "
     else:
         return parts
+    # Several parts of one input become one vector, so the task stands once, at their beginning.
     for place, part in enumerate(parts):
         if isinstance(part.get("text"), str):
             return [*parts[:place], {**part, "text": prefix + part["text"]}, *parts[place + 1 :]]
     return parts
 
 
-def _size_of(content: Mapping[str, Any]) -> int:
+def _size_of(content: JsonMapping) -> int:
     """Return roughly how many bytes an input takes in a request."""
+    # Room for the names around it. The limit is so far below Google's that an estimate is good enough.
     size = 100
     for part in content["parts"]:
         blob = part.get("inlineData") or part.get("inline_data") or {}
@@ -374,8 +379,8 @@ def _size_of(content: Mapping[str, Any]) -> int:
     return size
 
 
-def _embed_request(content: Mapping[str, Any], options: EmbeddingOptions) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": f"models/{options.model.removeprefix('models/')}", "content": content}
+def _embed_request(content: JsonMapping, options: EmbeddingOptions) -> JsonObject:
+    body: JsonObject = {"model": f"models/{options.model.removeprefix('models/')}", "content": content}
     if options.task_type and not options.puts_task_in_text:
         body["taskType"] = options.task_type.upper()
     if options.title and not options.puts_task_in_text:
@@ -385,18 +390,18 @@ def _embed_request(content: Mapping[str, Any], options: EmbeddingOptions) -> dic
     return body
 
 
-def _write_batch(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptions) -> Call:
+def _write_batch(contents: Sequence[JsonMapping], options: EmbeddingOptions) -> Call:
     wire = {"requests": [_embed_request(content, options) for content in contents]}
     path = f"/v1beta/models/{model_path(options.model)}:batchEmbedContents"
     return Call(options.model, path, _encode(wire, options))
 
 
-def _write_single(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptions) -> Call:
+def _write_single(contents: Sequence[JsonMapping], options: EmbeddingOptions) -> Call:
     path = f"/v1beta/models/{model_path(options.model)}:embedContent"
     return Call(options.model, path, _encode(_embed_request(contents[0], options), options))
 
 
-def _write_openai(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptions) -> Call:
+def _write_openai(contents: Sequence[JsonMapping], options: EmbeddingOptions) -> Call:
     """OpenAI's form holds texts only, and no task. Numbers come back as base64, which is read without a Python loop."""
     texts = []
     for content in contents:
@@ -406,7 +411,7 @@ def _write_openai(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptio
                 " need a gateway with :embedContent or :batchEmbedContents"
             )
         texts.append("\n".join(part["text"] for part in content["parts"]))
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "model": options.model.removeprefix("models/"),
         "input": texts,
         "encoding_format": "base64",
@@ -416,30 +421,32 @@ def _write_openai(contents: Sequence[Mapping[str, Any]], options: EmbeddingOptio
     return Call(options.model, "/v1/embeddings", _encode(body, options))
 
 
-def _encode(body: Mapping[str, Any], options: EmbeddingOptions) -> Any:
+def _encode(body: JsonMapping, options: EmbeddingOptions) -> bytes | LargeBody:
     return encode(merge_deep(body, options.extra_body) if options.extra_body else body)
 
 
 _WRITERS: Final = {"batch": _write_batch, "single": _write_single, "openai": _write_openai}
 
 
-def _read_batch(payload: Any) -> tuple[list[Any], UsageMetadata | None]:
+def _read_batch(payload: object) -> tuple[list[Vector], UsageMetadata | None]:
     entries = _member(payload, "embeddings")
     return [_values_of(entry) for entry in entries], _usage_of(payload)
 
 
-def _read_single(payload: Any) -> tuple[list[Any], UsageMetadata | None]:
+def _read_single(payload: object) -> tuple[list[Vector], UsageMetadata | None]:
     entry = payload.get("embedding") if isinstance(payload, Mapping) else None
     if entry is None:
+        # A gateway may answer this route with the list of the batch route.
         entries = _member(payload, "embeddings")
         return [_values_of(entry) for entry in entries], _usage_of(payload)
     return [_values_of(entry)], _usage_of(payload)
 
 
-def _read_openai(payload: Any) -> tuple[list[Any], UsageMetadata | None]:
+def _read_openai(payload: object) -> tuple[list[Vector], UsageMetadata | None]:
     entries = [entry for entry in _member(payload, "data") if isinstance(entry, Mapping)]
     if all(isinstance(entry.get("index"), int) for entry in entries):
-        entries = sorted(entries, key=lambda entry: entry["index"])  # the order is not promised
+        # OpenAI's reference numbers the entries and promises no order.
+        entries = sorted(entries, key=lambda entry: entry["index"])
     usage = payload.get("usage") if isinstance(payload, Mapping) else None
     counts = (
         {"promptTokenCount": usage.get("prompt_tokens"), "totalTokenCount": usage.get("total_tokens")}
@@ -452,7 +459,7 @@ def _read_openai(payload: Any) -> tuple[list[Any], UsageMetadata | None]:
 _READERS: Final = {"batch": _read_batch, "single": _read_single, "openai": _read_openai}
 
 
-def _member(payload: Any, name: str) -> list[Any]:
+def _member(payload: object, name: str) -> list[object]:
     entries = payload.get(name) if isinstance(payload, Mapping) else None
     if not isinstance(entries, list):
         raise ResponseValidationError(
@@ -462,7 +469,7 @@ def _member(payload: Any, name: str) -> list[Any]:
     return entries
 
 
-def _values_of(entry: Any) -> Any:
+def _values_of(entry: object) -> Vector:
     """Return the numbers of one embedding: a list, or a float32 array out of base64."""
     values = (entry.get("values") or entry.get("embedding")) if isinstance(entry, Mapping) else entry
     if isinstance(values, str):
@@ -485,7 +492,7 @@ def _from_base64(text: str) -> array[float]:
     raise ResponseValidationError(message)
 
 
-def _sum_of(vector: Any, index: int) -> float:
+def _sum_of(vector: Vector, index: int) -> float:
     try:
         return float(sum(vector))
     except TypeError:
@@ -493,8 +500,8 @@ def _sum_of(vector: Any, index: int) -> float:
     raise ResponseValidationError(message)
 
 
-def _usage_of(payload: Mapping[str, Any]) -> UsageMetadata | None:
-    usage = payload.get("usageMetadata") or payload.get("usage_metadata")
+def _usage_of(payload: object) -> UsageMetadata | None:
+    usage = (payload.get("usageMetadata") or payload.get("usage_metadata")) if isinstance(payload, Mapping) else None
     return UsageMetadata.model_validate(usage) if isinstance(usage, Mapping) else None
 
 
@@ -547,11 +554,11 @@ def _full_width(model: str) -> int:
     return next((width for name, width in _FULL_WIDTHS.items() if name in model), 0)
 
 
-def _to_float32(values: Sequence[float]) -> Any:
+def _to_float32(values: Sequence[float]) -> Vector:
     return _numpy().asarray(values, dtype="float32")
 
 
-def _numpy() -> Any:
+def _numpy() -> ModuleType:
     try:
         import numpy
     except ImportError:

@@ -61,6 +61,7 @@ def google_options(
         ConfigurationError: for a missing key or address, and for invalid values.
         TypeError: for an unknown option.
     """
+    # google-genai and the frameworks retry on their own. Both together would multiply: 3 x 5 requests for one failure.
     options = {"max_retries": 0, **client_options, "base_url": base_url, "api_key": api_key}
     del api_key, client_options  # no frame of a traceback shows them: in `options` they are masked
     config = _to_config(options)
@@ -72,6 +73,7 @@ def google_options(
             f"framework must be one of {_FRAMEWORKS}, not {framework!r}; LlamaIndex, pydantic-ai, instructor and ADK"
             " take the arguments of genai.Client"
         )
+    # With a transport among async_client_args, google-genai leaves aiohttp aside, which would bypass the transport.
     client_args = {"transport": transport}
     return {
         "api_key": PLACEHOLDER,

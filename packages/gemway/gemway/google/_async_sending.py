@@ -83,8 +83,11 @@ class AsyncSender:
     async def _send_until_answered(self, call: GoogleCall, options: CallOptions) -> OpenResponse:
         """Send *call*, again where the key was refused or the options say so, until an answer begins."""
         transport, settings = self._transport, self._setup.settings
+        # The loop of gemway's own clients, without their look at the list of models when a name is unknown.
         state = CallState(call, options, settings, self._facts, transport.retry_context, transport.now())
         while True:
+            if settings.limiter is not None:
+                await transport.wait_for_limiter(settings.limiter)
             try:
                 return await self._send_attempt(state, wants_stream=call.streaming)
             except APIError as error:

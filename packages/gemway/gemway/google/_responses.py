@@ -61,7 +61,7 @@ _UNICODE_LINE_ENDS: Final = {
 _STEP: Final = 2**12
 _RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 _ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
-# https://cloud.google.com/apis/design/errors#error_codes: HTTP status and word for each of our errors.
+# HTTP status and word for each of our errors (https://cloud.google.com/apis/design/errors#error_codes).
 _CLIENTS_WORDS: Final[tuple[tuple[type[APIStatusError], int, str], ...]] = (
     (AuthenticationError, 401, "UNAUTHENTICATED"),
     (QuotaExceededError, 429, "RESOURCE_EXHAUSTED"),
@@ -126,6 +126,7 @@ class ResponseTranslator:
     @property
     def headers(self) -> list[tuple[str, str]]:
         """The header lines for Google's client."""
+        # The body is decompressed and written anew here, so header lines about its length and encoding would be wrong.
         replacements = {} if self._is_verbatim else STREAM_HEADERS if self._wants_stream else JSON_HEADERS
         hidden = {"content-encoding", "content-length", "transfer-encoding", "connection", *replacements}
         return [(name, value) for name, value in self._headers.items() if name.lower() not in hidden] + [
@@ -173,6 +174,7 @@ class ResponseTranslator:
         return self._call.method == "GET" and not self._call.model and not re.search("json|text/|^$", kind)
 
     def _keep_piece(self, data: bytes) -> None:
+        # Error pages of proxies may be megabytes: of an error, only the beginning is kept.
         self._size += len(data)
         limit = self._limit if self._status < 300 else KEPT_BODY_BYTES
         if self._size > limit and self._status < 300:
@@ -354,8 +356,10 @@ def answer_without_route(call: GoogleCall, error: APIError) -> GoogleCall | byte
     web_page = isinstance(error, ResponseValidationError) and not error.is_retryable
     if not (web_page or is_missing_stream_route(error)):
         return None
+    # LlamaIndex asks for its model at construction, and would fail before its first question.
     if call.names_one_model:
         return to_json(model_resource(call.model))
+    # LiteLLM serves its list under /v1 only.
     if call.lists_models and call.path.startswith("/v1beta/"):
         return under_v1(call)
     return None

@@ -33,6 +33,7 @@ class GatewayTransport:
     def __init__(self, setup: ClientConfig) -> None:
         self._setup = setup
 
+    # Built and imported at the first call: a program that only blocks loads nothing of asyncio, and the other way round.
     @cached_property
     def _sender(self) -> SyncSender:
         from gemway.google._sending import SyncSender
@@ -73,6 +74,7 @@ class GatewayTransport:
             await self._async_sender.aclose()
 
     def _to_call(self, request: httpx.Request, body: bytes) -> tuple[GoogleCall, CallOptions]:
+        # A redirect that Google's client follows, or a base_url in a call's http_options, would take the key elsewhere.
         path = path_below(self._address, request.url)
         call, secret_headers = to_call(request.method, path, request.headers, body, self._setup.settings)
         return call, to_options(secret_headers, request.extensions.get("timeout") or {})
@@ -89,6 +91,7 @@ class GatewayTransport:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    # Connections stay behind. The key travels only if it was passed as text; see ClientConfig.
     def __getstate__(self) -> dict[str, ClientConfig]:
         return {"setup": self._setup}
 
