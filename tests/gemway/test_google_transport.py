@@ -7,12 +7,13 @@ import copy
 import gc
 import json
 import pickle
+import ssl
 import time
 import warnings
 
 import httpx
 import pytest
-from fault_server import CLOSE, EVENTS, LAST, STALL, answer, event, full, head, message, piece, play
+from fault_server import CLOSE, EVENTS, LAST, STALL, FaultServer, answer, event, full, head, message, piece, play
 from fault_server import reply as answer_with
 from gemway import ConfigurationError
 from gemway.google import google_options
@@ -475,6 +476,34 @@ def test_wrong_options_are_named(emulator):
         google_options(base_url=emulator.base_url, api_key="k", vertexai=True)
     with pytest.raises(ConfigurationError, match="langchain.*LlamaIndex"):
         google_options(base_url=emulator.base_url, api_key="k", framework="crewai")
+
+
+@every_way
+@pytest.mark.filterwarnings("ignore:.*unencrypted")
+@pytest.mark.parametrize("place", ["argument", "environment"])
+def test_a_proxy_is_used(server, google, place, monkeypatch):
+    """`proxy=` and HTTP_PROXY lead to the gateway, as they do for gemway's own clients."""
+    monkeypatch.setenv("HTTP_PROXY", server.base_url if place == "environment" else "")
+    proxy = {"proxy": server.base_url} if place == "argument" else {}
+
+    response = google.post(google_options(base_url="http://gateway.invalid", api_key=KEY, **proxy))
+
+    assert response.status_code == 200
+    assert server.requests[0].path == "http://gateway.invalid/v1beta/models/gemini-2.5-flash:generateContent"
+
+
+@every_way
+def test_certificates_are_checked_as_the_options_say(certificate, google):
+    """An unknown certificate is refused in the words of the HTTP library; `verify=` takes a context that knows it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    trust = ssl.create_default_context(cafile=certificate / "cert.pem")
+
+    with FaultServer(context) as server:
+        address = server.base_url.replace("http:", "https:")
+        with pytest.raises(google.library.ConnectError, match="certificate"):
+            google.post(google_options(base_url=address, api_key=KEY))
+        assert google.post(google_options(base_url=address, api_key=KEY, verify=trust)).status_code == 200
 
 
 class CountingLimiter:
