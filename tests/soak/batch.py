@@ -206,9 +206,9 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("parts", nargs="*", default=["faults", "limit", "kills"])
     options.add_argument("--rows", type=int, default=20_000)
-    given = options.parse_args()
+    arguments = options.parse_args()
     parts = {"faults": faults, "limit": limit, "kills": kills}
-    results = {name: parts[name](given.rows) for name in given.parts}
+    results = {name: parts[name](arguments.rows) for name in arguments.parts}
     print(results)
     return 0 if all(results.values()) else 1
 

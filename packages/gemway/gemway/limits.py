@@ -20,12 +20,12 @@ from gemway._exceptions import ConfigurationError, GemwayError
 
 
 class LimiterError(GemwayError):
-    """The limiter cannot say whether a request may start: its Redis is lost."""
+    """The limiter cannot decide whether a request may start: its Redis is lost."""
 
 
 @runtime_checkable
 class Limiter(Protocol):
-    """Something that says when a request may start."""
+    """Something that decides when a request may start."""
 
     def acquire(self, cost: float = 1.0) -> object:
         """Return when a request of this *cost* may start, and count it. May be a coroutine function."""
@@ -80,7 +80,7 @@ class RedisLimiter:
         url: such as `redis://:password@host:6379/0`; never shown.
         per_second: how many requests a second all callers together may send.
         name: callers with the same name share the limit.
-        fallback_per_second: what this process may send while Redis is lost; None makes that a `LimiterError`.
+        fallback_per_second: requests a second that this process may send while Redis is lost; None makes that a `LimiterError`.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class RedisLimiter:
         self._name = name
         self._fallback = fallback_per_second
         self._block = max(1, per_second // _BLOCKS_PER_SECOND)
-        self._start()
+        self._start_unconnected()
 
-    def _start(self) -> None:
+    def _start_unconnected(self) -> None:
         self._window: Any = None
         self._permits, self._expire, self._next_local = 0.0, 0.0, 0.0
         self._lock = threading.Lock()
@@ -103,7 +103,7 @@ class RedisLimiter:
 
     def acquire(self, cost: float = 1.0) -> None:
         """Return when a request of this *cost* may start."""
-        while seconds := self._take(cost):
+        while seconds := self._take_permits(cost):
             time.sleep(seconds)
 
     async def aacquire(self, cost: float = 1.0) -> None:
@@ -111,10 +111,10 @@ class RedisLimiter:
         # One task of a loop asks Redis; the others wait for their turn.
         turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         async with turn:
-            while seconds := await asyncio.to_thread(self._take, cost):  # noqa: ASYNC110 - Redis rings no bell
+            while seconds := await asyncio.to_thread(self._take_permits, cost):  # noqa: ASYNC110 - Redis rings no bell
                 await asyncio.sleep(seconds)
 
-    def _take(self, cost: float) -> float:
+    def _take_permits(self, cost: float) -> float:
         """Take permits and return 0, or the seconds after which to try again."""
         with self._lock:
             if self._permits >= cost and time.monotonic() < self._expire:
@@ -166,7 +166,7 @@ class RedisLimiter:
         self._url, self._name = state["url"], state["name"]
         self._per_second, self._fallback = state["per_second"], state["fallback"]
         self._block = max(1, self._per_second // _BLOCKS_PER_SECOND)
-        self._start()
+        self._start_unconnected()
 
     def __repr__(self) -> str:
         return f"<RedisLimiter {self._name!r}, {self._per_second} a second>"

@@ -99,7 +99,7 @@ def test_all_alike(gemway, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (("in.csv",), 2, "give IN and OUT"),
         (("missing.csv", "out.jsonl", "-m", MODEL), 1, "missing.csv: No such file"),
@@ -112,18 +112,18 @@ def test_all_alike(gemway, tmp_path):
         (("--status", "missing.jsonl"), 1, "missing.jsonl: No such file"),
     ],
 )
-def test_errors_are_one_line(gemway, tmp_path, arguments, code, says):
+def test_errors_are_one_line(gemway, tmp_path, arguments, code, message):
     """Bad input ends with 1, a bad command line with 2."""
     write_rows(tmp_path, "one")
 
     ended, _, err = gemway(*arguments)
 
     assert ended == code
-    assert says in err
+    assert message in err
 
 
 def test_a_terminal_and_ctrl_c(emulator, read, tmp_path):
-    """In a terminal the figures are shown live; Ctrl-C ends what is in flight, says how to go on, and exits with 130."""
+    """In a terminal the figures are shown live; Ctrl-C ends the calls in flight, shows how to go on, and exits with 130."""
     emulator.delay = 0.1
     write_rows(tmp_path, *(f"row {number}" for number in range(5000)))
     parent, child = pty.openpty()

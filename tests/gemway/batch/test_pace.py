@@ -122,7 +122,7 @@ def test_refusals_at_random_do_not_slow_a_batch_down(concurrency):
 
 
 def test_calls_that_hang_do_not_slow_a_batch_down():
-    """An adaptive batch judges by the usual latency: one call in 50 that hangs says nothing of the others."""
+    """An adaptive batch judges by the usual latency: one call in 50 that hangs is no sign for the others."""
 
     def answer(now: float, pace: Pace, dice: Random) -> Answer:
         return "ok", 10.0 if dice.random() < 0.02 else 0.1, None

@@ -79,7 +79,7 @@ def test_a_folder_is_parquet_too(tmp_path, name):
 
 @pytest.mark.usefixtures("small_parts")
 def test_many_parts_are_gone_on_with(out, emulator):
-    """A second run asks for what is new and nothing else, and closed parts are not touched."""
+    """A second run asks for new rows and nothing else, and closed parts are not touched."""
     run([f"row {number}" for number in range(35)], out, model=MODEL)
     first = (out / "part-00001.parquet").stat()
 
@@ -105,9 +105,9 @@ def test_killed_at_any_moment(out, emulator, prompts):
             batch.send_signal(signal.SIGKILL)
             batch.wait()
             kills += 1
-            known = read_report(out).rows if out.exists() else 0
+            rows = read_report(out).rows if out.exists() else 0
             readable = sum(parquet.read_metadata(part).num_rows for part in out.glob("part-*.parquet"))
-            assert readable <= known <= 600
+            assert readable <= rows <= 600
 
     assert batch.returncode == 0
     asked = Counter(prompts())

@@ -1,4 +1,4 @@
-"""The input of a batch: files and iterables, and what is wrong with them, said with the line."""
+"""The input of a batch: files and iterables, and errors that name the line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("echo")
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("in.jsonl", b'{"id": 1, "prompt": "a"}\n{"id": 2, "prompt": \n', r"in\.jsonl, line 2: not JSON"),
         ("in.jsonl", b'{"id": 1, "prompt": "a"}\n\n[1]\n', r"line 3: a row is an object or a text, not list"),
@@ -37,12 +37,12 @@ pytestmark = pytest.mark.usefixtures("echo")
         ("in.txt", b"a\n", r"known endings: \.csv, \.tsv, \.parquet, \.jsonl"),
     ],
 )
-def test_bad_rows_are_named_before_anything_is_asked(out, emulator, tmp_path, name, content, says):
+def test_bad_rows_are_named_before_anything_is_asked(out, emulator, tmp_path, name, content, message):
     """A file is read to its end first: the line and what is wrong with it, and nothing is billed."""
     path = tmp_path / name
     path.write_bytes(content)
 
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=message):
         run(path, out, model=MODEL)
 
     assert len(emulator.requests) == 0

@@ -55,7 +55,7 @@ def test_rows_become_answers(out, read):
 
 
 def test_answered_rows_are_not_asked_again(out, prompts):
-    """A second run asks for what is new and nothing else; its report counts all."""
+    """A second run asks for new rows and nothing else; its report counts all."""
     run(["one", "two"], out, model=MODEL)
 
     report = run(["one", "two", "three"], out, model=MODEL)
@@ -263,7 +263,7 @@ def test_the_order_of_the_input(out, read):
 
 
 def test_pictures_lie_beside(out, read, emulator):
-    """A picture order becomes a file in a folder beside the output; the row names it."""
+    """A picture order becomes a file in a folder next to the output; the row names it."""
     rows = [{"id": "a/b: c", "image": "a fox", "aspect_ratio": "16:9"}, {"id": "A/b: c", "image": "a hare"}]
     emulator.respond = None
 
@@ -348,7 +348,7 @@ def test_leaving_the_generator_early(gateway_environment, emulator):
 
 
 def test_a_client_of_the_users_own(out, emulator):
-    """`client=` is used and stays open; options beside it that are the client's are refused."""
+    """`client=` is used and stays open; options of the client's are refused then."""
 
     async def ask():
         async with AsyncClient(timeout=5) as client:
@@ -382,7 +382,7 @@ def test_two_batches_never_write_one_file(out):
 
 
 def test_a_running_loop_is_named(out):
-    """In a notebook `run` says what to write instead."""
+    """In a notebook the error of `run` shows the call to use instead."""
 
     async def notebook():
         with pytest.raises(ConfigurationError, match=r"await gemway\.batch\.arun"):
@@ -433,16 +433,16 @@ def test_the_frameworks_limiters_fit(out, emulator):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"concurrency": 0}, "concurrency must be a number above 0"),
         ({"task": "paint"}, "task must be one of text, image, embed"),
         ({"tokens_per_minute": -1}, "tokens_per_minute"),
     ],
 )
-def test_bad_options(out, options, says):
+def test_bad_options(out, options, message):
     """Each names what it should be."""
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=message):
         run(["one"], out, model=MODEL, **options)
 
 

@@ -81,7 +81,7 @@ class RowSender:
         """
         row = rows[0]
         if row.task == "embed":
-            return await self._embed(rows)
+            return await self._embed_texts(rows)
         if row.task == "image":
             options = {**self._options, **row.body, "images": to_images(row.body)}
             prompt = options.pop("prompt")
@@ -103,7 +103,7 @@ class RowSender:
             and sum(len(row.body["prompt"]) for row in rows) < _MOST_CHARACTERS
         )
 
-    async def _embed(self, rows: Sequence[Row]) -> list[Outcome]:
+    async def _embed_texts(self, rows: Sequence[Row]) -> list[Outcome]:
         inputs = [to_embedding_input(row.body) for row in rows]
         try:
             result = await self._client.embed_content(self._model, inputs, max_retries=0, **self._options)
@@ -122,15 +122,15 @@ class RowSender:
         partial, error.partial = error.partial, None
         if partial is None:
             raise error
-        usage = _to_vectors(rows, partial.vectors, partial.usage_metadata)
-        embedded = [outcome for outcome in usage if outcome.columns["embedding"] is not None]
+        outcomes = _to_vectors(rows, partial.vectors, partial.usage_metadata)
+        embedded = [outcome for outcome in outcomes if outcome.columns["embedding"] is not None]
         if isinstance(error, ResponseValidationError) and len(rows) > 1:
             # A gateway that merges several texts into one vector, or a text whose vector is not finite.
             self._group_size = max(1, len(rows) // 2)
             return embedded
         if isinstance(error, _OF_ONE_TEXT):
             return [*embedded, to_error(rows[place], error)]
-        missing = [outcome.row for outcome in usage if outcome.columns["embedding"] is None]
+        missing = [outcome.row for outcome in outcomes if outcome.columns["embedding"] is None]
         return [*embedded, *(to_error(row, error) for row in missing)]
 
 
@@ -142,7 +142,7 @@ def is_text_to_embed(row: Row) -> bool:
 def _to_vectors(rows: Sequence[Row], vectors: Sequence[Any], usage: types.UsageMetadata | None) -> list[Outcome]:
     """Return an outcome for each row; the tokens of the request are shared out by the length of the texts.
 
-    The gateway counts the tokens of a request only. The last text takes what rounding leaves, so that sums are exact.
+    The gateway counts the tokens of a request only. Shares are cut from a running total, so rounding errors do not add up and the sum is exact.
     """
     embedded = [row for row, vector in zip(rows, vectors, strict=True) if vector is not None]
     shares = _share_usage(to_usage(usage), [len(row.body["prompt"]) for row in embedded])
@@ -223,7 +223,7 @@ def may_repeat(row: Row, error: Exception) -> bool:
 
 
 def to_signal(error: Exception | None) -> Signal:
-    """Return what *error* tells about the gateway's load; if only the row is wrong, the gateway is well."""
+    """Return how *error* counts for the gateway's load; if only the row is wrong, the gateway is fine."""
     if not isinstance(error, APIError) or not error.is_retryable:
         return "ok"
     return "refused" if error.status_code == 429 else "trouble"

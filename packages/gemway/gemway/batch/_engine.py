@@ -36,7 +36,7 @@ class BatchStoppedError(GemwayError):
     """The batch stopped, because the next rows would have failed like the last ones. Run it again to go on.
 
     Attributes:
-        report: what had been done.
+        report: the figures up to then.
     """
 
     report: BatchReport

@@ -37,7 +37,7 @@ class Generate:
         generate({"text": ["...", "..."]})["answer"]
 
     A batch is a mapping of columns, a pandas DataFrame, an Arrow table or record batch, a list of rows, or an iterator of
-    batches (Spark). It comes back as what it was. `error` is None or has `type`, `status`, `message` and `retryable`; `images`
+    batches (Spark). It comes back in the same form. `error` is None or has `type`, `status`, `message` and `retryable`; `images`
     are the bytes of pictures.
 
     Holds settings only, so it can be pickled. The client is made in the worker, at each batch; the key comes from the worker's

@@ -47,7 +47,7 @@ class LineFile:
         self._file: BinaryIO = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
 
     def load(self) -> Iterator[StoredLine]:
-        """Yield all lines; at the end, cut a torn last one. Raises `ConfigurationError` for what no batch has written."""
+        """Yield all lines; at the end, cut a torn last one. Raises `ConfigurationError` if no batch has written the file."""
         end = 0
         with self.path.open("rb") as reader:
             for stored in read_lines(reader, self.path):
@@ -95,7 +95,7 @@ class LineFile:
 def read_lines(file: BinaryIO, path: Path) -> Iterator[StoredLine]:
     """Yield each line of an output; a torn last one is left out.
 
-    Raises `ConfigurationError` for what no batch has written: a user's own file must not be cut.
+    Raises `ConfigurationError` for a file that no batch has written: a user's own file must not be cut.
     """
     offset = 0
     for number, data in enumerate(file, 1):

@@ -21,7 +21,7 @@ class BatchOptions:
 
     Attributes:
         prompt: a template for rows that have columns of their own, such as `"Summarize: {text}"`.
-        task: what prompts ask for: `"text"`, `"image"` or `"embed"`.
+        task: the kind of answer to a prompt: `"text"`, `"image"` or `"embed"`.
         config: for text, google-genai's `GenerateContentConfig` or a dict with its fields; for pictures and vectors, options
             of `generate_image` and `embed_content`.
         concurrency: calls in flight at most; `"adaptive"` finds out how many the gateway bears.

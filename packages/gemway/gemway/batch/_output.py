@@ -52,7 +52,7 @@ class Output(ABC):
     lines: LineFile
 
     def __init__(self, path: Path) -> None:
-        """Open *path*, mend what a kill has torn, and read what is in it.
+        """Open *path*, remove a torn end, and index the rows.
 
         Raises:
             ConfigurationError: it is no output of a batch, or another process writes it.
@@ -67,7 +67,7 @@ class Output(ABC):
         self._open_files = ExitStack()
         self._open_files.callback(self.index.close)
         try:
-            self._open()
+            self._open_and_index()
             self.report.earlier = len(self.index)
             self._open_files.callback(self._reserve.unlink, missing_ok=True)
             self._reserve.write_bytes(bytes(_RESERVE))
@@ -90,7 +90,7 @@ class Output(ABC):
         return self.path.with_name(f".{self.path.name}.reserve")
 
     @abstractmethod
-    def _open(self) -> None:
+    def _open_and_index(self) -> None:
         """Open the files, index their rows, and note in `_open_files` how to close them."""
 
     @abstractmethod
@@ -111,7 +111,7 @@ class Output(ABC):
 
     def append(self, rows: Sequence[OutputLine]) -> None:
         """Write rows. A killed process does not lose them when this returns, a power cut not after the next `sync`."""
-        encoded, offset = [self._encode(row) for row in rows], self.lines.size
+        encoded, offset = [self._encode_row(row) for row in rows], self.lines.size
         try:
             self.lines.append(b"".join(encoded))
         except OSError as error:
@@ -120,7 +120,7 @@ class Output(ABC):
             self._index_row(row, *self._next_place(offset, len(data)))
             offset += len(data)
 
-    def _encode(self, row: OutputLine) -> bytes:
+    def _encode_row(self, row: OutputLine) -> bytes:
         return encode_line(row)
 
     def _index_row(self, row: OutputLine, place: int, size: int) -> None:
@@ -178,7 +178,7 @@ class Output(ABC):
 class JsonLinesOutput(Output):
     """One file of JSON Lines. It is valid at every moment but for a torn last line, which the next run cuts."""
 
-    def _open(self) -> None:
+    def _open_and_index(self) -> None:
         self.lines = LineFile(self.path)
         self._open_files.callback(self.lines.close)
         lock(self.lines.fileno(), self.path)

@@ -1,9 +1,9 @@
 """Decide when the next call of a batch may start. Pure: clock and random source are arguments.
 
-What a gateway allows is unknown and changes, so it is found out, separately for three things:
+The limits of a gateway are unknown and change, so a batch finds them out, separately for three things:
 
     limit   calls in flight: doubled, later increased step by step, while that helps; cut if calls fail or slow down
-    rate    calls per second: none until calls are refused (429), then a little below what was answered
+    rate    calls per second: none until calls are refused (429), then a little below the rate that was answered
     pause   none may start: a `Retry-After` of one call holds all; after an outage one call probes, then all go on
 
 Refusals are judged over windows of at least a second, against the share that is usual: a gateway that refuses one call in

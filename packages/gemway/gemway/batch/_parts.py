@@ -45,7 +45,7 @@ _OTHERS_OF_OURS: Final = re.compile(rf"{_COMPLETE}|\..*|_torn-.*")
 class ParquetOutput(Output):
     """A folder of Parquet parts, and the lines of the next one."""
 
-    def _open(self) -> None:
+    def _open_and_index(self) -> None:
         import_pyarrow()
         if self.path.exists() and not self.path.is_dir():
             raise ConfigurationError(f"{self.path} is a file; Parquet output is a folder of parts: give another name")
@@ -109,7 +109,7 @@ class ParquetOutput(Output):
         self._rows += 1
         return place, 0
 
-    def _encode(self, row: OutputLine) -> bytes:
+    def _encode_row(self, row: OutputLine) -> bytes:
         if calls := row.get("function_calls"):
             row = {**row, "function_calls": json.dumps(calls)}  # arguments have no common schema
         try:
@@ -177,11 +177,11 @@ class ParquetOutput(Output):
     def _drop_superseded_rows(self) -> None:
         """Write the parts anew that hold rows which newer ones replace; each is replaced in one step."""
         current = set()
-        for number, places in groupby(self._places(in_input_order=False), key=lambda place: place // _POSITIONS):
+        for number, places in groupby(self._read_places(in_input_order=False), key=lambda place: place // _POSITIONS):
             current.add(number)
             path, kept = _part_path(self.path, number), [place % _POSITIONS for place in places]
             if import_pyarrow().parquet.read_metadata(path).num_rows > len(kept):
-                self._write_part(path, _take(_read_table(path), kept))
+                self._write_part(path, _take_rows(_read_table(path), kept))
         for number, path in _find_numbered(self.path, _PART):
             if number not in current:
                 path.unlink()
@@ -191,9 +191,9 @@ class ParquetOutput(Output):
 
         That step is the file `_sorted-complete`. Without it the next start removes the new parts, with it the old ones.
         """
-        if not self.index.superseded and all(a < b for a, b in pairwise(self._places(in_input_order=True))):
+        if not self.index.superseded and all(a < b for a, b in pairwise(self._read_places(in_input_order=True))):
             return
-        places, number = self._places(in_input_order=True), self._number
+        places, number = self._read_places(in_input_order=True), self._number
         while some := list(islice(places, _ROWS_OF_A_PART)):
             self._write_part(self.path / f"_sorted-{number:05}.parquet", self._collect_rows(some))
             number += 1
@@ -204,11 +204,11 @@ class ParquetOutput(Output):
         """Return the rows at *places* as one table. Rows arrive nearly in order, so they come from two or three parts."""
         by_place = sorted(range(len(places)), key=places.__getitem__)
         tables = [
-            _take(_read_table(_part_path(self.path, part)), [places[index] % _POSITIONS for index in indexes])
+            _take_rows(_read_table(_part_path(self.path, part)), [places[index] % _POSITIONS for index in indexes])
             for part, indexes in groupby(by_place, key=lambda index: places[index] // _POSITIONS)
         ]
         order = sorted(range(len(places)), key=by_place.__getitem__)
-        return _take(import_pyarrow().concat_tables(tables), order)
+        return _take_rows(import_pyarrow().concat_tables(tables), order)
 
     def _finish_sorting(self) -> None:
         """Let sorted parts take the place of the old ones if all of them are there; else remove them."""
@@ -226,7 +226,7 @@ class ParquetOutput(Output):
         _sync_folder(self.path)
         complete.unlink()
 
-    def _places(self, *, in_input_order: bool) -> Iterator[int]:
+    def _read_places(self, *, in_input_order: bool) -> Iterator[int]:
         return (place for place, _ in self.index.places(in_input_order=in_input_order))
 
     def _close_lines(self) -> None:
@@ -261,7 +261,7 @@ def _to_table(lines: Path) -> Any:
     return table.select(list(types))
 
 
-def _take(table: Any, positions: list[int]) -> Any:
+def _take_rows(table: Any, positions: list[int]) -> Any:
     """Return some rows of a table. A list would do as well, but Arrow imports pandas first to see whether it is a Series."""
     pyarrow = import_pyarrow()
     buffers = [None, pyarrow.py_buffer(array("q", positions))]

@@ -1,4 +1,4 @@
-"""Count what a batch did: rows, tokens, pictures, money, and how long the rest will take. Knows no files."""
+"""Count the results of a batch: rows, tokens, pictures, money, and how long the rest will take. Knows no files."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class BatchReport:
 
     @property
     def cost(self) -> float | None:
-        """What the tokens cost, or None without prices."""
+        """The price of the tokens, or None without prices."""
         if self.prices is None:
             return None
         return (self.usage.input_tokens * self.prices[0] + self.usage.output_tokens * self.prices[1]) / 1_000_000

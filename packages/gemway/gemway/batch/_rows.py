@@ -1,7 +1,7 @@
 """Read the rows of a batch from files and iterables, and turn each into a request. Sends nothing.
 
 A row is a mapping (or only a prompt, as text). Its `id` is also read as `key` (Google's batch files) and `custom_id`
-(OpenAI's). What it asks for stands in one of these columns:
+(OpenAI's). Its request is in one of these columns:
 
     prompt    a text, with `images` to look at (paths, URLs, bytes)
     request   the JSON of generateContent, also with its `contents` at the top of the row
@@ -27,8 +27,11 @@ from gemway import ConfigurationError, types
 from gemway.adapters import to_part
 from gemway.batch._arrow import import_pyarrow
 
+RowColumns: TypeAlias = Mapping[str, Any]
+"""The columns of a row, or a part of them: JSON, paths, bytes."""
+
 Task: TypeAlias = Literal["text", "image", "embed"]
-"""What a `prompt` asks for: an answer, a picture, a vector."""
+"""The kind of answer to a `prompt`: a text, a picture, a vector."""
 
 _IDS: Final = ("id", "key", "custom_id")
 _LONGEST_CELL: Final = 100_000_000
@@ -36,7 +39,7 @@ _IMAGE_OPTIONS: Final = ("aspect_ratio", "image_size")
 
 
 class RowError(ConfigurationError):
-    """A row of the input cannot be used; the message names its line and what is wrong."""
+    """A row of the input cannot be used; the message names its line and the reason."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Row:
         id: the row's own id, or a hash of the row.
         number: its place in the input, from 1; in a file, its line.
         place: the same in words, for messages.
-        task: what it asks for.
+        task: the kind of answer.
         body: the JSON of a request, or for pictures and vectors the options of the call.
         has_own_id: whether the id came with the row.
         fingerprint: a hash of model, configuration and request: it changes if another answer is to be expected.
@@ -57,26 +60,26 @@ class Row:
     number: int
     place: str
     task: Task
-    body: Mapping[str, Any]
+    body: RowColumns
     has_own_id: bool
     fingerprint: str
 
 
 @dataclass(frozen=True)
 class RowReader:
-    """Turns what a user has into rows.
+    """Turns a user's records into rows.
 
     Attributes:
-        model: who answers.
+        model: the model that answers.
         prompt: a template for rows that have other columns, such as `"Summarize: {text}"`.
-        task: what the prompt asks for.
+        task: the kind of answer to a prompt.
         config: fields of a `GenerateContentConfig` for all rows.
     """
 
     model: str
     prompt: str | None = None
     task: Task = "text"
-    config: Mapping[str, Any] | None = None
+    config: RowColumns | None = None
 
     def read(self, source: Any) -> Iterator[Row]:
         """Yield the rows of *source*: a path of JSON Lines, CSV or Parquet, or any iterable of rows.
@@ -96,8 +99,8 @@ class RowReader:
                 raise RowError(f"a row is an object or a text, not {type(record).__name__}")
             own_id = next((columns[key] for key in _IDS if columns.get(key) not in (None, "")), None)
             task, body = self._read_request(columns)
-            encoded = _encode(body)
-            own_hash = _hash_text(encoded if body == columns else _encode(columns)) if own_id is None else ""
+            encoded = _encode_for_hash(body)
+            own_hash = _hash_text(encoded if body == columns else _encode_for_hash(columns)) if own_id is None else ""
             return Row(
                 own_hash or str(own_id),
                 number,
@@ -110,8 +113,8 @@ class RowReader:
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise RowError(f"{name} {number}: {error}") from None
 
-    def _read_request(self, columns: Mapping[str, Any]) -> tuple[Task, Mapping[str, Any]]:
-        """Return what a row asks for, and the request or the options that it asks with."""
+    def _read_request(self, columns: RowColumns) -> tuple[Task, RowColumns]:
+        """Return the kind of answer that a row asks for, and its request or the options of its call."""
         if self.prompt is not None:
             return self.task, self._prompt_options(_fill_template(self.prompt, columns), columns, self.task)
         request = columns.get("request", columns if "contents" in columns else None)
@@ -123,7 +126,7 @@ class RowReader:
                 return task, self._prompt_options(columns[column], columns, task)
         raise RowError("no prompt; a row needs one of the columns prompt, request, image, embed (or give prompt=)")
 
-    def _prompt_options(self, text: Any, columns: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
+    def _prompt_options(self, text: Any, columns: RowColumns, task: Task) -> RowColumns:
         if not isinstance(text, str) or not text.strip():
             raise RowError("the prompt is empty" if isinstance(text, str) else "the prompt is not text")
         images = columns.get("images") or ()
@@ -140,7 +143,7 @@ class RowReader:
         return _ENCODER.encode([self.model, self.config])
 
 
-def to_request(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def to_request(body: RowColumns) -> RowColumns:
     """Return the JSON of generateContent for the body of a text row; files are read now."""
     if "prompt" not in body:
         return body
@@ -148,12 +151,12 @@ def to_request(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"contents": [{"role": "user", "parts": parts}]}
 
 
-def to_embedding_input(body: Mapping[str, Any]) -> Any:
+def to_embedding_input(body: RowColumns) -> Any:
     """Return the input of an embedding: the text, or a list that makes one vector of the text and its pictures."""
     return [body["prompt"], *to_images(body)] if body.get("images") else body["prompt"]
 
 
-def to_images(body: Mapping[str, Any]) -> list[Any]:
+def to_images(body: RowColumns) -> list[Any]:
     """Return the pictures that a row names, local files as paths. The user's own rows may name local files."""
     return [
         Path(image) if isinstance(image, str) and not image.startswith(("data:", "http:", "https:", "gs:")) else image
@@ -161,7 +164,7 @@ def to_images(body: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def _check_request(request: Any) -> Mapping[str, Any]:
+def _check_request(request: Any) -> RowColumns:
     if isinstance(request, types.GenerateContentRequest):
         return request.to_dict()
     if not isinstance(request, Mapping) or not request.get("contents"):
@@ -169,7 +172,7 @@ def _check_request(request: Any) -> Mapping[str, Any]:
     return {name: value for name, value in request.items() if name not in _IDS}
 
 
-def _fill_template(template: str, columns: Mapping[str, Any]) -> str:
+def _fill_template(template: str, columns: RowColumns) -> str:
     try:
         return template.format_map(columns)
     except KeyError as error:
@@ -179,7 +182,7 @@ def _fill_template(template: str, columns: Mapping[str, Any]) -> str:
         raise RowError(f"the prompt cannot be filled in: {error}{advice}") from None
 
 
-def _encode(value: Mapping[str, Any]) -> str:
+def _encode_for_hash(value: RowColumns) -> str:
     """Return JSON that is equal for equal rows; bytes and paths count too."""
     # Most rows are a prompt and nothing else, and setting the encoder up takes ten times as long as encoding one.
     if value.keys() == {"prompt"} and isinstance(value["prompt"], str):
@@ -200,7 +203,7 @@ _ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_
 
 
 def _read_file(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield each record of a file with its line; the ending of the name tells the format."""
+    """Yield each record of a file with its line; the ending of the name decides the format."""
     readers = {
         **{".csv": _read_csv, ".tsv": _read_csv},
         **{".parquet": _read_parquet},
@@ -271,7 +274,7 @@ def _find_bad_line(path: Path) -> int:
         for number, line in enumerate(file, 1):
             try:
                 line.decode()
-            except UnicodeDecodeError:  # noqa: PERF203 - the line is what is looked for
+            except UnicodeDecodeError:  # noqa: PERF203 - the failing line is the result
                 return number
     return 1
 

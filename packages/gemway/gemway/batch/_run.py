@@ -25,7 +25,7 @@ from gemway.batch._selection import AlikeGuard, RowSelector
 def run(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchReport:
     """Ask for all *rows* and write the answers to *out*; return the figures.
 
-    Run it again after whatever has happened: rows that were answered are not asked again. The first Ctrl-C lets the calls in
+    You can run it again at any time: rows that were answered are not asked again. The first Ctrl-C lets the calls in
     flight end, a second one does not.
 
     Args:
@@ -33,7 +33,7 @@ def run(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchRepor
             mapping with `prompt`, `request`, `image` or `embed`, and an `id` if it has one.
         out: the JSON Lines file to write; or, with a name that ends with `.parquet` or a slash, a folder for Parquet parts
             (needs `gemway[parquet]`). Pictures go to a folder next to it.
-        model: who answers.
+        model: the model that answers.
         options: see `BatchOptions`; all others are those of `AsyncClient`.
 
     Raises:
@@ -43,13 +43,13 @@ def run(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchRepor
         OSError: *out* cannot be written.
     """
     hide_secrets(options, known=OPTIONS)
-    return run_to_end(lambda request: _run(rows, out, model, options, request))
+    return run_to_end(lambda request: _run_batch(rows, out, model, options, request))
 
 
 async def arun(rows: Any, out: str | Path, *, model: str, **options: Any) -> BatchReport:
     """Do the same as `run` in an event loop. Cancelling it ends the calls in flight at once."""
     hide_secrets(options, known=OPTIONS)
-    return await _run(rows, out, model, options, StopRequest())
+    return await _run_batch(rows, out, model, options, StopRequest())
 
 
 async def stream(rows: Any, *, model: str, **options: Any) -> AsyncGenerator[dict[str, Any], None]:
@@ -87,7 +87,9 @@ async def stream(rows: Any, *, model: str, **options: Any) -> AsyncGenerator[dic
             yield {"id": held.row.id, "row": held.row.number, **held.columns, "images": []}
 
 
-async def _run(rows: Any, out: str | Path, model: str, options: dict[str, Any], request: StopRequest) -> BatchReport:
+async def _run_batch(
+    rows: Any, out: str | Path, model: str, options: dict[str, Any], request: StopRequest
+) -> BatchReport:
     chosen, client_options = split_options(options)
     _refuse_input_as_output(rows, Path(out))
     reader = RowReader(model, chosen.prompt, chosen.task, chosen.config)
@@ -137,7 +139,7 @@ def _to_line(outcome: Outcome, model: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _sync_and_show(output: Output, options: BatchOptions) -> AsyncIterator[None]:
-    """Twice a second, force what was written to the disk, and show how far the batch is.
+    """Twice a second, flush the rows to the disk and show the progress.
 
     A disk flushes a few dozen times a second, so waiting for it after every row would be slower than most gateways.
     """

@@ -27,7 +27,7 @@ class RowSelector:
     """Chooses the rows that are to be asked: those that the output does not hold.
 
     Args:
-        index: what is in the output, and what has been seen of the input.
+        index: the rows of the output, and those that were seen in the input.
     """
 
     def __init__(self, reader: RowReader, index: RowIndex, options: BatchOptions) -> None:
@@ -75,7 +75,7 @@ class RowSelector:
             if not self._options.force:
                 raise ChangedRowsError(
                     f"{row.place}: {row.id!r} was answered for another model, prompt or configuration; give another name"
-                    " for the output, or force=True (--force) to ask again for what has changed"
+                    " for the output, or force=True (--force) to ask again for rows that have changed"
                 )
             return row
         return row if written.outcome and self._options.retry_errors else None
@@ -98,10 +98,10 @@ class AlikeGuard:
         return len(self._held) >= _ALIKE
 
     def admit(self, outcomes: list[Outcome]) -> list[Outcome]:
-        """Return what is to be written now that *outcomes* have come."""
-        return [admitted for outcome in outcomes for admitted in self._admit(outcome)]
+        """Return the outcomes to write now that *outcomes* have arrived."""
+        return [admitted for outcome in outcomes for admitted in self._admit_outcome(outcome)]
 
-    def _admit(self, outcome: Outcome) -> list[Outcome]:
+    def _admit_outcome(self, outcome: Outcome) -> list[Outcome]:
         kind = outcome_of(outcome.columns)
         if self.is_sure and outcome.error is not None:
             self._held.append(outcome)
@@ -118,7 +118,7 @@ class AlikeGuard:
         return [*released, outcome]
 
     def rest(self, report: BatchReport) -> list[Outcome]:
-        """Return what was held back at the end of the input. Raises `BatchStoppedError` if that is the reason of the end."""
+        """Return the outcomes held back at the end of the input. Raises `BatchStoppedError` if that is the reason of the end."""
         if not self.is_sure:
             return self._held
         error = self._held[0].error

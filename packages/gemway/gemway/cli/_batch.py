@@ -32,7 +32,7 @@ def batch(  # noqa: PLR0913 - the options of a command, named once
     prompt: Annotated[
         str | None, typer.Option("--prompt", "-p", help='A template for rows with other columns: "Summarize: {text}".')
     ] = None,
-    task: Annotated[str, typer.Option("--task", help="What prompts ask for: text, image or embed.")] = "text",
+    task: Annotated[str, typer.Option("--task", help="The kind of answer: text, image or embed.")] = "text",
     config: Annotated[
         str | None, typer.Option("--config", help='JSON with options of each request: {"temperature": 0}.')
     ] = None,
@@ -55,7 +55,7 @@ def batch(  # noqa: PLR0913 - the options of a command, named once
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON.")] = False,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Default: GEMWAY_BASE_URL.")] = None,
 ) -> None:
-    """Ask for every row of a file. Run it again to go on after whatever has happened.
+    """Ask for every row of a file. Run it again to go on where it stopped, for whatever reason.
 
     gemway batch questions.jsonl answers.jsonl --model gemini-2.5-flash
 
@@ -78,7 +78,7 @@ def batch(  # noqa: PLR0913 - the options of a command, named once
 
 
 def run_and_show(rows: Any, out: str | Path, model: str, options: dict[str, Any], *, as_json: bool = False) -> int:
-    """Run a batch, show how far it is and what came of it, and return the exit code."""
+    """Run a batch, show its progress and its report, and return the exit code."""
     report = BatchReport()
 
     def show(now: BatchReport) -> None:
@@ -95,7 +95,7 @@ def run_and_show(rows: Any, out: str | Path, model: str, options: dict[str, Any]
         return _STOPPED
     except KeyboardInterrupt:
         _print_report(report, as_json=as_json)
-        failed("stopped; what was in flight is written. Run the same command again to go on.")
+        failed("stopped; the calls in flight are finished and written. Run the same command again to go on.")
         return _INTERRUPTED
     _print_report(report, as_json=as_json)
     if report.failed:
