@@ -94,7 +94,7 @@ def test_structured_output(model):
 
 def test_each_chunk(model, emulator):
     """Each chunk of a stream costs a handful, however many came before it."""
-    assert per_chunk(emulator, lambda: list(model.stream("Hello"))) <= 22
+    assert per_chunk(emulator, lambda: list(model.stream("Hello"))) <= 20
 
 
 def test_each_message(model):
@@ -102,4 +102,4 @@ def test_each_message(model):
     short, long = conversation(1), conversation(51)
     model.invoke(short)
 
-    assert (calls(lambda: model.invoke(long)) - calls(lambda: model.invoke(short))) / 200 <= 6.5
+    assert (calls(lambda: model.invoke(long)) - calls(lambda: model.invoke(short))) / 200 <= 5
