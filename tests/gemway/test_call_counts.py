@@ -33,7 +33,7 @@ def test_a_call(client):
     """One answer costs some dozens of calls, most of them about the connection."""
     client.generate_content(MODEL, QUESTION)
 
-    assert calls(lambda: client.generate_content(MODEL, QUESTION)) <= 46
+    assert calls(lambda: client.generate_content(MODEL, QUESTION)) <= 41
 
 
 def test_an_async_call(emulator):
