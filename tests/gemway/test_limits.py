@@ -153,7 +153,10 @@ def test_two_processes_share_a_limit(redis_url):
 
     commands = redis.Redis.from_url(redis_url).info("stats")["total_commands_processed"]
     begin, end = max(times[0] for times in permits) + 1, min(times[-1] for times in permits) - 1
-    rate = sum(begin <= time < end for times in permits for time in times) / (end - begin)
+    together = sorted(time for times in permits for time in times if begin <= time < end)
+    # Permits come in bursts of 20, so a rate is the time from the first of one burst to the first of a later one.
+    last = (len(together) - 1) // 20 * 20
+    rate = last / (together[last] - together[0])
     print(f"{rate:.1f} permits a second of 20, {commands} commands to Redis in {end - begin + 2:.0f} seconds")
     assert 18.5 <= rate <= 20.6
     assert commands < 1200
