@@ -76,16 +76,17 @@ def test_no_room_for_answers(out, read, tmp_path, prompts):
 
 
 @pytest.mark.skipif(os.name != "posix" or shutil.which("unshare") is None, reason="needs unshare to mount a small disk")
-def test_a_full_disk(gateway_environment, tmp_path, prompts):
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+def test_a_full_disk(gateway_environment, tmp_path, prompts, name):
     """On a small disk that is full the reserve takes the answers under way; with more room the next run goes on."""
     script = f"""
 mount -t tmpfs -o size=600k none {tmp_path} || exit 77
-"$0" -c '{PROGRAM}' {tmp_path}/out.jsonl 2500
+"$0" -c '{PROGRAM}' {tmp_path}/{name} 2500
 echo "first: $?"
 mount -o remount,size=20m {tmp_path}
-"$0" -c '{PROGRAM}' {tmp_path}/out.jsonl 2500
+"$0" -c '{PROGRAM}' {tmp_path}/{name} 2500
 echo "second: $?"
-wc -l < {tmp_path}/out.jsonl
+"$0" -c 'import sys; from gemway.batch import read_report; print(read_report(sys.argv[1]).done)' {tmp_path}/{name}
 """
     batch = start("unshare", "-rm", "sh", "-c", script, sys.executable)
     printed, errors = batch.communicate(timeout=100)
