@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import operator
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Literal, TypeAlias
 
 from gemway_emulator import _usage
@@ -95,7 +97,7 @@ class Envelope:
 
     def make_response(self, turn: Turn) -> Chunk:
         """The answer to generateContent."""
-        chunk = self.make_chunk(turn, [turn.parts] if turn.parts else [], ended=True)
+        chunk = self.make_chunk(turn, turn.parts, self.count_tokens(turn.parts), ended=True)
         for index, other in enumerate(turn.alternatives, start=1):
             chunk["candidates"].append(_make_candidate(other, other.parts, index, ended=True))
         return chunk
@@ -103,28 +105,37 @@ class Envelope:
     def make_chunks(self, turn: Turn) -> list[Chunk]:
         """The answer to streamGenerateContent: text in several events, finishReason on the last."""
         groups = _group_parts(turn) or [[]]
-        events = [self.make_chunk(turn, groups[: end + 1], ended=end == len(groups) - 1) for end in range(len(groups))]
+        # Each piece is counted once: an answer of thousands of chunks must not take seconds.
+        counts = accumulate(map(self.count_tokens, groups), operator.add)
+        events = [
+            self.make_chunk(turn, parts, tokens, ended=number == len(groups))
+            for number, (parts, tokens) in enumerate(zip(groups, counts, strict=True), start=1)
+        ]
         for index, other in enumerate(turn.alternatives, start=1):
             events.insert(-1, {**events[0], "candidates": [_make_candidate(other, other.parts, index, ended=True)]})
         return events
 
-    def make_chunk(self, turn: Turn, groups: list[list[Part]], *, ended: bool) -> Chunk:
-        """One chunk that holds the last of *groups*; usage counts all of them."""
+    def count_tokens(self, parts: list[Part]) -> Counter[str]:
+        """Tokens of *parts* of the answer per modality, and of its thoughts."""
+        return _usage.answer_tokens(parts, self.model, self.image_size)
+
+    def make_chunk(self, turn: Turn, parts: list[Part], tokens: Counter[str], *, ended: bool) -> Chunk:
+        """One chunk of *turn* with *parts*; *tokens* are those of all chunks so far."""
         chunk: Chunk = {}
         if turn.prompt_feedback is not None:
             chunk["promptFeedback"] = turn.prompt_feedback
         else:
-            chunk["candidates"] = [_make_candidate(turn, groups[-1] if groups else [], 0, ended=ended)]
-        chunk["usageMetadata"] = self._count_usage(turn, [part for group in groups for part in group], ended=ended)
+            chunk["candidates"] = [_make_candidate(turn, parts, 0, ended=ended)]
+        chunk["usageMetadata"] = self._to_usage(turn, tokens, ended=ended)
         chunk["modelVersion"] = turn.model_version or self.model.name
         chunk["responseId"] = self.response_id
         return chunk | (turn.response_fields if ended else {})
 
-    def _count_usage(self, turn: Turn, parts: list[Part], *, ended: bool) -> dict[str, Any]:
+    def _to_usage(self, turn: Turn, tokens: Counter[str], *, ended: bool) -> dict[str, Any]:
         # Every chunk of Google's streams has usage, counted up to that chunk; only the last is the bill.
         others = [part for other in turn.alternatives for part in other.parts] if ended else []
-        answer, thoughts = _usage.answer_tokens([*parts, *others], self.model, self.image_size)
-        thoughts += turn.hidden_thoughts
+        answer = tokens + self.count_tokens(others)
+        thoughts = answer.pop(_usage.THOUGHTS, 0) + turn.hidden_thoughts
         counted: dict[str, Any] = {"promptTokenCount": sum(self.prompt.values())}
         if self.cached:
             counted["cachedContentTokenCount"] = self.cached

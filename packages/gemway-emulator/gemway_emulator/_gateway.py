@@ -9,7 +9,7 @@ import itertools
 import json
 import re
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
@@ -246,11 +246,12 @@ class Gateway:
         self, request: Request, piece: Piece | None, pieces: AsyncGenerator[Piece, None]
     ) -> AsyncGenerator[bytes, None]:
         """The bytes of a stream whose pieces a server sends; signed and counted as the emulator's own."""
-        envelope, sent = self._create_envelope(request), []
+        envelope, tokens = self._create_envelope(request), Counter[str]()
         while piece is not None:
             turn, parts, ended = piece
-            sent.append(self._sign_turn(Turn(parts), request).parts)
-            for frame in write_frames([envelope.make_chunk(turn, sent, ended=ended)], frozenset()):
+            parts = self._sign_turn(Turn(parts), request).parts
+            tokens += envelope.count_tokens(parts)
+            for frame in write_frames([envelope.make_chunk(turn, parts, tokens, ended=ended)], frozenset()):
                 yield frame
             piece = await anext(pieces, None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 from gemway_emulator._models import Model
@@ -16,6 +17,7 @@ _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$", re.UNICODE)
 # one second, since nothing here decodes it. Pictures made by Gemini 3: ai.google.dev/gemini-api/docs/pricing.
 _INPUT_TOKENS = {"IMAGE": 258, "AUDIO": 32, "VIDEO": 263, "DOCUMENT": 258}
 _CACHED_TOKENS = 1024
+THOUGHTS = "THOUGHTS"
 _OUTPUT_TOKENS = {"512": 747, "1K": 1120, "2K": 1120, "4K": 2000}
 
 
@@ -49,14 +51,14 @@ def details(totals: dict[str, int]) -> list[dict[str, Any]]:
     return [{"modality": name, "tokenCount": number} for name, number in totals.items() if number]
 
 
-def answer_tokens(parts: list[Part], model: Model, size: str) -> tuple[dict[str, int], int]:
-    """(tokens of the visible answer per modality, tokens of the thoughts); *size* is that of a picture, such as "2K"."""
-    totals = {"TEXT": 0}
+def answer_tokens(parts: list[Part], model: Model, size: str) -> Counter[str]:
+    """Tokens of an answer per modality, and of its `THOUGHTS`; *size* is that of a picture, such as "2K"."""
+    totals: Counter[str] = Counter()
     image = 1290 if model.generation < 3 else _OUTPUT_TOKENS.get(size, 1120)
     _add_part_tokens(totals, [part for part in parts if "inlineData" in part or not part.get("thought")], image=image)
-    return totals, sum(
-        count(_countable_text(part)) for part in parts if part.get("thought") and "inlineData" not in part
-    )
+    thoughts = [part for part in parts if part.get("thought") and "inlineData" not in part]
+    totals[THOUGHTS] = sum(count(_countable_text(part)) for part in thoughts)
+    return totals
 
 
 def _countable_text(part: Part) -> str:
