@@ -244,7 +244,8 @@ class SyncConnection:
         # httpx's response and its stream refer to each other. When such a pair is forgotten, the garbage collector ends
         # its objects oldest first, so this runs before the socket could complain that it is open. No weakref.finalize:
         # its registry would keep the socket for ever if a signal hits its callback.
-        self.network.close()
+        if "network" in vars(self):  # an interrupt may end `__init__` before its first line
+            self.network.close()
 
 
 class AsyncConnection:
