@@ -263,7 +263,8 @@ def test_interrupts_cost_no_place_blocking(gateway, streams, monkeypatch):
             except APIConnectionError as error:
                 # While Python's `ssl` wraps a socket, two objects own its descriptor for a moment (SSLSocket._create).
                 # A signal in this moment closes it twice, the second time when the next call may have it already.
-                assert "Bad file descriptor" in str(error)
+                if "Bad file descriptor" not in str(error):
+                    raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
