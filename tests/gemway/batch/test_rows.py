@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import pytest
 from gemway import ConfigurationError
@@ -11,6 +12,7 @@ from gemway.batch import RowError, run
 MODEL = "gemini-2.5-flash"
 
 pytestmark = pytest.mark.usefixtures("echo")
+needs_pyarrow = pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("echo")
         ("in.csv", b"id,text,text\n1,a,b\n", r"in\.csv, line 1: two columns have the name 'text'"),
         ("in.csv", b"id,prompt\n1,a\n2,caf\xe9\n", r"in\.csv, line 3: not UTF-8; convert the file"),
         ("in.jsonl", b'[\n{"id": 1, "prompt": "a"}\n]\n', r"line 1: not JSON.*one object in each line, not an array"),
-        ("in.parquet", b"PAR1", r"in\.parquet: not Parquet"),
+        pytest.param("in.parquet", b"PAR1", r"in\.parquet: not Parquet", marks=needs_pyarrow),
         ("in.txt", b"a\n", r"known endings: \.csv, \.tsv, \.parquet, \.jsonl"),
     ],
 )
