@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from importlib.util import find_spec
 
 import pytest
 
@@ -23,6 +24,7 @@ run(rows, sys.argv[1], model="gemini-2.5-flash", concurrency=16)
 """
 
 pytestmark = pytest.mark.usefixtures("echo")
+needs_pyarrow = pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed")
 
 
 def start(*command: str, **environment: str) -> subprocess.Popen[str]:
@@ -76,7 +78,7 @@ def test_no_room_for_answers(out, read, tmp_path, prompts):
 
 
 @pytest.mark.skipif(os.name != "posix" or shutil.which("unshare") is None, reason="needs unshare to mount a small disk")
-@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+@pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out.parquet", marks=needs_pyarrow)])
 def test_a_full_disk(gateway_environment, tmp_path, prompts, name):
     """On a small disk that is full the reserve takes the answers under way; with more room the next run goes on."""
     script = f"""
