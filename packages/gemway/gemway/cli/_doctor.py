@@ -97,7 +97,7 @@ def _run_all_checks(client: Client, plan: Plan) -> Iterator[Finding]:
                 error = failure
                 finding = Finding(name, "no", one_line(failure))
         if name == _TEXT_CHECK:
-            # Only the first real request shows whether the gateway takes the key; there is no route that tells.
+            # Only the first real request shows whether the gateway takes the key; no route checks a key alone.
             yield _judge_api_key(error)
             cause = error if _explains_everything(error) else None
         yield finding
